@@ -1,0 +1,1 @@
+"""Every question about spans: topology, critical path, health. Tables in, Polars frames out."""

@@ -1,0 +1,47 @@
+"""The OTLP trace messages, with every string field read as bytes.
+
+The generated classes refuse a whole message for one byte of bad UTF-8 in it. A receiver must refuse only the
+span that carries it, so this module builds the same messages from the same descriptors with ``string``
+replaced by ``bytes``: identical on the wire, but validation is ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.resource.v1 import resource_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+__all__ = ["DecodeError", "ExportTraceServiceRequest"]
+
+_STRING: Final = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
+_BYTES: Final = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+
+
+def _strings_as_bytes(message: descriptor_pb2.DescriptorProto) -> None:
+    for field in message.field:
+        if field.type == _STRING:
+            field.type = _BYTES
+    for nested in message.nested_type:
+        _strings_as_bytes(nested)
+
+
+def _byte_pool() -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    for module in (common_pb2, resource_pb2, trace_pb2, trace_service_pb2):  # in order of import
+        file = descriptor_pb2.FileDescriptorProto()
+        module.DESCRIPTOR.CopyToProto(file)
+        for message in file.message_type:
+            _strings_as_bytes(message)
+        pool.Add(file)
+    return pool
+
+
+#: A message class: ``.FromString(data)`` raises `DecodeError`.
+ExportTraceServiceRequest: Final[Any] = message_factory.GetMessageClass(
+    _byte_pool().FindMessageTypeByName("opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest")
+)

@@ -1,0 +1,93 @@
+"""A collector's store, read over HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+import pyarrow as pa
+
+from tracescape_storage.duckdb_file import SqlReader
+from tracescape_storage.errors import QueryError, StoreError
+
+DEFAULT_HTTP_PORT: Final = 4318
+_TIMEOUT: Final = httpx.Timeout(75.0, connect=3.0)
+
+
+class UnreachableError(StoreError):
+    """No collector answers at the address."""
+
+
+class CollectorReader(SqlReader):
+    """The `Reader` protocol over a collector's ``/query``.
+
+    Args:
+        address: ``host``, ``host:port`` or an ``http(s)://`` URL; the port defaults to 4318.
+
+    Raises:
+        StoreError: the address is no address. The first question raises `UnreachableError` when nothing
+            answers there.
+    """
+
+    live = True
+
+    def __init__(self, address: str) -> None:
+        self.location = base_url(address)
+        self._client = httpx.Client(base_url=self.location, timeout=_TIMEOUT)
+
+    def sql(self, query: str) -> pa.Table:
+        """See `Reader.sql`."""
+        try:
+            response = self._client.post("/query", json={"sql": query})
+        except httpx.HTTPError as error:
+            raise UnreachableError(
+                f"No collector answers at {self.location} ({_reason(error)})."
+                " Start one with: tracescape serve"
+            ) from error
+        if response.status_code != httpx.codes.OK:
+            raise _refusal(self.location, response)
+        try:
+            return pa.ipc.open_stream(response.content).read_all()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(f"The answer of {self.location} broke off. Ask again.") from error
+
+    def close(self) -> None:
+        """See `Reader.close`."""
+        self._client.close()
+
+
+def base_url(address: str) -> str:
+    """``http://host:port`` for what a person types. Raises `StoreError` when it cannot be an address."""
+    url = address if "://" in address else f"http://{address}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_HTTP_PORT
+    except ValueError as error:
+        raise StoreError(f"{address!r} is no address: {error}. Write HOST:PORT.") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise StoreError(f"{address!r} is no address of a collector. Write HOST:PORT or http://HOST:PORT.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{port}"
+
+
+def _refusal(location: str, response: httpx.Response) -> StoreError:
+    try:
+        message = response.json()["error"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return StoreError(
+            f"What answers at {location} is no Tracescape collector (HTTP {response.status_code})."
+            " Is that its --http address?"
+        )
+    return QueryError(str(message))
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.ConnectError):
+        return "nothing listens there"
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "what listens there does not speak HTTP; gRPC is on 4317, questions go to 4318"
+    if isinstance(error, httpx.TimeoutException):
+        return "it did not answer in time"
+    return type(error).__name__

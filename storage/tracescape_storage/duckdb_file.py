@@ -1,0 +1,298 @@
+"""A store in one DuckDB file: the writer that a collector holds, and the reader of a closed file."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from tracescape_storage import ddl
+from tracescape_storage.errors import StoreError, StoreFullError
+from tracescape_storage.query import LOCKED_DOWN, select_table
+from tracescape_storage.reader import Extent
+from tracescape_storage.schema import SCHEMA_VERSION, SpanBatch
+from tracescape_storage.select import EXTENT_SQL, dictionary_coded, extent_of, links_sql, spans_sql
+
+#: Refuse while a refusal is still clean: DuckDB needs room for its log and for a checkpoint.
+DEFAULT_RESERVE_BYTES: Final = 64 << 20
+
+#: Checkpoints at the default 16 MB stall commits for seconds; see docs/decisions.
+_WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "wal_autocheckpoint": "256MB",
+    "memory_limit": "4GB",
+}
+
+
+class LockedStoreError(StoreError):
+    """Another process holds the file."""
+
+
+class SqlReader:
+    """The `Reader` protocol over anything that runs a ``SELECT``; subclasses say how and where."""
+
+    location: str
+    live: bool
+
+    def sql(self, query: str) -> pa.Table:
+        """See `Reader.sql`."""
+        raise NotImplementedError  # an abstract method, not a missing one
+
+    def extent(self) -> Extent:
+        """See `Reader.extent`."""
+        return extent_of(self.sql(EXTENT_SQL))
+
+    def spans(
+        self,
+        columns: Sequence[str],
+        *,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        trace_id: bytes | None = None,
+        service: str | None = None,
+    ) -> pa.Table:
+        """See `Reader.spans`."""
+        query = spans_sql(columns, since_ns=since_ns, until_ns=until_ns, trace_id=trace_id, service=service)
+        return dictionary_coded(self.sql(query))
+
+    def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
+        """See `Reader.links`."""
+        return self.sql(links_sql(since_ns=since_ns, until_ns=until_ns))
+
+    def close(self) -> None:
+        """See `Reader.close`."""
+
+
+class DuckDBReader(SqlReader):
+    """Questions on an open DuckDB connection. Closing it closes the connection only if it owns it."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, location: str, *, live: bool, owns: bool
+    ) -> None:
+        self.location = location
+        self.live = live
+        self._connection = connection
+        self._owns = owns
+
+    def sql(self, query: str) -> pa.Table:
+        """See `Reader.sql`."""
+        return select_table(self._connection, query)
+
+    def close(self) -> None:
+        """See `Reader.close`."""
+        if self._owns:
+            self._connection.close()
+
+
+class DuckDBStore:
+    """The one writer of a store file. `append` may be called from one thread at a time.
+
+    Args:
+        path: the file; made, with its schema, when it does not exist.
+        reserve_bytes: free disk below which `append` refuses.
+
+    Raises:
+        StoreError: the file is no store, is a newer store, or cannot be written.
+        LockedStoreError: another process holds it.
+    """
+
+    def __init__(self, path: Path, *, reserve_bytes: int = DEFAULT_RESERVE_BYTES) -> None:
+        self.path = path
+        self._reserve_bytes = reserve_bytes
+        self._lock = threading.Lock()
+        self._closed = False
+        _claim(path)
+        try:
+            self._connection = _connect(path, read_only=False)
+        except BaseException:
+            _release(path)
+            raise
+        try:
+            _prepare(self._connection, path)
+            self._known_resources = self._ids("resource_id", "resources")
+            self._known_scopes = self._ids("scope_id", "scopes")
+        except BaseException:
+            self._connection.close()
+            _release(path)
+            raise
+
+    def append(self, batch: SpanBatch) -> None:
+        """Add ``batch`` in one transaction; on return it is on disk, on an exception none of it is stored.
+
+        Raises:
+            StoreFullError: too little free disk; nothing was stored, sending again later is right.
+            StoreError: the write failed; nothing was stored.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"The store {self.path} is closed.")
+            self._check_room()
+            resources = _unseen(batch.resources, "resource_id", self._known_resources)
+            scopes = _unseen(batch.scopes, "scope_id", self._known_scopes)
+            fresh = batch._replace(resources=resources, scopes=scopes)
+            try:
+                self._insert(fresh)
+            except duckdb.Error as error:
+                self._recover()
+                raise _write_error(self.path, error) from error
+            self._known_resources.update(resources["resource_id"].to_pylist())
+            self._known_scopes.update(scopes["scope_id"].to_pylist())
+
+    def reader(self) -> DuckDBReader:
+        """A reader inside this process; it sees every commit as soon as `append` returns."""
+        return DuckDBReader(self._connection.cursor(), str(self.path), live=True, owns=True)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """For the query endpoint, which opens cursors of its own on it."""
+        return self._connection
+
+    def close(self) -> None:
+        """Fold the log into the file and release it. Idempotent."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._connection.close()
+                _release(self.path)
+
+    def _insert(self, batch: SpanBatch) -> None:
+        connection = self._connection
+        connection.execute("BEGIN")
+        for name, table in zip(SpanBatch._fields, batch, strict=True):
+            if table.num_rows:
+                connection.register("incoming", table)
+                connection.execute(ddl.insert_statement(name, "incoming"))
+                connection.unregister("incoming")
+        connection.execute("COMMIT")
+
+    def _recover(self) -> None:
+        """After a failed write: roll back; if DuckDB declared the database invalid, open it anew."""
+        try:
+            self._connection.execute("ROLLBACK")
+            self._connection.execute("SELECT 1")
+        except duckdb.TransactionException:
+            return  # the failure had already ended the transaction
+        except duckdb.Error:
+            self._connection.close()
+            self._connection = _connect(self.path, read_only=False)
+
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self.path.parent).free
+        if free < self._reserve_bytes:
+            raise StoreFullError(
+                f"The disk of {self.path} is full: {free >> 20} MiB free, {self._reserve_bytes >> 20} MiB are"
+                " kept in reserve. Free some space; clients that retry lose nothing."
+            )
+
+    def _ids(self, column: str, table: str) -> set[int]:
+        return {row[0] for row in self._connection.execute(f"SELECT {column} FROM {table}").fetchall()}
+
+
+def open_reader(path: Path) -> DuckDBReader:
+    """A closed store file, read-only. Raises as `DuckDBStore` does, and when there is no such file."""
+    if not path.exists():
+        raise StoreError(f"There is no store at {path}. Make one with: tracescape serve --db {path}")
+    connection = _connect(path, read_only=True)
+    try:
+        _check_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return DuckDBReader(connection, str(path), live=False, owns=True)
+
+
+#: DuckDB keeps other processes out, but hands the same process the same database again.
+_held: Final[set[Path]] = set()
+_held_lock: Final = threading.Lock()
+
+
+def _claim(path: Path) -> None:
+    with _held_lock:
+        if path.resolve() in _held:
+            raise LockedStoreError(f"This process already holds {path}. Use what it opened.")
+        _held.add(path.resolve())
+
+
+def _release(path: Path) -> None:
+    with _held_lock:
+        _held.discard(path.resolve())
+
+
+def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    settings = LOCKED_DOWN if read_only else {**LOCKED_DOWN, **_WRITER_SETTINGS}
+    try:
+        return duckdb.connect(path, read_only=read_only, config=settings)
+    except duckdb.IOException as error:
+        raise _open_error(path, error) from error
+    except duckdb.ConnectionException as error:
+        raise LockedStoreError(f"This process already holds {path}. Use what it opened.") from error
+    except duckdb.Error as error:
+        raise StoreError(f"{path} cannot be opened as a store: {str(error).splitlines()[0]}") from error
+
+
+def _open_error(path: Path, error: duckdb.IOException) -> StoreError:
+    text = str(error)
+    if "lock" in text:
+        holder = re.search(r"\(PID (\d+)\)", text)
+        who = f"process {holder[1]}" if holder else "another process"
+        return LockedStoreError(
+            f"{who.capitalize()} holds {path}. End it, or ask its collector with: tracescape explore URL"
+        )
+    if "not a valid DuckDB database" in text:
+        return StoreError(f"{path} exists, but it is not a Tracescape store. Name another file.")
+    if not path.parent.is_dir():
+        return StoreError(f"The folder {path.parent} does not exist. Make it, or name another file.")
+    return StoreError(f"{path} cannot be opened: {text.splitlines()[0]}")
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if tables:
+        _check_version(connection, path)
+        return
+    connection.execute("BEGIN")
+    for statement in ddl.statements():
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    try:
+        row = connection.execute("SELECT max(version) FROM tracescape_store").fetchone()
+    except duckdb.CatalogException:
+        raise StoreError(
+            f"{path} is a DuckDB database, but not a Tracescape store. Name another file."
+        ) from None
+    version = row[0] if row else None
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has store version {version}; this Tracescape reads version {SCHEMA_VERSION}."
+            " Open it with the release that wrote it."
+        )
+
+
+def _unseen(table: pa.Table, key: str, known: set[int]) -> pa.Table:
+    """The first row of each id that is not known yet."""
+    keep, seen = [], set(known)
+    for index, value in enumerate(table[key].to_pylist()):
+        if value not in seen:
+            seen.add(value)
+            keep.append(index)
+    return table.take(pa.array(keep, pa.int64())) if len(keep) < table.num_rows else table
+
+
+_FULL: Final = re.compile(r"no space left|disk full|not enough space|file too large|quota exceeded", re.I)
+
+
+def _write_error(path: Path, error: duckdb.Error) -> StoreError:
+    text = str(error).splitlines()[0]
+    if _FULL.search(str(error)):
+        return StoreFullError(
+            f"The disk of {path} is full: {text} Free some space; clients that retry lose nothing."
+        )
+    return StoreError(f"Writing to {path} failed: {text}")

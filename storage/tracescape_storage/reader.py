@@ -1,0 +1,69 @@
+"""The read side of a store: one small protocol, whatever stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+
+class Extent(NamedTuple):
+    """What a store holds: the number of spans, the first start and the last start in epoch nanoseconds.
+
+    ``spans`` is 0 for an empty store; then both times are 0.
+    """
+
+    spans: int
+    first_start_ns: int
+    last_start_ns: int
+
+
+class Reader(Protocol):
+    """Answers questions about stored spans; safe to use from several threads.
+
+    Windows are ``[since_ns, until_ns)`` by span start; ``None`` leaves that side open. Every answer is a
+    consistent snapshot: it holds whole commits only. No order is promised unless a method says so.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where the spans come from, for people: a path or a URL."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether new spans can arrive while this reader is open."""
+        ...
+
+    def extent(self) -> Extent:
+        """How much there is, and from when to when."""
+        ...
+
+    def spans(
+        self,
+        columns: Sequence[str],
+        *,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        trace_id: bytes | None = None,
+        service: str | None = None,
+    ) -> pa.Table:
+        """Columns of the spans that match every condition given, typed as ``schema.SPANS`` has them.
+
+        Columns in ``schema.DICTIONARY_COLUMNS`` come dictionary-coded (one dictionary a column). An unknown
+        column raises ``ValueError``. No match gives a table without rows, never ``None``.
+        """
+        ...
+
+    def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
+        """``trace_id, span_id, linked_trace_id, linked_span_id`` of spans that start in the window."""
+        ...
+
+    def sql(self, query: str) -> pa.Table:
+        """The rows of exactly one read-only ``SELECT``; anything else raises ``StoreError``."""
+        ...
+
+    def close(self) -> None:
+        """Release what the reader holds. Idempotent."""
+        ...

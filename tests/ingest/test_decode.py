@@ -1,0 +1,210 @@
+"""The reference decoder: nothing of a message is lost, and a bad span is rejected alone."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from support.otlp import key_values, request, span
+from tracescape_ingest.decode import MAX_VALUE_DEPTH, Decoded, UndecodableError, decode_traces
+from tracescape_storage.attributes import decode_attributes
+
+
+def decoded(*spans: Span, **resource: object) -> Decoded:
+    return decode_traces(request(*spans, **resource).SerializeToString())  # type: ignore[arg-type]
+
+
+def test_every_field_of_a_span_arrives() -> None:
+    message = span(
+        "GET /cart", trace_id=b"t" * 16, span_id=b"s" * 8, parent=b"p" * 8, start=10, end=25, kind=3
+    )
+    message.status.code = Status.STATUS_CODE_ERROR
+    message.status.message = "no cart"
+    message.trace_state = "vendor=1"
+    message.flags = 257
+    message.dropped_attributes_count, message.dropped_events_count, message.dropped_links_count = 1, 2, 3
+    message.attributes.extend(key_values({"user.id": "42", "server.address": "db", "server.port": 5432}))
+    message.events.add(time_unix_nano=12, name="e", dropped_attributes_count=4).attributes.extend(
+        key_values({"k": 1})
+    )
+    message.links.add(
+        trace_id=b"l" * 16, span_id=b"m" * 8, trace_state="l=1", flags=1, dropped_attributes_count=5
+    )
+    batch = decoded(message, service="shop").batch
+
+    (row,) = batch.spans.to_pylist()
+    attributes = decode_attributes(row.pop("attributes"))
+    assert attributes == {"user.id": "42", "server.address": "db", "server.port": 5432}
+    ids = {"resource_id": row.pop("resource_id"), "scope_id": row.pop("scope_id")}
+    assert {key: value for key, value in row.items() if value is not None} == {
+        "trace_id": b"t" * 16,
+        "span_id": int.from_bytes(b"s" * 8, "big"),
+        "parent_span_id": int.from_bytes(b"p" * 8, "big"),
+        "start_ns": 10,
+        "duration_ns": 15,
+        "service": "shop",
+        "operation": "GET /cart",
+        "kind": 3,
+        "status": 2,
+        "status_message": "no cart",
+        "trace_state": "vendor=1",
+        "flags": 257,
+        "server_address": "db",
+        "server_port": 5432,
+        "dropped_attributes": 1,
+        "dropped_events": 2,
+        "dropped_links": 3,
+    }
+    (event,) = batch.events.to_pylist()
+    assert (event["time_ns"], event["name"], event["attributes"], event["dropped_attributes"]) == (
+        12,
+        "e",
+        '{"k":1}',
+        4,
+    )
+    (link,) = batch.links.to_pylist()
+    assert link["linked_trace_id"] == b"l" * 16
+    assert (link["start_ns"], link["trace_state"], link["flags"], link["dropped_attributes"]) == (
+        10,
+        "l=1",
+        1,
+        5,
+    )
+    assert [batch.resources["resource_id"][0].as_py(), batch.scopes["scope_id"][0].as_py()] == list(
+        ids.values()
+    )
+
+
+def test_ids_keep_all_their_bits() -> None:
+    (row,) = decoded(span(span_id=b"\xff" * 8, trace_id=b"\x80" + b"\0" * 15)).batch.spans.to_pylist()
+    assert row["span_id"] == -1
+    assert row["trace_id"] == b"\x80" + b"\0" * 15
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (span(trace_id=b"t" * 15), "the trace id has 15 bytes, not 16"),
+        (span(trace_id=b""), "the trace id has 0 bytes, not 16"),
+        (span(trace_id=b"\0" * 16), "the trace id is all zero"),
+        (span(span_id=b"s" * 9), "the span id has 9 bytes, not 8"),
+        (span(span_id=b"\0" * 8), "the span id is all zero"),
+        (span(parent=b"p" * 3), "the parent span id has 3 bytes, not 8"),
+        (span(start=2, end=1), "the span ends before it starts"),
+        (span(start=1, end=2**63), "the span's time is beyond the year 2262"),
+    ],
+)
+def test_a_bad_span_is_rejected_alone_and_named(bad: Span, reason: str) -> None:
+    result = decoded(span("before"), bad, span("after"))
+    assert result.batch.spans["operation"].to_pylist() == ["before", "after"]
+    assert (result.spans, result.rejected, result.message) == (2, 1, f"1 × {reason}")
+
+
+def test_bad_utf8_rejects_the_span_that_carries_it() -> None:
+    data = request(span("good"), span("marker")).SerializeToString().replace(b"marker", b"mark\xffr")
+    result = decode_traces(data)
+    assert result.batch.spans["operation"].to_pylist() == ["good"]
+    assert result.message == "1 × text that is not UTF-8"
+
+
+def test_bad_utf8_in_a_resource_rejects_its_spans_and_no_others() -> None:
+    message = request(span("a"), span("b"), service="marker")
+    message.MergeFrom(request(span("c"), service="other"))
+    result = decode_traces(message.SerializeToString().replace(b"marker", b"mark\xffr"))
+    assert result.batch.spans["operation"].to_pylist() == ["c"]
+    assert result.rejected == 2
+    assert result.batch.resources["service"].to_pylist() == ["other"]
+
+
+def test_a_rejected_span_leaves_no_event_or_link_behind() -> None:
+    bad = span(trace_id=b"short")
+    bad.events.add(time_unix_nano=1, name="e")
+    bad.links.add(trace_id=b"l" * 16, span_id=b"m" * 8)
+    batch = decoded(bad).batch
+    assert [table.num_rows for table in (batch.spans, batch.events, batch.links)] == [0, 0, 0]
+
+
+def test_an_all_zero_parent_is_no_parent() -> None:
+    assert decoded(span(parent=b"\0" * 8)).batch.spans["parent_span_id"].to_pylist() == [0]
+
+
+def test_the_last_of_duplicate_keys_wins() -> None:
+    message = span()
+    message.attributes.extend(key_values({"k": 1}) + key_values({"k": "two"}))
+    assert decoded(message).batch.spans["attributes"].to_pylist() == ['{"k":"two"}']
+
+
+@pytest.mark.parametrize("service", [None, "", 7])
+def test_a_resource_without_a_service_name_is_unknown_service(service: object) -> None:
+    message = request(span(), service=None, **({} if service is None else {"service.name": service}))
+    assert decode_traces(message.SerializeToString()).batch.spans["service"].to_pylist() == [
+        "unknown_service"
+    ]
+
+
+def test_empty_requests_at_every_level_are_fine() -> None:
+    message = request()
+    message.resource_spans.add()
+    message.resource_spans.add().scope_spans.add()
+    for data in (b"", message.SerializeToString()):
+        result = decode_traces(data)
+        assert (result.spans, result.rejected) == (0, 0)
+
+
+def test_values_nested_too_deep_reject_the_span() -> None:
+    fine: object = 1
+    for _ in range(MAX_VALUE_DEPTH):
+        fine = [fine]
+    result = decoded(span("fine", attributes={"a": fine}), span("deep", attributes={"a": [fine]}))
+    assert result.batch.spans["operation"].to_pylist() == ["fine"]
+    assert result.message == "1 × an attribute nests deeper than 32"
+
+
+def test_unknown_enum_values_become_unset() -> None:
+    message = span(kind=99)
+    message.status.code = 77  # type: ignore[assignment]
+    (row,) = decoded(message).batch.spans.to_pylist()
+    assert (row["kind"], row["status"]) == (0, 0)
+
+
+def test_the_first_reasons_are_named_with_their_counts() -> None:
+    bad = [span(trace_id=b"x" * length) for length in (1, 1, 2, 3, 4, 5)]
+    assert decoded(*bad).message.endswith("and 2 other reasons")
+    assert decoded(*bad).message.startswith("2 × the trace id has 1 bytes, not 16; 1 × ")
+
+
+def test_promoted_columns_take_the_first_key_that_is_set_and_the_right_type() -> None:
+    new_and_old = span(attributes={"db.system": "old", "db.system.name": "new", "http.status_code": "503"})
+    wrong = span(attributes={"db.system.name": 7, "server.port": 2**40, "http.response.status_code": True})
+    first, second = decoded(new_and_old, wrong).batch.spans.to_pylist()
+    assert (first["db_system"], first["http_status"]) == ("new", 503)
+    assert (second["db_system"], second["server_port"], second["http_status"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff", b"\x0a\x05abc", b"not protobuf at all", b"\x0a\xff\xff\xff\xff\x7f"]
+)
+def test_what_is_no_message_is_undecodable(data: bytes) -> None:
+    with pytest.raises(UndecodableError, match="not an ExportTraceServiceRequest"):
+        decode_traces(data)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_decode_or_are_undecodable(data: bytes) -> None:
+    with contextlib.suppress(UndecodableError):
+        decode_traces(data)
+
+
+_REAL = request(*(span(attributes={"a": [1, {"b": "c"}], "d": 1.5}) for _ in range(3))).SerializeToString()
+
+
+@given(st.integers(0, len(_REAL) - 1), st.integers(0, 255))
+def test_a_real_message_with_one_byte_changed_never_crashes(position: int, value: int) -> None:
+    mutated = _REAL[:position] + bytes([value]) + _REAL[position + 1 :]
+    try:
+        result = decode_traces(mutated)
+    except UndecodableError:
+        return
+    assert result.spans == result.batch.spans.num_rows
