@@ -1,1 +1,33 @@
-"""From a topology to a scene, and from a scene to a window or a picture: the only package that knows VTK."""
+"""From a topology to a scene, and from a scene to a window or a picture: the only package that knows VTK.
+
+Importing it loads no graphics; the first picture does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracescape_render.errors import RenderError
+    from tracescape_render.picture import screenshot
+    from tracescape_render.scene import Scene, build_scene
+    from tracescape_render.window import open_window
+
+__all__ = ["RenderError", "Scene", "build_scene", "open_window", "screenshot"]
+
+_HOMES = {
+    "RenderError": "errors",
+    "Scene": "scene",
+    "build_scene": "scene",
+    "open_window": "window",
+    "screenshot": "picture",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for when it is."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tracescape_render' has no attribute {name!r}")
+    return getattr(import_module(f"tracescape_render.{_HOMES[name]}"), name)

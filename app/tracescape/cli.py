@@ -1,0 +1,268 @@
+"""The ``tracescape`` command. Every failure a person can cause is one sentence on stderr and exit code 1."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+import tomllib
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+
+from tracescape import __version__
+from tracescape.collector import DEFAULT_GRPC, DEFAULT_HTTP, Collector
+from tracescape_storage.errors import StoreError
+
+if TYPE_CHECKING:  # loaded by the commands that need them: a collector starts without Numba and Polars
+    import polars as pl
+
+    from tracescape.store import Store, Topology
+
+CONFIG_FILE: Final = Path("tracescape.toml")
+DEFAULT_DB: Final = Path("tracescape.db")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Enter the world of your application: OTLP traces as topology, critical paths and a 3D scene.",
+    epilog="Options can also be set as TRACESCAPE_… in the environment or in tracescape.toml.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+SinceOption = Annotated[str | None, typer.Option(help="From when: 15m, ISO time or epoch ns.")]
+UntilOption = Annotated[str | None, typer.Option(help="Until when, likewise.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def main() -> None:
+    """Run the command line: the entry point of the installed script."""
+    from tracescape.replay import ReplayError
+    from tracescape_render import RenderError
+
+    try:
+        app(prog_name="tracescape", default_map=_configured())
+    except (StoreError, ReplayError, RenderError, ValueError, OSError) as error:
+        err.print(f"tracescape: {error}", markup=False, style="red")
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        out.print(f"tracescape {__version__}")
+        raise typer.Exit
+    logging.basicConfig(level=logging.WARNING, format="tracescape: %(message)s")
+
+
+@app.command()
+def serve(
+    db: Annotated[Path, typer.Option(envvar="TRACESCAPE_DB", help="The store file.")] = DEFAULT_DB,
+    grpc: Annotated[
+        str, typer.Option(envvar="TRACESCAPE_GRPC", help="OTLP/gRPC at HOST:PORT.")
+    ] = DEFAULT_GRPC,
+    http: Annotated[
+        str, typer.Option(envvar="TRACESCAPE_HTTP", help="Questions over HTTP at HOST:PORT.")
+    ] = DEFAULT_HTTP,
+) -> None:
+    """Collect: OTLP spans in over gRPC, durable in DuckDB before they are acknowledged."""
+    stopped = _on_signals()
+    with Collector(db, grpc=grpc, http=http) as collector:
+        out.print(
+            f"OTLP/gRPC   {collector.grpc_endpoint}   (OTEL_EXPORTER_OTLP_ENDPOINT={collector.grpc_endpoint})"
+        )
+        out.print(f"questions   {collector.http_url}   (tracescape explore {collector.http_url})")
+        out.print(f"store       {collector.store.path}")
+        out.print("Ctrl-C ends it; what was accepted is stored first.")
+        stopped.wait()
+    out.print("stopped; everything acknowledged is in the store")
+
+
+@app.command()
+def explore(
+    target: Annotated[
+        str, typer.Argument(help="A store file, or HOST:PORT of a collector.")
+    ] = "localhost:4318",
+    since: SinceOption = None,
+    until: UntilOption = None,
+    screenshot: Annotated[
+        Path | None, typer.Option(help="Write a picture (PNG) instead of opening a window; needs no display.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="Size of the picture or the window.")] = "1600x900",
+) -> None:
+    """See the application: a 3D window, live from a collector or from a file."""
+    from tracescape.view import follow, recent, scene_of
+    from tracescape_render import open_window
+    from tracescape_render import screenshot as write_picture
+
+    pixels = _pixels(size)
+
+    def ask(store: Store) -> Topology:
+        return recent(store) if since is None and until is None else store.topology(since, until)
+
+    with _target(target) as store:
+        if screenshot is None:
+            source = follow(store, ask)
+            _prepare_kernels()
+            open_window(source, title=f"Tracescape · {store.location}", size=pixels)
+            return
+        _prepare_kernels()
+        topology = ask(store)
+        if not topology.spans:
+            err.print(f"tracescape: {_nothing_there(store)}", markup=False, style="yellow")
+        write_picture(scene_of(topology, store.location), screenshot, size=pixels)
+        out.print(str(screenshot), markup=False)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="Parquet span table or OTLP JSON.")],
+    endpoint: Annotated[
+        str, typer.Option(envvar="OTEL_EXPORTER_OTLP_ENDPOINT", help="Where OTLP/gRPC listens.")
+    ] = "http://localhost:4317",
+    speed: Annotated[
+        str, typer.Option(help="1 = as recorded, 10 = ten times faster, max = as fast as possible.")
+    ] = "max",
+    now: Annotated[bool, typer.Option("--now", help="Shift the times to end now; new ids.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many spans.")] = None,
+) -> None:
+    """Send recorded traces to a collector through the OTLP exporter's protocol."""
+    from tracescape.progress import counting
+    from tracescape.replay import replay as send
+
+    with counting("sending spans") as progress:
+        result = send(file, endpoint, speed=_speed(speed), now=now, limit=limit, progress=progress)
+    rate = result.spans_sent / max(result.seconds, 1e-9)
+    out.print(f"{result.spans_sent:,} spans acknowledged in {result.seconds:.1f} s ({rate:,.0f} spans/s)")
+    if result.spans_failed:
+        err.print(f"tracescape: {result.spans_failed:,} spans were not acknowledged", style="red")
+        raise typer.Exit(1)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help='One SELECT, e.g. "select * from spans_v limit 5".')],
+    target: Annotated[
+        str, typer.Option("--store", envvar="TRACESCAPE_STORE", help="A store file or HOST:PORT.")
+    ] = "localhost:4318",
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a store in SQL; people's view of spans is spans_v."""
+    import polars as pl
+
+    with _target(target) as store:
+        frame = store.sql(sql)
+    if as_json:
+        sys.stdout.write(_json_rows(frame))
+        return
+    with pl.Config(tbl_rows=50, tbl_cols=30, fmt_str_lengths=60, tbl_hide_dataframe_shape=True):
+        out.print(str(frame), markup=False)
+    if frame.height > 50:
+        out.print(f"{frame.height:,} rows; --json prints them all")
+
+
+@app.command()
+def demo(
+    db: Annotated[Path, typer.Option(help="The store file; made anew at every start.")] = Path(
+        "tracescape-demo.db"
+    ),
+    grpc: Annotated[str, typer.Option(help="OTLP/gRPC at HOST:PORT.")] = DEFAULT_GRPC,
+    http: Annotated[str, typer.Option(help="Questions over HTTP at HOST:PORT.")] = DEFAULT_HTTP,
+    picture: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("tracescape-demo.png"),
+    off_screen: Annotated[bool, typer.Option("--off-screen", help="No window, even with a display.")] = False,
+) -> None:
+    """A collector, a shop of a dozen services that sends real OTLP, and the window."""
+    from tracescape.demo import run_demo
+
+    run_demo(db, grpc=grpc, http=http, picture=picture, off_screen=off_screen, console=out)
+
+
+def _target(text: str) -> Store:
+    """A store for what a person typed: an existing file, else an address if it looks like one."""
+    from tracescape.store import connect
+    from tracescape.store import open as open_store
+
+    if Path(text).expanduser().exists():
+        return open_store(text)
+    host, separator, port = text.rpartition(":")
+    looks_like_address = "://" in text or (separator and port.isdigit() and "/" not in host)
+    return connect(text) if looks_like_address else open_store(text)
+
+
+def _prepare_kernels() -> None:
+    from tracescape_analytics.warm_up import warm_up
+
+    with err.status("preparing the kernels (compiled once after installation, then cached) …"):
+        warm_up()
+
+
+def _nothing_there(store: Store) -> str:
+    from tracescape.times import format_time
+
+    extent = store.extent()
+    if not extent.spans:
+        return f"{store.location} holds no spans yet"
+    first, last = format_time(extent.first_start_ns), format_time(extent.last_start_ns)
+    return f"no spans in that window; {store.location} holds {extent.spans:,} from {first} to {last}"
+
+
+def _pixels(size: str) -> tuple[int, int]:
+    width, _, height = size.lower().partition("x")
+    if width.isdigit() and height.isdigit() and 64 <= int(width) <= 16_384 and 64 <= int(height) <= 16_384:
+        return int(width), int(height)
+    raise ValueError(f"{size!r} is no size; write WIDTHxHEIGHT in pixels, such as 1600x900")
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1.0
+    if not 0 < speed < float("inf"):
+        raise ValueError(f"{text!r} is no speed; write 1, 10, 0.5 or max")
+    return speed
+
+
+def _json_rows(frame: pl.DataFrame) -> str:
+    rows = (json.dumps(row, default=_plain, ensure_ascii=False) for row in frame.iter_rows(named=True))
+    return "".join(row + "\n" for row in rows)
+
+
+def _plain(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _configured() -> dict[str, object]:
+    """The options in ``tracescape.toml`` here, a table a command; none without the file."""
+    if not CONFIG_FILE.exists():
+        return {}
+    try:
+        return tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{CONFIG_FILE} is not valid TOML: {error}") from error
+
+
+def _on_signals() -> threading.Event:
+    """An event that SIGINT and SIGTERM set; a second Ctrl-C interrupts at once."""
+    stopped = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return stopped

@@ -1,0 +1,148 @@
+"""The demo: a collector, a shop that sends it real OTLP, and the window (or a picture) over both."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from rich.console import Console
+
+from tracescape.collector import Collector
+from tracescape.progress import counting
+from tracescape.shop import Shop, ShopConfig
+from tracescape.store import Store, connect
+from tracescape.times import format_duration
+from tracescape.view import follow, recent, scene_of
+from tracescape_analytics.findings import Findings, findings
+from tracescape_analytics.warm_up import warm_up
+from tracescape_ingest.address import PortInUseError
+from tracescape_render import open_window, screenshot
+from tracescape_render.picture import check_graphics
+from tracescape_render.system import display_answers, missing_packages
+from tracescape_storage.discovery import collector_of
+
+_MINUTE: Final = 60_000_000_000
+HISTORY_NS: Final = 8 * _MINUTE
+DEGRADED_NS: Final = 2 * _MINUTE
+LIVE_S: Final = 6.0
+RATE_PER_S: Final = 6.0
+
+
+def run_demo(db: Path, *, grpc: str, http: str, picture: Path, off_screen: bool, console: Console) -> None:
+    """Run the demo until its window closes; without a display, until its picture is written.
+
+    Raises:
+        RenderError: libraries that every picture needs are missing; said before anything starts.
+        StoreError, PortInUseError: the store or an address cannot be had.
+    """
+    display = not off_screen and not missing_packages(display=True) and display_answers()
+    check_graphics(display=False)
+    _forget(db)
+    with contextlib.ExitStack() as stack:
+        collector = stack.enter_context(_collector(db, grpc, http, console))
+        console.print(
+            f"collector   OTLP/gRPC at {collector.grpc_endpoint}, questions at {collector.http_url}"
+        )
+        begin = time.time_ns()
+        with console.status("preparing the kernels (compiled once after installation, then cached) …"):
+            warm_up()
+        console.print(f"kernels     ready in {(time.time_ns() - begin) / 1e9:.1f} s")
+        shop = stack.enter_context(_shop(collector.grpc_endpoint))
+        degraded_since = _send_history(shop, console)
+        store = stack.enter_context(connect(collector.http_url))
+        stack.enter_context(_live(shop))
+        if not display:
+            with console.status(f"the shop goes on live for {LIVE_S:.0f} s …"):
+                time.sleep(LIVE_S)
+            shop.flush()
+        _show(store, degraded_since, picture, display=display, console=console)
+    console.print(f"\nEverything is in {db}. Next:", markup=False)
+    for line in (
+        f"tracescape explore {db}                # the window; --screenshot FILE without a display",
+        f'tracescape query --store {db} "select service, count(*) from spans_v group by all"',
+        "tracescape serve                       # then point your own exporter at localhost:4317",
+    ):
+        console.print(f"  {line}", markup=False)
+
+
+def _show(store: Store, degraded_since: int, picture: Path, *, display: bool, console: Console) -> None:
+    topology = recent(store)
+    screenshot(scene_of(topology, store.location), picture)
+    baseline = (degraded_since - HISTORY_NS, degraded_since)
+    found = findings(store.reader, since_ns=degraded_since, until_ns=None, baseline=baseline)
+    _tell(found, topology.nodes, console)
+    console.print(f"\npicture     {picture.absolute()}", markup=False)
+    if display:
+        console.print(
+            "The window is live. Press ? in it for keys; close it or press Ctrl-C to end everything."
+        )
+        open_window(follow(store, recent), title="Tracescape · demo")
+
+
+def _tell(found: Findings, nodes: pl.DataFrame, console: Console) -> None:
+    services = nodes.filter(pl.col("kind") == "service").height
+    console.print(f"\nfound       {services} services and {nodes.height - services} things around them")
+    for row in nodes.filter(pl.col("state").is_in(["failing", "degraded"])).iter_rows(named=True):
+        errors = row["errors"] / max(row["calls"], 1)
+        numbers = f"{errors:.1%} errors, p95 {format_duration(row['p95_ns'] or 0)}"
+        console.print(f"            {row['service']} is {row['state']}: {numbers}", markup=False)
+    console.print(f"\n{found}", markup=False)
+
+
+def _send_history(shop: Shop, console: Console) -> int:
+    """Some minutes of the past, the last of them degraded. Returns when that began."""
+    now = time.time_ns()
+    begin, degraded = now - HISTORY_NS, now - DEGRADED_NS
+    with counting("the shop sends its last minutes", console) as progress:
+        started = time.monotonic()
+        sent = shop.backfill(begin, now, progress=progress)
+    seconds = time.monotonic() - started
+    minutes = HISTORY_NS // _MINUTE
+    console.print(
+        f"shop        {sent:,} spans of the last {minutes} minutes sent and stored in {seconds:.1f} s"
+    )
+    return degraded
+
+
+@contextlib.contextmanager
+def _shop(endpoint: str) -> Iterator[Shop]:
+    config = ShopConfig(rate_per_s=RATE_PER_S, degrade_after_s=(HISTORY_NS - DEGRADED_NS) / 1e9)
+    shop = Shop(lambda: OTLPSpanExporter(endpoint=endpoint, insecure=True), config)
+    try:
+        yield shop
+    finally:
+        shop.shutdown()
+
+
+@contextlib.contextmanager
+def _live(shop: Shop) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=shop.run, args=(stop,), name="shop", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=10)
+
+
+def _collector(db: Path, grpc: str, http: str, console: Console) -> Collector:
+    """At the usual addresses; where those are taken, at free ones, and say so."""
+    try:
+        return Collector(db, grpc=grpc, http=http)
+    except PortInUseError as error:
+        console.print(f"{error}; the demo takes free ports instead", style="yellow", markup=False)
+        return Collector(db, grpc="127.0.0.1:0", http="127.0.0.1:0")
+
+
+def _forget(db: Path) -> None:
+    """Begin anew, unless the file belongs to somebody who is using it."""
+    if collector_of(db.absolute()) is None:
+        for path in (db, db.with_name(db.name + ".wal")):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,230 @@
+"""What people import: open a store, ask it, get Polars frames. A thin façade without logic of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import polars as pl
+
+import tracescape_analytics.critical_path
+import tracescape_analytics.services
+import tracescape_analytics.topology
+import tracescape_analytics.trace
+from tracescape.times import When, Window, format_time, parse_when
+from tracescape_analytics.trace import Trace
+from tracescape_storage.collector import CollectorReader
+from tracescape_storage.discovery import collector_of
+from tracescape_storage.duckdb_file import LockedStoreError, open_reader
+from tracescape_storage.errors import StoreError
+from tracescape_storage.reader import Extent, Reader
+
+if TYPE_CHECKING:
+    from tracescape_render.scene import Scene
+
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def open(path: str | os.PathLike[str]) -> Store:
+    """Open a store file. While a collector holds it, this connects to that collector instead.
+
+    Raises:
+        StoreError: there is no such file, it is no store, or a process that answers nothing holds it.
+    """
+    file = Path(path).expanduser()
+    try:
+        return Store(open_reader(file))
+    except LockedStoreError as locked:
+        url = collector_of(file.absolute())
+        if url is None:
+            raise
+        try:
+            return connect(url)
+        except StoreError as error:
+            raise StoreError(f"{locked} ({error})") from error
+
+
+def connect(address: str) -> Store:
+    """Connect to a collector at ``host:port`` (its ``--http`` address) or a URL.
+
+    Raises:
+        StoreError: the address is none, or no collector answers there.
+    """
+    reader = CollectorReader(address)
+    try:
+        reader.extent()
+    except StoreError:
+        reader.close()
+        raise
+    return Store(reader)
+
+
+class Store:
+    """Spans, and the questions about them. Made by `open` and `connect`; a context manager.
+
+    Times are ``"15m"`` (back from now; on a closed file back from its last span), ISO text, datetimes (naive
+    ones are local) or epoch nanoseconds. Windows are [since, until) by the start of a span; without either,
+    everything is asked.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    @property
+    def location(self) -> str:
+        """The file or the collector behind this store."""
+        return self._reader.location
+
+    @property
+    def live(self) -> bool:
+        """Whether a collector may be adding spans."""
+        return self._reader.live
+
+    @property
+    def reader(self) -> Reader:
+        """The storage protocol underneath, for those who want Arrow tables."""
+        return self._reader
+
+    def extent(self) -> Extent:
+        """How many spans there are, and their first and last start."""
+        return self._reader.extent()
+
+    def services(self, since: When = None, until: When = None, baseline: When = None) -> pl.DataFrame:
+        """One row a service: calls, errors, rate, latency quantiles in ns, state.
+
+        ``baseline`` is where the time to compare with begins; it ends at ``since``. Without it, the window of
+        the same length just before ``since`` is used, where the store holds one.
+        """
+        window, before = self._windows(since, until, baseline)
+        return tracescape_analytics.services.services(
+            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
+        )
+
+    def topology(self, since: When = None, until: When = None, baseline: When = None) -> Topology:
+        """Who calls whom, how often, how slow, how broken. See `services` for ``baseline``."""
+        window, before = self._windows(since, until, baseline)
+        found = tracescape_analytics.topology.topology(
+            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
+        )
+        values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+        return Topology(**values, location=self.location)
+
+    def trace(self, trace_id: str) -> Trace:
+        """One trace by its id (32 hex digits, any case, dashes allowed).
+
+        Raises:
+            ValueError: this cannot be a trace id.
+            UnknownTraceError: the store holds no such trace.
+        """
+        text = trace_id.strip().lower().replace("-", "")
+        if not _TRACE_ID.fullmatch(text):
+            raise ValueError(f"{trace_id[:64]!r} is no trace id: that is 32 hexadecimal digits")
+        return tracescape_analytics.trace.load_trace(self._reader, bytes.fromhex(text))
+
+    def critical_path(
+        self,
+        service: str | None = None,
+        since: When = None,
+        until: When = None,
+        by: str = "operation",
+        tolerance: float = 0.01,
+    ) -> pl.DataFrame:
+        """What requests waited for: critical time by ``operation`` or ``service``, over all traces.
+
+        ``service`` keeps the traces that begin there. The shares add up to 1.
+        """
+        window, _ = self._windows(since, until, None)
+        return tracescape_analytics.critical_path.critical_path(
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            service=service,
+            by=by,
+            tolerance=tolerance,
+        )
+
+    def sql(self, query: str) -> pl.DataFrame:
+        """The answer of one ``SELECT`` over ``spans_v`` (for people), ``spans``, ``events``, ``links``, ….
+
+        Raises:
+            QueryError: it is something else than one SELECT, or it failed.
+        """
+        frame = pl.from_arrow(self._reader.sql(query))
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def close(self) -> None:
+        """Let the file or the connection go. Idempotent."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        extent = self.extent()
+        if not extent.spans:
+            return f"<Store {self.location}: no spans yet>"
+        first, last = format_time(extent.first_start_ns), format_time(extent.last_start_ns)
+        return f"<Store {self.location}: {extent.spans:,} spans from {first} to {last}>"
+
+    def _windows(self, since: When, until: When, baseline: When) -> tuple[Window, tuple[int, int] | None]:
+        """The window and the baseline in epoch nanoseconds."""
+        if since is None and until is None and baseline is None:
+            return Window(None, None), None
+        reference = time.time_ns() if self.live else self.extent().last_start_ns + 1
+        window = Window(parse_when(since, reference_ns=reference), parse_when(until, reference_ns=reference))
+        if None not in window and window.since_ns >= window.until_ns:  # type: ignore[operator]
+            raise ValueError(f"the window is empty: since {since!r} is not before until {until!r}")
+        begin = parse_when(baseline, reference_ns=reference)
+        if begin is None:
+            return window, None
+        if window.since_ns is None or begin >= window.since_ns:
+            raise ValueError("a baseline needs a later since: it is the time from baseline to since")
+        return window, (begin, window.since_ns)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Topology(tracescape_analytics.topology.Topology):
+    """`nodes` and `edges` as Polars frames, and how to see them."""
+
+    location: str = ""
+
+    def scene(self) -> Scene:
+        """The 3D scene of this topology, as arrays."""
+        from tracescape.view import scene_of
+
+        return scene_of(self, self.location)
+
+    def show(self) -> None:
+        """Show the scene: inline in a notebook, else in a window that stays until it is closed.
+
+        Raises:
+            RenderError: no notebook and no display, or missing system libraries; it names what to do.
+        """
+        from tracescape.view import show
+
+        show(self)
+
+    def screenshot(self, path: str | os.PathLike[str], size: tuple[int, int] = (1600, 900)) -> Path:
+        """Write a picture of the scene to ``path`` (PNG); needs no display."""
+        from tracescape_render import screenshot
+
+        return Path(screenshot(self.scene(), Path(path), size=size))
+
+    def _repr_png_(self) -> bytes:
+        from tracescape.view import png_of
+
+        return png_of(self.scene())

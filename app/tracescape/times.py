@@ -1,0 +1,100 @@
+"""What people write for a time, as epoch nanoseconds; what programs hold, as text for people."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final, NamedTuple, TypeAlias
+
+#: ``"15m"`` (back from the reference), ISO text, a datetime (naive = local time) or epoch nanoseconds.
+When: TypeAlias = str | int | datetime | None
+
+_UNITS: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s|m|h|d)")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LIMIT_NS: Final = 2**63 - 1
+
+
+class Window(NamedTuple):
+    """``[since_ns, until_ns)`` by span start; None leaves a side open."""
+
+    since_ns: int | None
+    until_ns: int | None
+
+
+def parse_duration(text: str) -> int:
+    """Nanoseconds of ``"90s"``, ``"1.5h"``, ``"1h30m"``. Raises ``ValueError`` with an example."""
+    stripped = text.strip().lower()
+    parts = list(_DURATION.finditer(stripped))
+    if not parts or "".join(part[0] for part in parts).replace(" ", "") != stripped.replace(" ", ""):
+        raise ValueError(f"{text!r} is no duration; write 200ms, 15m, 1h30m or 7d")
+    total = sum(round(float(part[1]) * _UNITS[part[2]]) for part in parts)
+    if total > _LIMIT_NS:
+        raise ValueError(f"{text!r} is longer than 292 years")
+    return total
+
+
+def parse_when(when: When, *, reference_ns: int) -> int | None:
+    """Epoch nanoseconds of ``when``; a duration counts back from ``reference_ns``.
+
+    Raises ``ValueError`` that says what can be written.
+    """
+    if when is None:
+        return None
+    if isinstance(when, datetime):
+        return to_ns(when)
+    if isinstance(when, int):
+        return _checked(when)
+    if when.strip().lower() == "now":
+        return reference_ns
+    if re.fullmatch(r"\d{16,19}", when.strip()):
+        return _checked(int(when))
+    try:
+        return reference_ns - parse_duration(when)
+    except ValueError:
+        pass
+    try:
+        return to_ns(datetime.fromisoformat(when.strip()))
+    except ValueError:
+        raise ValueError(
+            f"{when!r} is no time; write 15m, 2026-11-22T10:15, 2026-11-22T10:15:00Z or epoch nanoseconds"
+        ) from None
+
+
+def to_ns(moment: datetime) -> int:
+    """Epoch nanoseconds, exactly; a naive datetime is local time."""
+    delta = moment.astimezone(UTC) - _EPOCH
+    return _checked((delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000)
+
+
+def format_time(ns: int) -> str:
+    """Local time to the second, with the date."""
+    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def format_duration(ns: float) -> str:
+    """Three significant digits and a unit: ``1.25 ms``, ``3.4 s``, ``2 min 5 s``."""
+    if ns < 1_000:
+        return f"{ns:.0f} ns"
+    for unit, size in (("µs", 1e3), ("ms", 1e6), ("s", 1e9)):
+        if ns < size * (1_000 if unit != "s" else 120):
+            return f"{ns / size:.3g} {unit}"
+    seconds = round(ns / 1e9)
+    if seconds < 7_200:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3_600} h {seconds % 3_600 // 60} min"
+
+
+def _checked(ns: int) -> int:
+    if not 0 <= ns <= _LIMIT_NS:
+        raise ValueError(f"{ns} is no time in epoch nanoseconds (0 to {_LIMIT_NS})")
+    return ns

@@ -1,0 +1,96 @@
+"""From a topology to something seen: a scene, a picture, a window that follows a live store."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tracescape.times import format_time
+
+if TYPE_CHECKING:
+    from tracescape.store import Store, Topology
+    from tracescape_render import Scene
+
+#: What a live view looks back on when nothing else is asked for.
+LIVE_WINDOW: Final = "5m"
+_LIVE_WINDOW_NS: Final = 5 * 60 * 1_000_000_000
+
+Positions = dict[str, tuple[float, float, float]]
+
+
+def scene_of(topology: Topology, location: str, positions: Positions | None = None) -> Scene:
+    """The scene of ``topology``; services named in ``positions`` stay where they were."""
+    from tracescape_render import build_scene
+
+    seconds = max((topology.until_ns - topology.since_ns) / 1e9, 1e-9)
+    return build_scene(
+        topology.nodes,
+        topology.edges,
+        seconds=seconds,
+        positions=positions,
+        caption=caption(topology, location),
+    )
+
+
+def caption(topology: Topology, location: str) -> str:
+    """One line on what is seen: how much, from when to when, from where."""
+    if not topology.spans:
+        return f"no spans yet · {location}"
+    window = f"{format_time(topology.since_ns)} – {format_time(topology.until_ns)}"
+    return f"{topology.spans:,} spans · {topology.traces:,} traces · {window} · {location}"
+
+
+def recent(store: Store) -> Topology:
+    """The live window where it holds spans, else everything there is."""
+    import time
+
+    extent = store.extent()
+    if store.live and extent.last_start_ns >= time.time_ns() - _LIVE_WINDOW_NS:
+        return store.topology(since=LIVE_WINDOW)
+    return store.topology()
+
+
+def follow(store: Store, ask: Callable[[Store], Topology]) -> Callable[[], Scene]:
+    """A source of scenes for a window: each call asks anew, and services keep their places."""
+    positions: Positions = {}
+
+    def scene() -> Scene:
+        found = scene_of(ask(store), store.location, positions)
+        positions.update(
+            {name: tuple(place) for name, place in zip(found.services, found.positions.tolist(), strict=True)}
+        )
+        return found
+
+    return scene
+
+
+def show(topology: Topology) -> None:
+    """Inline in a notebook, else a window that stays until it is closed."""
+    if in_notebook():
+        from IPython.display import Image, display
+
+        display(Image(png_of(topology.scene()), retina=False))  # type: ignore[no-untyped-call]
+        return
+    from tracescape_render import open_window
+
+    open_window(topology.scene, title=f"Tracescape · {topology.location}")
+
+
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return False
+    shell = get_ipython()
+    return shell is not None and shell.__class__.__name__ == "ZMQInteractiveShell"
+
+
+def png_of(scene: Scene) -> bytes:
+    """The picture of a scene as PNG bytes."""
+    from tracescape_render import screenshot
+
+    with tempfile.TemporaryDirectory() as folder:
+        return Path(screenshot(scene, Path(folder) / "scene.png")).read_bytes()

@@ -1,0 +1,94 @@
+"""Views: where one stands to see everything, and where on the screen a place is."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracescape_render.scene import Scene
+
+VIEW_ANGLE: Final = 30.0
+_ELEVATION: Final = 33.0
+
+Matrix = NDArray[np.float64]
+
+
+class View(NamedTuple):
+    """A camera: where it stands, what it looks at (world units)."""
+
+    position: tuple[float, float, float]
+    focus: tuple[float, float, float]
+
+
+def overview(scene: Scene, aspect: float) -> View:
+    """From in front and above, as near as everything with its labels still fits a window of ``aspect``."""
+    points = _extent(scene)
+    elevation = np.radians(_ELEVATION)
+    back = np.array([0.0, -np.cos(elevation), np.sin(elevation)])
+    right = np.array([1.0, 0.0, 0.0])
+    up = np.cross(back, right)
+    across, upwards, depth = points @ right, points @ up, points @ back
+    slope = np.tan(np.radians(VIEW_ANGLE / 2))
+    # The focus is the middle of what is seen; the distance is the least at which every point is inside.
+    focus_across = (across.min() + across.max()) / 2
+    focus_up = (upwards.min() + upwards.max()) / 2
+    wide = np.abs(across - focus_across) / (slope * aspect * 0.90) + depth
+    high = np.abs(upwards - focus_up) / (slope * 0.82) + depth
+    distance = max(float(wide.max()), float(high.max()), float(depth.max()) + 4.0)
+    focus = right * focus_across + up * focus_up
+    position = focus + back * distance
+    return View(_triple(position), _triple(focus))
+
+
+def close_up(scene: Scene, body: int, view: View) -> View:
+    """Nearer to ``body``, looking in the same direction as ``view``."""
+    focus = scene.positions[body].astype(np.float64)
+    direction = np.subtract(view.position, view.focus)
+    return View(_triple(focus + direction / np.linalg.norm(direction) * 16.0), _triple(focus))
+
+
+def to_screen(
+    points: NDArray[np.float32], projection: Matrix, size: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixels (n, 2) from the lower left corner, and the distance w (n,), not positive behind the camera.
+
+    ``projection`` is the camera's 4 × 4 composite projection for the window's aspect.
+    """
+    homogeneous = points @ projection[:, :3].T + projection[:, 3]
+    w = homogeneous[:, 3]
+    safe = np.where(np.abs(w) < 1e-12, 1e-12, w)
+    return (homogeneous[:, :2] / safe[:, None] * 0.5 + 0.5) * np.array(size), w
+
+
+def pick(
+    scene: Scene, projection: Matrix, size: tuple[int, int], pixel: tuple[float, float], reach: float = 6.0
+) -> int | None:
+    """The body under ``pixel`` (from the lower left corner): the nearest to the camera, or None.
+
+    ``reach`` pixels are added around small bodies, so that they can be hit.
+    """
+    if not len(scene.positions):
+        return None
+    xy, w = to_screen(scene.positions, projection, size)
+    slope = np.tan(np.radians(VIEW_ANGLE / 2))
+    in_pixels = scene.radii / np.maximum(w, 1e-9) / slope * size[1] / 2
+    away = np.linalg.norm(xy - np.array(pixel), axis=1)
+    hit = np.flatnonzero((w > 0) & (away <= np.maximum(in_pixels, reach)))
+    return int(hit[np.argmin(w[hit])]) if len(hit) else None
+
+
+def _extent(scene: Scene) -> NDArray[np.float64]:
+    """Points that must be seen: bodies with room for a label, and the plates' rims."""
+    if not len(scene.positions):
+        return np.array([[-8.0, -6.0, 0.0], [8.0, 6.0, 4.0]])
+    bodies = scene.positions.astype(np.float64)
+    flat = np.vstack(scene.plates)
+    ground = np.column_stack([flat, np.zeros(len(flat))])
+    return np.vstack([bodies + [0, 0, 1.2], bodies - [0, 0, 0.8], ground])
+
+
+def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    x, y, z = values.tolist()
+    return x, y, z

@@ -1,0 +1,104 @@
+"""Which labels are shown, and where: nothing overlaps, nothing leaves the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Rect(NamedTuple):
+    """Pixels from the lower left corner; right and top are outside."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def overlaps(self, other: Rect) -> bool:
+        """Whether the two share a pixel."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.bottom < other.top
+            and other.bottom < self.top
+        )
+
+
+#: Where a label may stand around its body: (right, up) in half label sizes, the best places first.
+_DIRECTIONS: Final = (
+    (0.0, -1.0),
+    (0.0, 1.0),
+    (1.0, 0.0),
+    (-1.0, 0.0),
+    (0.8, -0.9),
+    (-0.8, -0.9),
+    (0.8, 0.9),
+    (-0.8, 0.9),
+)
+_DISTANCES: Final = (1.0, 1.7)
+_GAP: Final = 3.0
+
+
+def arrange(
+    anchors: NDArray[np.float64],
+    clearances: NDArray[np.float64],
+    sizes: Sequence[tuple[float, float]],
+    order: Sequence[int],
+    frame: tuple[int, int],
+    taken: Sequence[Rect] = (),
+    most: int = 80,
+) -> dict[int, Rect]:
+    """A place for as many labels as there is room for.
+
+    Args:
+        anchors: the bodies on the screen, pixels, shape (n, 2).
+        clearances: their radii on the screen, shape (n,).
+        sizes: width and height of each label, padding included.
+        order: the bodies to label, the most important first.
+        frame: width and height of the window.
+        taken: places that are not free.
+        most: how many labels at most.
+
+    Returns:
+        body: rectangle. Rectangles do not overlap each other or ``taken`` and lie in the frame.
+    """
+    placed: dict[int, Rect] = {}
+    bodies = np.column_stack([anchors - clearances[:, None], anchors + clearances[:, None]])
+    for body in order:
+        if len(placed) >= most:
+            break
+        blocked = [*taken, *placed.values()]
+        best: tuple[int, Rect] | None = None
+        for rect in _candidates(anchors[body], clearances[body], sizes[body]):
+            inside = rect.left >= 0 and rect.bottom >= 0 and rect.right <= frame[0] and rect.top <= frame[1]
+            if not inside or any(rect.overlaps(other) for other in blocked):
+                continue
+            hidden = _covered_bodies(rect, bodies)
+            if best is None or hidden < best[0]:
+                best = hidden, rect
+            if hidden == 0:
+                break
+        if best is not None:
+            placed[body] = best[1]
+    return placed
+
+
+def _candidates(anchor: NDArray[np.float64], clearance: float, size: tuple[float, float]) -> list[Rect]:
+    width, height = size
+    places = []
+    for distance in _DISTANCES:
+        reach = clearance * distance + _GAP * distance
+        for across, up in _DIRECTIONS:
+            x = anchor[0] + across * (reach + width / 2)
+            y = anchor[1] + up * (reach + height / 2)
+            places.append(Rect(x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+    return places
+
+
+def _covered_bodies(rect: Rect, bodies: NDArray[np.float64]) -> int:
+    left, bottom, right, top = bodies.T
+    covered = (left < rect.right) & (right > rect.left) & (bottom < rect.top) & (top > rect.bottom)
+    return int(covered.sum())

@@ -1,0 +1,81 @@
+"""A scene as a PNG, with or without a display."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracescape_render.errors import RenderError
+from tracescape_render.scene import Scene
+from tracescape_render.system import missing_packages
+
+if TYPE_CHECKING:
+    from vtkmodules.vtkRenderingCore import vtkRenderWindow
+
+
+def check_graphics(*, display: bool) -> None:
+    """Raise `RenderError` that names the packages if VTK would crash for the lack of them."""
+    missing = missing_packages(display=display)
+    if missing:
+        raise RenderError(
+            "Pictures need system libraries that are missing. On Debian or Ubuntu:"
+            f" apt-get install -y {' '.join(missing)}"
+        )
+
+
+def screenshot(scene: Scene, path: str | os.PathLike[str], size: tuple[int, int] = (1600, 900)) -> Path:
+    """Write the overview of ``scene`` to ``path`` and return it; the file is whole or absent.
+
+    Raises:
+        RenderError: system libraries are missing, or the file cannot be written.
+    """
+    target = _writable(Path(path))
+    check_graphics(display=False)
+    # Without this VTK tries an X server first, and complains when there is none.
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    import pyvista as pv
+
+    from tracescape_render.stage import Stage
+
+    plotter = pv.Plotter(off_screen=True, window_size=list(size))
+    try:
+        stage = Stage(plotter)
+        stage.show(scene)
+        stage.animate(1.7)
+        return save_window(plotter.render_window, target)
+    finally:
+        plotter.close()
+
+
+def save_window(window: vtkRenderWindow, path: Path) -> Path:
+    """Write what ``window`` shows to ``path`` as PNG. Raises `RenderError` when that cannot be."""
+    from vtkmodules.vtkIOImage import vtkPNGWriter
+    from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
+
+    target = _writable(path)
+    window.Render()
+    grab = vtkWindowToImageFilter()
+    grab.SetInput(window)
+    grab.SetInputBufferTypeToRGB()
+    grab.ReadFrontBufferOff()
+    writer = vtkPNGWriter()
+    writer.SetInputConnection(grab.GetOutputPort())
+    writer.WriteToMemoryOn()
+    writer.Write()
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(memoryview(writer.GetResult()))
+        draft.replace(target)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RenderError(f"{target} cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def _writable(path: Path) -> Path:
+    if not path.parent.is_dir():
+        raise RenderError(f"The folder {path.parent} does not exist; make it, or name another file.")
+    if path.is_dir():
+        raise RenderError(f"{path} is a folder; name a file.")
+    return path

@@ -1,0 +1,474 @@
+"""A scene on a VTK renderer: about ten actors for the whole world, whatever its size."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyvista as pv
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonCore import vtkDataArray
+from vtkmodules.vtkRenderingCore import (
+    vtkActor,
+    vtkGlyph3DMapper,
+    vtkPointGaussianMapper,
+    vtkTextActor,
+    vtkTextProperty,
+    vtkTextRenderer,
+)
+
+from tracescape_render import meshes, palette
+from tracescape_render.arcs import along, control_points, polylines
+from tracescape_render.camera import VIEW_ANGLE, View, close_up, overview, pick, to_screen
+from tracescape_render.labels import Rect, arrange
+from tracescape_render.scene import KINDS, Scene
+
+LABEL_POOL: Final = 80
+_FONT_FILE: Final = 4  # VTK_FONT_FILE, which the Python wrappers leave out
+_PADDING: Final = 5.0
+_MOST_LIGHTS: Final = 3_000
+_MOST_TUBES: Final = 4_000
+_LIGHT_SPEED: Final = 3.2  # world units a second
+_RINGED: Final = {palette.DEGRADED: 0, palette.FAILING: 1, palette.ABSENT: 2}
+_SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry")
+
+
+class Stage:
+    """Draws scenes on a plotter. Not thread-safe: use it from the thread that renders."""
+
+    def __init__(self, plotter: pv.Plotter) -> None:
+        self._plotter = plotter
+        self._renderer = plotter.renderer
+        self._actors: list[vtkActor] = []
+        self._lights = _Lights()
+        self._labels = [_text_actor(15) for _ in range(LABEL_POOL)]
+        self._title = _text_actor(30, face="DejaVuSans-Bold.ttf")
+        self._caption = _text_actor(15)
+        self._tooltip = _text_actor(15)
+        self._legend = [_text_actor(14) for _ in range(len(palette.STATES) + 1)]
+        self.scene: Scene | None = None
+        self.labels_on = True
+        self.label_rects: dict[int, Rect] = {}
+        self._selected: int | None = None
+        self._selection = _ring_actor()
+        self._set_up()
+
+    def show(self, scene: Scene, *, keep_view: bool = False) -> None:
+        """Draw ``scene`` instead of what is there. ``keep_view`` leaves the camera where it is."""
+        selected = self.scene.services[self._selected] if self.scene and self._selected is not None else None
+        for actor in self._actors:
+            self._renderer.RemoveActor(actor)
+        self.scene = scene
+        self._actors = self._world(scene)
+        for actor in self._actors:
+            self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
+        self._caption.SetInput(scene.caption)
+        if not keep_view:
+            self.look(self.overview())
+        self.select(scene.services.index(selected) if selected in scene.services else None)
+        self.relabel()
+
+    def overview(self) -> View:
+        """The view that shows everything."""
+        assert self.scene is not None
+        width, height = self.size
+        return overview(self.scene, width / height)
+
+    def look(self, view: View) -> None:
+        """Put the camera there; up stays up."""
+        camera = self._renderer.GetActiveCamera()
+        camera.SetPosition(*view.position)
+        camera.SetFocalPoint(*view.focus)
+        camera.SetViewUp(0.0, 0.0, 1.0)
+        camera.SetViewAngle(VIEW_ANGLE)
+        self._renderer.ResetCameraClippingRange()
+
+    def view(self) -> View:
+        """Where the camera is now."""
+        camera = self._renderer.GetActiveCamera()
+        return View(camera.GetPosition(), camera.GetFocalPoint())
+
+    def go_to(self, body: int) -> None:
+        """Nearer to a body, from the same side."""
+        assert self.scene is not None
+        self.look(close_up(self.scene, body, self.view()))
+
+    @property
+    def selected(self) -> int | None:
+        """The selected body, or None."""
+        return self._selected
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the window in pixels."""
+        width, height = self._plotter.render_window.GetSize()
+        return max(width, 1), max(height, 1)
+
+    def projection(self) -> NDArray[np.float64]:
+        """The camera's 4 × 4 composite projection."""
+        width, height = self.size
+        matrix = self._renderer.GetActiveCamera().GetCompositeProjectionTransformMatrix(width / height, -1, 1)
+        return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
+
+    def body_at(self, x: float, y: float) -> int | None:
+        """The body under a pixel (from the lower left corner), or None."""
+        if self.scene is None:
+            return None
+        return pick(self.scene, self.projection(), self.size, (x, y))
+
+    def on_screen(self, body: int) -> tuple[float, float]:
+        """The pixel of a body's middle, from the lower left corner."""
+        assert self.scene is not None
+        xy, _ = to_screen(self.scene.positions[body : body + 1], self.projection(), self.size)
+        return float(xy[0, 0]), float(xy[0, 1])
+
+    def select(self, body: int | None) -> None:
+        """Mark a body and show its numbers, or nothing."""
+        self._selected = body
+        self._selection.SetVisibility(body is not None)
+        self._tooltip.SetVisibility(body is not None)
+        if body is None or self.scene is None:
+            return
+        self._selection.SetPosition(*self.scene.positions[body].tolist())
+        self._selection.SetScale(float(self.scene.radii[body]))
+        self._tooltip.SetInput(_panel(self.scene, body))
+        self._place_tooltip()
+
+    def hover(self, body: int | None) -> None:
+        """Show a body's numbers while the pointer is on it; else those of the selection."""
+        shown = self._selected if body is None else body
+        self._tooltip.SetVisibility(shown is not None)
+        if shown is not None and self.scene is not None:
+            self._tooltip.SetInput(_panel(self.scene, shown))
+            self._place_tooltip()
+
+    def say(self, text: str) -> None:
+        """Put a line under the title: the caption, or what is wrong."""
+        self._caption.SetInput(text)
+
+    def animate(self, seconds: float) -> None:
+        """Move the lights along the arcs to where they are ``seconds`` after the beginning."""
+        self._lights.move(seconds)
+
+    def relabel(self) -> None:
+        """Place the labels and the head-up display for the camera and the window as they are now."""
+        width, height = self.size
+        self._title.SetPosition(24, height - 56)
+        self._caption.SetPosition(26, height - 82)
+        taken = [Rect(0, height - 90, 0.62 * width, height), Rect(0, 0, 640, 56)]
+        x = 26.0
+        for actor in self._legend[:-1]:
+            actor.SetPosition(x, 32)
+            x += _measure(actor)[0] + 16
+        self._legend[-1].SetPosition(26, 10)
+        self.label_rects = self._arrange(taken) if self.labels_on and self.scene is not None else {}
+        for actor, (body, rect) in zip(self._labels, self.label_rects.items(), strict=False):
+            self._write(actor, body, rect)
+        for actor in self._labels[len(self.label_rects) :]:
+            actor.SetVisibility(False)
+        self._place_tooltip()
+
+    def _arrange(self, taken: list[Rect]) -> dict[int, Rect]:
+        scene = self.scene
+        assert scene is not None
+        if not len(scene.positions):
+            return {}
+        xy, w = to_screen(scene.positions, self.projection(), self.size)
+        width, height = self.size
+        slope = np.tan(np.radians(VIEW_ANGLE / 2))
+        clearance = scene.radii / np.maximum(w, 1e-9) / slope * height / 2
+        seen = (w > 0) & (xy[:, 0] > 0) & (xy[:, 0] < width) & (xy[:, 1] > 0) & (xy[:, 1] < height)
+        nearness = 1.0 / np.maximum(w, 1e-9)
+        order = np.lexsort((-nearness, -scene.priority))
+        wanted = [int(body) for body in order if seen[body]][: 4 * LABEL_POOL]
+        sizes = dict.fromkeys(range(len(scene.labels)), (0.0, 0.0))
+        for body in wanted:
+            sizes[body] = _text_size(_label(scene, body), self._labels[0].GetTextProperty())
+        return arrange(
+            xy,
+            np.minimum(clearance, 200.0),
+            list(sizes.values()),
+            wanted,
+            self.size,
+            taken,
+            LABEL_POOL,
+        )
+
+    def _write(self, actor: vtkTextActor, body: int, rect: Rect) -> None:
+        scene = self.scene
+        assert scene is not None
+        actor.SetInput(_label(scene, body))
+        sick = scene.state[body] in _RINGED
+        colour = np.array(palette.RIM_COLOURS[scene.state[body]]) / 255 * 0.6 + 0.4 if sick else palette.TEXT
+        actor.GetTextProperty().SetColor(*colour)
+        actor.SetPosition(rect.left + _PADDING, rect.bottom + _PADDING)
+        actor.SetVisibility(True)
+
+    def _place_tooltip(self) -> None:
+        width, height = self.size
+        text_width, text_height = _measure(self._tooltip)
+        self._tooltip.SetPosition(width - text_width - 28, height - text_height - 28)
+
+    def _world(self, scene: Scene) -> list[vtkActor]:
+        actors = [_mesh_actor(meshes.grid(scene), "rgba", lit=False)]
+        if not len(scene.positions):
+            self._lights.clear()
+            return actors
+        actors += [
+            _mesh_actor(meshes.plates(scene), "rgb", lit=False),
+            _mesh_actor(meshes.rims(scene), "rgb", lit=False),
+            _line_actor(meshes.stems(scene)),
+            _glyphs(scene.positions, scene.radii, scene.colours, meshes.body_shapes(), scene.shape),
+        ]
+        sick = np.flatnonzero(np.isin(scene.state, list(_RINGED)))
+        if len(sick):
+            kinds = np.array([_RINGED[int(code)] for code in scene.state[sick]])
+            rim = palette.RIM_COLOURS[scene.state[sick]]
+            actors.append(
+                _glyphs(scene.positions[sick], scene.radii[sick], rim, meshes.ring_shapes(), kinds, lit=False)
+            )
+            glowing = sick[scene.state[sick] != palette.ABSENT]
+            actors.append(_glow(scene.positions[glowing], scene.radii[glowing], scene.colours[glowing]))
+        if len(scene.source):
+            actors.append(self._arcs(scene))
+        actors.append(self._lights.light(scene))
+        return actors
+
+    def _arcs(self, scene: Scene) -> vtkActor:
+        shown = np.argsort(-scene.traffic, kind="stable")[:_MOST_TUBES]
+        curves = polylines(control_points(scene)[shown])
+        return _mesh_actor(
+            meshes.tubes(curves, scene.arc_radii[shown], scene.arc_colours[shown]), "rgb", lit=False
+        )
+
+    def _set_up(self) -> None:
+        renderer = self._renderer
+        self._plotter.camera_set = True  # else the plotter frames the actors its own way when it shows them
+        self._plotter.disable_anti_aliasing()
+        self._plotter.render_window.SetMultiSamples(0)
+        renderer.SetUseOIT(False)
+        renderer.SetUseFXAA(True)
+        self._plotter.set_background(palette.BACKGROUND[0], top=palette.BACKGROUND[1])
+        self._plotter.remove_all_lights()
+        for position, strength, colour in (
+            ((30, -40, 60), 0.78, "white"),
+            ((-50, 20, 20), 0.35, "#7f9cff"),
+        ):
+            self._plotter.add_light(
+                pv.Light(position=position, intensity=strength, color=colour, light_type="scene light")
+            )
+        self._plotter.add_light(pv.Light(light_type="headlight", intensity=0.2))
+        self._title.SetInput("Tracescape")
+        self._caption.GetTextProperty().SetColor(*palette.TEXT_QUIET)
+        for actor, name, colour in zip(self._legend, palette.STATES, palette.RIM_COLOURS, strict=False):
+            sign = {"degraded": "◎", "failing": "◉", "absent": "◌"}.get(name, "●")
+            actor.SetInput(f"{sign} {name}")
+            shown = palette.STATE_COLOURS[0] if name == "healthy" else colour
+            actor.GetTextProperty().SetColor(*(np.array(shown) / 255))
+        self._legend[-1].SetInput("    ".join(_SHAPE_SIGNS[: len(KINDS)]))
+        self._legend[-1].GetTextProperty().SetColor(*palette.TEXT_QUIET)
+        for label in [*self._labels, self._tooltip]:
+            label.GetTextProperty().SetBackgroundColor(*palette.LABEL_GROUND)
+            label.GetTextProperty().SetBackgroundOpacity(0.62)
+            label.SetVisibility(False)
+        self._tooltip.GetTextProperty().SetBackgroundOpacity(0.85)
+        self._tooltip.GetTextProperty().SetLineSpacing(1.25)
+        for text in [self._title, self._caption, *self._legend, *self._labels, self._tooltip]:
+            renderer.AddViewProp(text)
+        self._selection.SetVisibility(False)
+        self._plotter.add_actor(self._selection, reset_camera=False, render=False, pickable=False)
+
+
+class _Lights:
+    """Requests as light along the arcs: more where there is more traffic, back and forth."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """No lights."""
+        self._controls = np.zeros((0, 3, 3), np.float32)
+        self._phase = self._speed = np.zeros(0, np.float32)
+        self._mesh = pv.PolyData()
+
+    def light(self, scene: Scene) -> vtkActor:
+        """The lights of ``scene`` as one actor."""
+        share = np.log1p(scene.traffic) / max(float(np.log1p(scene.traffic).max(initial=0.0)), 1e-9)
+        count = np.where(scene.traffic > 0, 1 + np.round(5 * share), 0).astype(np.int64)
+        if count.sum() > _MOST_LIGHTS:
+            count = (count * _MOST_LIGHTS) // count.sum()
+        arc = np.repeat(np.arange(len(count)), count)
+        self._controls = control_points(scene)[arc] if len(arc) else np.zeros((0, 3, 3), np.float32)
+        lengths = np.linalg.norm(self._controls[:, 2] - self._controls[:, 0], axis=1)
+        back = np.arange(len(arc)) % 3 == 2  # every third one is an answer on its way
+        self._speed = (np.where(back, -1.0, 1.0) * _LIGHT_SPEED / np.maximum(lengths, 0.5)).astype(np.float32)
+        self._phase = ((np.arange(len(arc)) * 0.6180339887) % 1.0).astype(np.float32)
+        colours = np.tile(np.array(palette.LIGHT, np.uint8), (len(arc), 1))
+        sick = scene.arc_state[arc] == palette.FAILING
+        colours[sick] = (255, 150, 140)
+        colours[back] = (colours[back] * 0.55).astype(np.uint8)
+        self._mesh = pv.PolyData(self._at(0.0)) if len(arc) else pv.PolyData()
+        return _splats(self._mesh, colours, 0.13)
+
+    def move(self, seconds: float) -> None:
+        """Where the lights are after ``seconds``."""
+        if len(self._phase):
+            self._mesh.points = self._at(seconds)
+
+    def _at(self, seconds: float) -> NDArray[np.float32]:
+        t = ((self._phase + self._speed * np.float32(seconds)) % 1.0)[:, None].astype(np.float32)
+        return along(self._controls, t)[:, 0]
+
+
+def help_actor(keys: str) -> vtkTextActor:
+    """The key help, hidden, in type of equal width so that its columns stand."""
+    actor = _text_actor(15, face="DejaVuSansMono.ttf")
+    actor.SetInput(keys)
+    actor.SetPosition(26, 80)
+    actor.GetTextProperty().SetBackgroundColor(*palette.LABEL_GROUND)
+    actor.GetTextProperty().SetBackgroundOpacity(0.9)
+    actor.GetTextProperty().SetLineSpacing(1.3)
+    actor.SetVisibility(False)
+    return actor
+
+
+def _label(scene: Scene, body: int) -> str:
+    return f"{scene.labels[body]}\n{scene.subtitles[body]}" if scene.subtitles[body] else scene.labels[body]
+
+
+def _panel(scene: Scene, body: int) -> str:
+    callers, callees = scene.neighbours(body)
+    lines = [scene.tooltips[body]]
+    for title, others in (("called by", callers), ("calls", callees)):
+        names = ", ".join(scene.labels[other] for other in others[:6])
+        more = f" and {len(others) - 6} more" if len(others) > 6 else ""
+        lines.append(f"{title}  {names}{more}" if names else f"{title}  –")
+    return "\n".join(lines)
+
+
+def _font(face: str) -> Path | None:
+    """DejaVu, which knows more scripts than VTK's own font; it comes with matplotlib."""
+    spec = importlib.util.find_spec("matplotlib")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(spec.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf" / face
+    return path if path.exists() else None
+
+
+def _text_actor(size: int, *, face: str = "DejaVuSans.ttf") -> vtkTextActor:
+    actor = vtkTextActor()
+    actor.SetTextScaleModeToNone()
+    actor.PickableOff()
+    text = actor.GetTextProperty()
+    font = _font(face)
+    if font is not None:
+        text.SetFontFamily(_FONT_FILE)
+        text.SetFontFile(str(font))
+    text.SetFontSize(size)
+    text.SetColor(*palette.TEXT)
+    return actor
+
+
+def _measure(actor: vtkTextActor) -> tuple[float, float]:
+    return _text_size(actor.GetInput() or "", actor.GetTextProperty())
+
+
+def _text_size(text: str, style: vtkTextProperty) -> tuple[float, float]:
+    box = [0, 0, 0, 0]
+    vtkTextRenderer.GetInstance().GetBoundingBox(style, text, box, 72)
+    return box[1] - box[0] + 2 * _PADDING, box[3] - box[2] + 2 * _PADDING
+
+
+def _vtk_array(values: NDArray[np.generic], name: str) -> vtkDataArray:
+    array: vtkDataArray = numpy_to_vtk(np.ascontiguousarray(values), deep=True)  # type: ignore[no-untyped-call]
+    array.SetName(name)
+    return array
+
+
+def _mesh_actor(mesh: pv.PolyData, colours: str, *, lit: bool) -> vtkActor:
+    mapper = pv.DataSetMapper(mesh)
+    mapper.SetScalarModeToUsePointFieldData()
+    mapper.SelectColorArray(colours)
+    mapper.SetColorModeToDirectScalars()
+    mapper.ScalarVisibilityOn()
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    actor.GetProperty().SetLighting(lit)
+    return actor
+
+
+def _line_actor(mesh: pv.PolyData) -> vtkActor:
+    actor = vtkActor()
+    actor.SetMapper(pv.DataSetMapper(mesh))
+    actor.GetProperty().SetLighting(False)
+    actor.GetProperty().SetColor(*(np.array(palette.STEM) / 255))
+    return actor
+
+
+def _glyphs(
+    positions: NDArray[np.float32],
+    radii: NDArray[np.float32],
+    colours: NDArray[np.uint8],
+    shapes: list[pv.PolyData],
+    shape: NDArray[np.int64],
+    *,
+    lit: bool = True,
+) -> vtkActor:
+    points = pv.PolyData(positions.copy())
+    data = points.GetPointData()
+    data.AddArray(_vtk_array(radii.astype(np.float32), "radius"))
+    data.AddArray(_vtk_array(shape.astype(np.int32), "shape"))
+    data.SetScalars(_vtk_array(colours, "rgb"))
+    mapper = vtkGlyph3DMapper()
+    mapper.SetInputData(points)
+    for index, mesh in enumerate(shapes):
+        mapper.SetSourceData(index, mesh)
+    mapper.SourceIndexingOn()
+    mapper.SetSourceIndexArray("shape")
+    mapper.SetScaleArray("radius")
+    mapper.SetScaleModeToScaleByMagnitude()
+    mapper.OrientOff()
+    mapper.SetColorModeToDirectScalars()
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    look = actor.GetProperty()
+    look.SetLighting(lit)
+    look.SetSpecular(0.22)
+    look.SetSpecularPower(30)
+    look.SetAmbient(0.25)
+    return actor
+
+
+def _glow(positions: NDArray[np.float32], radii: NDArray[np.float32], colours: NDArray[np.uint8]) -> vtkActor:
+    """A halo around the unhealthy, small enough not to be cut off by the plate below."""
+    mesh = pv.PolyData(positions.copy()) if len(positions) else pv.PolyData()
+    return _splats(mesh, (colours * 0.55).astype(np.uint8), 1.0, radii * 0.85)
+
+
+def _splats(
+    mesh: pv.PolyData, colours: NDArray[np.uint8], radius: float, scale: NDArray[np.float32] | None = None
+) -> vtkActor:
+    mesh.GetPointData().SetScalars(_vtk_array(colours, "rgb"))
+    mapper = vtkPointGaussianMapper()
+    mapper.SetInputData(mesh)
+    mapper.SetScaleFactor(radius)
+    if scale is not None:
+        mesh.GetPointData().AddArray(_vtk_array(scale.astype(np.float32), "scale"))
+        mapper.SetScaleArray("scale")
+    mapper.EmissiveOn()
+    mapper.SetColorModeToDirectScalars()
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    return actor
+
+
+def _ring_actor() -> vtkActor:
+    actor = vtkActor()
+    ring = pv.ParametricTorus(ringradius=1.35, crosssectionradius=0.09, u_res=64, v_res=12, w_res=12)
+    actor.SetMapper(pv.DataSetMapper(ring))
+    actor.GetProperty().SetColor(*(np.array(palette.SELECTION) / 255))
+    actor.GetProperty().SetLighting(False)
+    return actor

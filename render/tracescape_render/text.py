@@ -1,0 +1,51 @@
+"""Names and numbers as a scene shows them. Names come from telemetry and are hostile until they pass here."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from typing import Final
+
+LABEL_LENGTH: Final = 28
+TOOLTIP_LENGTH: Final = 80
+
+
+def display_name(name: object, length: int = LABEL_LENGTH) -> str:
+    """``name`` on one line, without what a screen cannot show, at most ``length`` characters."""
+    text = str(name)[: 4 * length]
+    shown = "".join(" " if character.isspace() else character for character in text if _visible(character))
+    shown = " ".join(shown.split())
+    if not shown:
+        return "(no name)"
+    return shown if len(shown) <= length else shown[: length - 1].rstrip() + "…"
+
+
+def duration(ns: float | None) -> str:
+    """Nanoseconds in the unit a person would use; a dash for none."""
+    if ns is None or not math.isfinite(ns) or ns < 0:
+        return "–"
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if ns >= size:
+            return f"{ns / size:.3g} {unit}" if ns < 1_000 * size or unit != "s" else f"{ns / size:.0f} s"
+    return f"{ns:.0f} ns"
+
+
+def rate(per_second: float) -> str:
+    """Calls a second, or a minute when they are few."""
+    if not math.isfinite(per_second) or per_second < 0:
+        return "–"
+    if per_second >= 1 or per_second == 0:
+        return f"{per_second:,.3g}/s" if per_second < 1_000 else f"{per_second:,.0f}/s"
+    return f"{per_second * 60:.2g}/min"
+
+
+def share(part: float, whole: float) -> str:
+    """Per cent, with a decimal when that matters."""
+    if whole <= 0:
+        return "–"
+    percent = 100 * part / whole
+    return f"{percent:.1f} %" if 0 < percent < 10 else f"{percent:.0f} %"
+
+
+def _visible(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character)[0] not in "CM" or character == "\u0301"

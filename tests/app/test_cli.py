@@ -1,0 +1,202 @@
+"""The installed command, as a person types it: what it prints, how it fails, how it ends."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+COMMAND = Path(sys.executable).with_name("tracescape")
+
+
+def run(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {
+        key: value for key, value in os.environ.items() if not key.startswith(("DISPLAY", "WAYLAND"))
+    }
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def fails(result: subprocess.CompletedProcess[str], *fragments: str) -> None:
+    """One sentence on stderr, exit code 1, no traceback and no noise of a library."""
+    assert result.returncode == 1, result
+    assert "Traceback" not in result.stderr
+    assert "nanobind" not in result.stderr
+    assert result.stderr.startswith("tracescape: "), result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    for fragment in fragments:
+        assert fragment in result.stderr
+
+
+class Served:
+    """`tracescape serve` in a process of its own."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        self.db = folder / "t.db"
+        options = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--db", str(self.db), *arguments]
+        self.process = subprocess.Popen(
+            [COMMAND, "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        first = [self.process.stdout.readline() for _ in range(4)]
+        self.grpc, self.http = (re.search(r"http://\S+", line)[0] for line in first[:2])  # type: ignore[index]
+
+    def export(self, *names: str) -> None:
+        provider = TracerProvider(resource=Resource.create({"service.name": "cart"}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=self.grpc, insecure=True)))
+        for name in names:
+            provider.get_tracer("t").start_span(name).end()
+        assert provider.force_flush()
+        provider.shutdown()
+
+    def end(self, number: int) -> tuple[int, str, str]:
+        self.process.send_signal(number)
+        out, error = self.process.communicate(timeout=30)
+        return self.process.returncode, out, error
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    running = Served(tmp_path)
+    yield running
+    if running.process.poll() is None:
+        running.process.kill()
+    running.process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_stores_what_an_sdk_sends_and_ends_cleanly(served: Served, number: int) -> None:
+    served.export("a", "b", "c")
+    sql = "select operation from spans order by 1"
+    live = run("query", "--store", served.http, "--json", sql, cwd=served.folder)
+    assert [json.loads(line)["operation"] for line in live.stdout.splitlines()] == ["a", "b", "c"]
+    through_file = run("query", "--store", served.db, "--json", sql, cwd=served.folder)
+    assert through_file.stdout == live.stdout, "a file that a collector holds answers through that collector"
+    code, out, error = served.end(number)
+    assert (code, error) == (0, "")
+    assert "everything acknowledged is in the store" in out
+    closed = run("query", "--store", served.db, "--json", sql, cwd=served.folder)
+    assert closed.stdout == live.stdout
+
+
+def test_a_killed_collector_lost_nothing_and_starts_again(served: Served) -> None:
+    served.export("a", "b")
+    served.process.kill()
+    served.process.communicate()
+    result = run("query", "--store", served.db, "--json", "select count(*) n from spans", cwd=served.folder)
+    assert json.loads(result.stdout) == {"n": 2}
+    again = Served(served.folder)
+    again.export("c")
+    assert again.end(signal.SIGTERM)[0] == 0
+    result = run("query", "--store", served.db, "--json", "select count(*) n from spans", cwd=served.folder)
+    assert json.loads(result.stdout) == {"n": 3}
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        fails(
+            run("serve", "--http", address, cwd=tmp_path),
+            f"cannot listen at {address}: Address already in use",
+        )
+        fails(
+            run("serve", "--grpc", address, "--http", "127.0.0.1:0", cwd=tmp_path), "Address already in use"
+        )
+
+
+def test_a_database_that_another_process_holds(served: Served) -> None:
+    result = run("serve", "--db", served.db, cwd=served.folder)
+    fails(result, f"Process {served.process.pid} holds")
+
+
+def test_a_store_that_is_not_there(tmp_path: Path) -> None:
+    fails(
+        run("explore", "missing.db", "--screenshot", "x.png", cwd=tmp_path), "There is no store at missing.db"
+    )
+    fails(run("query", "--store", "missing.db", "select 1", cwd=tmp_path), "There is no store at missing.db")
+
+
+def test_a_collector_that_is_not_there(tmp_path: Path) -> None:
+    fails(
+        run("query", "--store", "127.0.0.1:9", "select 1", cwd=tmp_path),
+        "No collector answers",
+        "tracescape serve",
+    )
+
+
+def test_a_file_that_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("hello " * 1000)
+    fails(run("serve", "--db", "text.db", cwd=tmp_path), "not a Tracescape store")
+    fails(run("explore", "text.db", cwd=tmp_path), "not a Tracescape store")
+
+
+def test_wrong_sql(served: Served) -> None:
+    for sql in ("select nope from spans", "drop table spans", "select 1; select 2", "gibberish"):
+        fails(run("query", "--store", served.http, sql, cwd=served.folder))
+
+
+def test_no_display(served: Served) -> None:
+    served.export("a")
+    fails(run("explore", served.http, cwd=served.folder), "--screenshot")
+
+
+def test_wrong_times_sizes_and_speeds(served: Served) -> None:
+    served.export("a")
+    explore = ("explore", served.http, "--screenshot", "x.png")
+    fails(run(*explore, "--since", "yesterdayish", cwd=served.folder), "is no time; write 15m")
+    fails(run(*explore, "--size", "huge", cwd=served.folder), "is no size")
+    fails(run(*explore, "--since", "1m", "--until", "2m", cwd=served.folder), "the window is empty")
+    fails(run("replay", "x.parquet", "--speed", "warp", cwd=served.folder), "is no speed")
+
+
+def test_a_picture_without_a_display(served: Served) -> None:
+    served.export("a", "b")
+    result = run("explore", served.http, "--screenshot", "x.png", "--size", "640x360", cwd=served.folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "x.png"
+    assert (served.folder / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_of_an_empty_store_says_so(served: Served) -> None:
+    result = run("explore", served.http, "--screenshot", "x.png", "--size", "640x360", cwd=served.folder)
+    assert result.returncode == 0
+    assert "holds no spans yet" in result.stderr
+
+
+def test_a_picture_that_cannot_be_written(served: Served) -> None:
+    served.export("a")
+    fails(run("explore", served.http, "--screenshot", "nowhere/x.png", cwd=served.folder), "nowhere")
+
+
+def test_options_come_from_flags_then_environment_then_file(tmp_path: Path) -> None:
+    (tmp_path / "tracescape.toml").write_text('[query]\ntarget = "from-file.db"\n')
+    fails(run("query", "select 1", cwd=tmp_path), "from-file.db")
+    fails(run("query", "select 1", cwd=tmp_path, TRACESCAPE_STORE="from-env.db"), "from-env.db")
+    flags = run("query", "--store", "from-flag.db", "select 1", cwd=tmp_path, TRACESCAPE_STORE="from-env.db")
+    fails(flags, "from-flag.db")
+    (tmp_path / "tracescape.toml").write_text("[query\n")
+    fails(run("query", "select 1", cwd=tmp_path), "tracescape.toml is not valid TOML")
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    text = run("--help", cwd=tmp_path).stdout
+    for command in ("serve", "explore", "demo", "replay", "query"):
+        assert command in text

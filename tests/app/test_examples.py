@@ -1,0 +1,34 @@
+"""The example notebooks run, top to bottom, on what the demo leaves behind."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from support.shop_store import shop_store
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("examples")
+    shop_store(place / "tracescape-demo.db")
+    return place
+
+
+@pytest.mark.filterwarnings("default")  # Jupyter's own libraries warn about each other
+@pytest.mark.parametrize("notebook", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_the_notebook_runs_and_shows_pictures_and_tables(notebook: Path, folder: Path) -> None:
+    document = nbformat.read(notebook, as_version=4)
+    assert not any(cell.get("outputs") for cell in document.cells), "committed notebooks carry no outputs"
+    client = NotebookClient(document, timeout=180, resources={"metadata": {"path": str(folder)}})
+    client.execute()
+    kinds = {
+        kind
+        for cell in document.cells
+        for output in cell.get("outputs", [])
+        for kind in output.get("data", {})
+    }
+    assert {"image/png", "text/html"} <= kinds

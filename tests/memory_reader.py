@@ -1,0 +1,145 @@
+"""A store in memory for tests of questions, and spans written as people say them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tracescape_storage.reader import Extent
+from tracescape_storage.schema import DICTIONARY_COLUMNS, LINKS, SPANS
+
+KINDS = ("unset", "internal", "server", "client", "producer", "consumer")
+STATUSES = ("unset", "ok", "error")
+
+
+def trace_bytes(trace: str) -> bytes:
+    return trace.encode().rjust(16, b"\0")
+
+
+def span_number(name: str | None) -> int:
+    return 0 if name is None else int.from_bytes(name.encode().rjust(8, b"\0"), "big", signed=True)
+
+
+def span(
+    name: str,
+    parent: str | None = None,
+    *,
+    trace: str = "t",
+    service: str = "app",
+    operation: str = "work",
+    start: int = 0,
+    end: int = 100,
+    kind: str = "unset",
+    status: str = "unset",
+    resource: str | None = None,
+    **promoted: object,
+) -> dict[str, object]:
+    """One row of ``schema.SPANS``. Ids are made from names; a resource is its service unless given."""
+    return {
+        "trace_id": trace_bytes(trace),
+        "span_id": span_number(name),
+        "parent_span_id": span_number(parent),
+        "start_ns": start,
+        "duration_ns": end - start,
+        "service": service,
+        "operation": operation,
+        "kind": KINDS.index(kind),
+        "status": STATUSES.index(status),
+        "flags": 0,
+        "resource_id": span_number((resource or service)[-8:]),
+        "scope_id": 1,
+        "attributes": "{}",
+        "dropped_attributes": 0,
+        "dropped_events": 0,
+        "dropped_links": 0,
+        **promoted,
+    }
+
+
+def link(trace: str, name: str, linked_trace: str, linked: str, start: int = 0) -> dict[str, object]:
+    """One row of ``schema.LINKS``: span ``name`` of ``trace`` links to ``linked`` of ``linked_trace``."""
+    return {
+        "trace_id": trace_bytes(trace),
+        "span_id": span_number(name),
+        "start_ns": start,
+        "linked_trace_id": trace_bytes(linked_trace),
+        "linked_span_id": span_number(linked),
+        "flags": 0,
+        "attributes": "{}",
+        "dropped_attributes": 0,
+    }
+
+
+def span_table(rows: Sequence[dict[str, object]]) -> pa.Table:
+    unknown = {key for row in rows for key in row} - set(SPANS.names)
+    assert not unknown, unknown
+    return pa.Table.from_pylist(list(rows), schema=SPANS)
+
+
+def link_table(rows: Sequence[dict[str, object]]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=LINKS)
+
+
+@dataclass
+class MemoryReader:
+    """``tracescape_storage.reader.Reader`` over two tables."""
+
+    table: pa.Table
+    link_rows: pa.Table = field(default_factory=LINKS.empty_table)
+    location: str = "memory"
+    live: bool = False
+
+    def extent(self) -> Extent:
+        if not self.table.num_rows:
+            return Extent(0, 0, 0)
+        bounds = pc.min_max(self.table["start_ns"]).as_py()
+        return Extent(self.table.num_rows, bounds["min"], bounds["max"])
+
+    def spans(
+        self,
+        columns: Sequence[str],
+        *,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        trace_id: bytes | None = None,
+        service: str | None = None,
+    ) -> pa.Table:
+        unknown = set(columns) - set(SPANS.names)
+        if unknown:
+            raise ValueError(f"unknown columns {sorted(unknown)}")
+        rows = _window(self.table, since_ns, until_ns)
+        if trace_id is not None:
+            rows = rows.filter(pc.equal(rows["trace_id"], trace_id))
+        if service is not None:
+            rows = rows.filter(pc.equal(rows["service"], service))
+        rows = rows.select(list(columns))
+        for i, name in enumerate(columns):
+            if name in DICTIONARY_COLUMNS:
+                rows = rows.set_column(i, name, rows[name].dictionary_encode())
+        return rows
+
+    def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
+        return _window(self.link_rows, since_ns, until_ns).select(
+            ["trace_id", "span_id", "linked_trace_id", "linked_span_id"]
+        )
+
+    def sql(self, query: str) -> pa.Table:
+        raise NotImplementedError(query)
+
+    def close(self) -> None:
+        pass
+
+
+def _window(table: pa.Table, since_ns: int | None, until_ns: int | None) -> pa.Table:
+    if since_ns is not None:
+        table = table.filter(pc.greater_equal(table["start_ns"], since_ns))
+    if until_ns is not None:
+        table = table.filter(pc.less(table["start_ns"], until_ns))
+    return table
+
+
+def reader(*rows: dict[str, object], links: Sequence[dict[str, object]] = ()) -> MemoryReader:
+    return MemoryReader(span_table(rows), link_table(links))
