@@ -12,6 +12,18 @@ from tracescape_render.scene import Scene
 VIEW_ANGLE: Final = 30.0
 _ELEVATION: Final = 33.0
 
+
+class _Frame(NamedTuple):
+    """The part of the window for the world, from -1 to 1: the title is above it, the legend below."""
+
+    across: float = 0.0
+    up: float = -0.02
+    half_width: float = 0.88
+    half_height: float = 0.78
+
+
+_FRAME: Final = _Frame()
+
 Matrix = NDArray[np.float64]
 
 
@@ -29,17 +41,27 @@ def overview(scene: Scene, aspect: float) -> View:
     back = np.array([0.0, -np.cos(elevation), np.sin(elevation)])
     right = np.array([1.0, 0.0, 0.0])
     up = np.cross(back, right)
-    across, upwards, depth = points @ right, points @ up, points @ back
     slope = np.tan(np.radians(VIEW_ANGLE / 2))
-    # The focus is the middle of what is seen; the distance is the least at which every point is inside.
-    focus_across = (across.min() + across.max()) / 2
-    focus_up = (upwards.min() + upwards.max()) / 2
-    wide = np.abs(across - focus_across) / (slope * aspect * 0.90) + depth
-    high = np.abs(upwards - focus_up) / (slope * 0.82) + depth
-    distance = max(float(wide.max()), float(high.max()), float(depth.max()) + 4.0)
-    focus = right * focus_across + up * focus_up
-    position = focus + back * distance
-    return View(_triple(position), _triple(focus))
+    focus = points.mean(axis=0)
+    distance = float(np.linalg.norm(points - focus, axis=1).max()) / slope
+    for _ in range(12):  # what moves nearer grows; a dozen rounds settle that
+        away = points - (focus + back * distance)
+        depth = -(away @ back)
+        x = away @ right / depth / (slope * aspect)
+        y = away @ up / depth / slope
+        focus = focus + right * (_middle(x) - _FRAME.across) * distance * slope * aspect
+        focus = focus + up * (_middle(y) - _FRAME.up) * distance * slope
+        distance *= max(_half(x) / _FRAME.half_width, _half(y) / _FRAME.half_height)
+        distance = max(distance, float((points @ back).max() - focus @ back) + 4.0)
+    return View(_triple(focus + back * distance), _triple(focus))
+
+
+def _middle(values: NDArray[np.float64]) -> float:
+    return float(values.min() + values.max()) / 2
+
+
+def _half(values: NDArray[np.float64]) -> float:
+    return float(values.max() - values.min()) / 2
 
 
 def close_up(scene: Scene, body: int, view: View) -> View:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tracescape_render.errors import RenderError
 from tracescape_render.scene import Scene
 from tracescape_render.system import missing_packages
 
 if TYPE_CHECKING:
+    import pyvista as pv
     from vtkmodules.vtkRenderingCore import vtkRenderWindow
+
+_WINDOW_KIND: Final = "VTK_DEFAULT_OPENGL_WINDOW"
 
 
 def check_graphics(*, display: bool) -> None:
@@ -32,13 +35,9 @@ def screenshot(scene: Scene, path: str | os.PathLike[str], size: tuple[int, int]
     """
     target = _writable(Path(path))
     check_graphics(display=False)
-    # Without this VTK tries an X server first, and complains when there is none.
-    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-    import pyvista as pv
-
     from tracescape_render.stage import Stage
 
-    plotter = pv.Plotter(off_screen=True, window_size=list(size))
+    plotter = off_screen_plotter(size)
     try:
         stage = Stage(plotter)
         stage.show(scene)
@@ -46,6 +45,23 @@ def screenshot(scene: Scene, path: str | os.PathLike[str], size: tuple[int, int]
         return save_window(plotter.render_window, target)
     finally:
         plotter.close()
+
+
+def off_screen_plotter(size: tuple[int, int]) -> pv.Plotter:
+    """A plotter that needs no display; close it."""
+    import pyvista as pv
+
+    # Left to itself VTK tries an X server first, and complains when there is none. Restored at once, since a
+    # window may be opened in this process later.
+    before = os.environ.get(_WINDOW_KIND)
+    os.environ[_WINDOW_KIND] = "vtkEGLRenderWindow"
+    try:
+        return pv.Plotter(off_screen=True, window_size=list(size))
+    finally:
+        if before is None:
+            del os.environ[_WINDOW_KIND]
+        else:
+            os.environ[_WINDOW_KIND] = before
 
 
 def save_window(window: vtkRenderWindow, path: Path) -> Path:

@@ -17,10 +17,11 @@ FloatArray = NDArray[np.float64]
 DISTANCE: Final = 4.0
 LAYER: Final = 1.5
 GROUND_CLEARANCE: Final = 1.6
-MARGIN: Final = 3.0
+MARGIN: Final = 3.4
+_OUTLINE_POINTS: Final = 96
 #: The view is from above at an angle, which shortens what lies behind each other; this makes up for it.
 _DEPTH_STRETCH: Final = 1.35
-_ISLAND_GAP: Final = 3.0
+_ISLAND_GAP: Final = 1.5
 
 
 class Places(NamedTuple):
@@ -133,13 +134,17 @@ def _outlines(xy: FloatArray, island: IntArray) -> list[FloatArray]:
     ]
 
 
-def _rounded(outline: FloatArray, rounds: int = 4) -> FloatArray:
-    """Chaikin's corner cutting (1974); what is convex stays so."""
-    for _ in range(rounds):
-        following = np.roll(outline, -1, axis=0)
-        cut = np.stack([0.75 * outline + 0.25 * following, 0.25 * outline + 0.75 * following], axis=1)
-        outline = cut.reshape(-1, 2)
-    return outline
+def _rounded(outline: FloatArray) -> FloatArray:
+    """The outline at even steps, each point averaged with its surroundings; what is convex stays so."""
+    closed = np.vstack([outline, outline[:1]])
+    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    steps = np.linspace(0.0, way[-1], _OUTLINE_POINTS, endpoint=False)
+    even = np.column_stack([np.interp(steps, way, closed[:, axis]) for axis in (0, 1)])
+    reach = _OUTLINE_POINTS // 16
+    weights = np.hanning(2 * reach + 3)[1:-1]
+    around = np.vstack([even[-reach:], even, even[:reach]])
+    smooth = [np.convolve(around[:, axis], weights / weights.sum(), mode="valid") for axis in (0, 1)]
+    return np.column_stack(smooth)
 
 
 def _convex_hull(points: FloatArray) -> FloatArray:

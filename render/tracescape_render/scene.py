@@ -149,10 +149,9 @@ def build_scene(
 
 
 def _counts(column: pl.Series) -> NDArray[np.float64]:
-    """Calls or errors as float64; null, NaN and negative count as none."""
-    values = column.cast(pl.Float64, strict=False).fill_null(0.0).fill_nan(0.0).to_numpy()
-    counts: NDArray[np.float64] = np.maximum(values, 0.0)
-    return counts
+    """Calls or errors as float64; null, negative and what is no finite number count as none."""
+    values = column.cast(pl.Float64, strict=False).fill_null(0.0).to_numpy()
+    return np.where(np.isfinite(values) & (values > 0), values, 0.0)
 
 
 def _shapes(kinds: list[str | None]) -> IntArray:
