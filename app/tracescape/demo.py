@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from tracescape_ingest.address import PortInUseError
 from tracescape_render import open_window, screenshot
 from tracescape_render.picture import check_graphics
 from tracescape_render.system import display_answers, missing_packages
-from tracescape_storage.discovery import collector_of
+from tracescape_storage.duckdb_file import DuckDBStore
 
 _MINUTE: Final = 60_000_000_000
 HISTORY_NS: Final = 8 * _MINUTE
@@ -43,6 +44,7 @@ def run_demo(db: Path, *, grpc: str, http: str, picture: Path, off_screen: bool,
     """
     display = not off_screen and not missing_packages(display=True) and display_answers()
     check_graphics(display=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like by Ctrl-C: in order
     _forget(db)
     with contextlib.ExitStack() as stack:
         collector = stack.enter_context(_collector(db, grpc, http, console))
@@ -142,7 +144,8 @@ def _collector(db: Path, grpc: str, http: str, console: Console) -> Collector:
 
 
 def _forget(db: Path) -> None:
-    """Begin anew, unless the file belongs to somebody who is using it."""
-    if collector_of(db.absolute()) is None:
-        for path in (db, db.with_name(db.name + ".wal")):
-            path.unlink(missing_ok=True)
+    """Begin anew. What somebody is using, or what is no store, is not deleted: opening it says so."""
+    if db.exists():
+        DuckDBStore(db).close()
+    for path in (db, db.with_name(db.name + ".wal")):
+        path.unlink(missing_ok=True)

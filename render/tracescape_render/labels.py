@@ -38,7 +38,7 @@ _DIRECTIONS: Final = (
     (0.8, 0.9),
     (-0.8, 0.9),
 )
-_DISTANCES: Final = (1.0, 1.7)
+_DISTANCES: Final = (1.0, 1.7, 2.6)
 _GAP: Final = 3.0
 
 

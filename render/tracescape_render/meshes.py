@@ -11,10 +11,11 @@ from tracescape_render.palette import GRID, PLATE, RIM_COLOURS
 from tracescape_render.scene import Scene
 
 
-def body_shapes() -> list[pv.PolyData]:
-    """A mesh of about unit radius for each of ``scene.KINDS``, in that order."""
+def body_shapes(bodies: int) -> list[pv.PolyData]:
+    """A mesh of about unit radius for each of ``scene.KINDS``, in that order; coarser when there are many."""
+    across, down = (40, 24) if bodies <= 50 else (24, 16) if bodies <= 300 else (16, 10)
     return [
-        pv.Sphere(radius=1.0, theta_resolution=40, phi_resolution=28),
+        pv.Sphere(radius=1.0, theta_resolution=across, phi_resolution=down),
         _flat(pv.Cylinder(direction=(0, 0, 1), radius=0.86, height=1.5, resolution=40)),
         _flat(pv.Cylinder(direction=(1, 0, 0), radius=0.72, height=2.3, resolution=6)),
         _flat(pv.PlatonicSolid("octahedron", radius=1.25)),
@@ -38,7 +39,7 @@ def tubes(points: NDArray[np.float32], radii: NDArray[np.float32], colours: NDAr
     lines.point_data["width"] = np.repeat(radii, STEPS)
     glow = np.tile(np.linspace(0.28, 1.0, STEPS), count)[:, None]
     lines.point_data["rgb"] = (np.repeat(colours, STEPS, axis=0) * glow).astype(np.uint8)
-    return lines.tube(scalars="width", absolute=True, n_sides=7, radius=0.03)
+    return lines.tube(scalars="width", absolute=True, n_sides=7 if count <= 100 else 4, radius=0.03)
 
 
 def plates(scene: Scene) -> pv.PolyData:

@@ -37,14 +37,21 @@ _SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external
 
 
 class Stage:
-    """Draws scenes on a plotter. Not thread-safe: use it from the thread that renders."""
+    """Draws scenes on a plotter. Not thread-safe: use it from the thread that renders.
 
-    def __init__(self, plotter: pv.Plotter) -> None:
+    ``moving`` gives up smooth edges for frames where the renderer is software: they cost half the time.
+    """
+
+    def __init__(self, plotter: pv.Plotter, *, moving: bool = False) -> None:
+        self._moving = moving
         self._plotter = plotter
         self._renderer = plotter.renderer
         self._actors: list[vtkActor] = []
         self._lights = _Lights()
-        self._labels = [_text_actor(15) for _ in range(LABEL_POOL)]
+        self._labels = [_text_actor(15) for _ in range(LABEL_POOL)]  # those not in use
+        self._label_style = self._labels[0].GetTextProperty()
+        self._writers: dict[int, vtkTextActor] = {}  # body: the actor that writes its label
+        self._sizes: dict[str, tuple[float, float]] = {}
         self._title = _text_actor(30, face="DejaVuSans-Bold.ttf")
         self._caption = _text_actor(15)
         self._tooltip = _text_actor(15)
@@ -62,6 +69,9 @@ class Stage:
         for actor in self._actors:
             self._renderer.RemoveActor(actor)
         self.scene = scene
+        self.label_rects = {}
+        self._sizes = {}
+        self._write_labels()  # every label of the old scene goes
         self._actors = self._world(scene)
         for actor in self._actors:
             self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
@@ -145,6 +155,16 @@ class Stage:
             self._tooltip.SetInput(_panel(self.scene, shown))
             self._place_tooltip()
 
+    def settle(self) -> str:
+        """Choose effects by the renderer, once it is known; returns its name (``llvmpipe`` is software)."""
+        lines = self._plotter.render_window.ReportCapabilities().splitlines()
+        name = next(
+            (line.partition(":")[2].strip() for line in lines if "renderer string" in line), "unknown"
+        )
+        software = any(word in name.lower() for word in ("llvmpipe", "softpipe", "swrast", "software"))
+        self._renderer.SetUseFXAA(not (self._moving and software))
+        return name
+
     def say(self, text: str) -> None:
         """Put a line under the title: the caption, or what is wrong."""
         self._caption.SetInput(text)
@@ -165,11 +185,20 @@ class Stage:
             x += _measure(actor)[0] + 16
         self._legend[-1].SetPosition(26, 10)
         self.label_rects = self._arrange(taken) if self.labels_on and self.scene is not None else {}
-        for actor, (body, rect) in zip(self._labels, self.label_rects.items(), strict=False):
-            self._write(actor, body, rect)
-        for actor in self._labels[len(self.label_rects) :]:
-            actor.SetVisibility(False)
+        self._write_labels()
         self._place_tooltip()
+
+    def _write_labels(self) -> None:
+        """A body keeps its text actor while it has a label: moving a text is cheap, drawing one is not."""
+        for body in self._writers.keys() - self.label_rects.keys():
+            actor = self._writers.pop(body)
+            actor.SetVisibility(False)
+            self._labels.append(actor)
+        for body, rect in self.label_rects.items():
+            if body not in self._writers:
+                self._writers[body] = self._labels.pop()
+                self._write(self._writers[body], body)
+            self._writers[body].SetPosition(rect.left + _PADDING, rect.bottom + _PADDING)
 
     def _arrange(self, taken: list[Rect]) -> dict[int, Rect]:
         scene = self.scene
@@ -186,7 +215,7 @@ class Stage:
         wanted = [int(body) for body in order if seen[body]][: 4 * LABEL_POOL]
         sizes = dict.fromkeys(range(len(scene.labels)), (0.0, 0.0))
         for body in wanted:
-            sizes[body] = _text_size(_label(scene, body), self._labels[0].GetTextProperty())
+            sizes[body] = self._size_of(_label(scene, body))
         return arrange(
             xy,
             np.minimum(clearance, 200.0),
@@ -197,14 +226,18 @@ class Stage:
             LABEL_POOL,
         )
 
-    def _write(self, actor: vtkTextActor, body: int, rect: Rect) -> None:
+    def _size_of(self, text: str) -> tuple[float, float]:
+        if text not in self._sizes:
+            self._sizes[text] = _text_size(text, self._label_style)
+        return self._sizes[text]
+
+    def _write(self, actor: vtkTextActor, body: int) -> None:
         scene = self.scene
         assert scene is not None
         actor.SetInput(_label(scene, body))
         sick = scene.state[body] in _RINGED
         colour = np.array(palette.RIM_COLOURS[scene.state[body]]) / 255 * 0.6 + 0.4 if sick else palette.TEXT
         actor.GetTextProperty().SetColor(*colour)
-        actor.SetPosition(rect.left + _PADDING, rect.bottom + _PADDING)
         actor.SetVisibility(True)
 
     def _place_tooltip(self) -> None:
@@ -221,7 +254,9 @@ class Stage:
             _mesh_actor(meshes.plates(scene), "rgb", lit=False),
             _mesh_actor(meshes.rims(scene), "rgb", lit=False),
             _line_actor(meshes.stems(scene)),
-            _glyphs(scene.positions, scene.radii, scene.colours, meshes.body_shapes(), scene.shape),
+            _glyphs(
+                scene.positions, scene.radii, scene.colours, meshes.body_shapes(len(scene.radii)), scene.shape
+            ),
         ]
         sick = np.flatnonzero(np.isin(scene.state, list(_RINGED)))
         if len(sick):
@@ -250,7 +285,7 @@ class Stage:
         self._plotter.disable_anti_aliasing()
         self._plotter.render_window.SetMultiSamples(0)
         renderer.SetUseOIT(False)
-        renderer.SetUseFXAA(True)
+        renderer.SetUseFXAA(not self._moving)
         self._plotter.set_background(palette.BACKGROUND[0], top=palette.BACKGROUND[1])
         self._plotter.remove_all_lights()
         for position, strength, colour in (

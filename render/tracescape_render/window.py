@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ FRAME_MS: Final = 33
 _CLICK_PIXELS: Final = 4
 _TURN_DEGREES: Final = 3.0
 _STEP: Final = 0.05
+_END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 KEYS: Final = """\
 drag              orbit          wheel          nearer, farther
@@ -115,6 +118,7 @@ class Window:
         self._size = size
         self._on_select = on_select
         self._began = time.monotonic()
+        self._signalled = threading.Event()
         self._pressed_at: tuple[int, int] | None = None
         self._seen_view: object = None
         self._plotter: Any = None
@@ -127,7 +131,7 @@ class Window:
 
         scene = self._feed.first()
         self._plotter = pv.Plotter(window_size=list(self._size), title=self._title)
-        self.stage = Stage(self._plotter)
+        self.stage = Stage(self._plotter, moving=True)
         self.stage.show(scene)
         self._help = _help_actor(self._plotter)
         self._plotter.iren.initialize()
@@ -136,12 +140,14 @@ class Window:
         self._plotter.render_window.SetWindowName(self._title)
         self._listen()
         self._plotter.render()
+        self.stage.settle()
         self.stage.look(self.stage.overview())
         self._draw()
         self._interactor.CreateRepeatingTimer(FRAME_MS)
         if on_ready is not None:
             on_ready(self)
-        self._interactor.Start()
+        with _ending(self._signalled):
+            self._interactor.Start()
 
     def close(self) -> None:
         """Free the window and all that was drawn in it. Idempotent."""
@@ -178,6 +184,9 @@ class Window:
             self._interactor.AddObserver(event, _in_turn(handler), 1.0)
 
     def _tick(self) -> None:
+        if self._signalled.is_set():
+            self._quit()
+            return
         answer = self._feed.take()
         if isinstance(answer, Exception):
             self.stage.say(f"{_sentence(answer)} – trying again")
@@ -289,6 +298,17 @@ class Window:
 
     def _quit(self) -> None:
         self._interactor.TerminateApp()
+
+
+@contextmanager
+def _ending(signalled: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set ``signalled``: an exception inside VTK's loop would end the process at once."""
+    before = {number: signal.signal(number, lambda *_: signalled.set()) for number in _END_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _in_turn(*handlers: Callable[[], object]) -> Callable[..., None]:

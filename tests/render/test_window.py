@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -216,6 +217,14 @@ def test_q_closes_and_the_process_ends_without_a_word(running: Running) -> None:
     rest, _ = running.process.communicate(timeout=20)
     assert running.process.returncode == 0
     assert rest == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_the_window_in_order(running: Running, number: int) -> None:
+    running.process.send_signal(number)
+    running.until("closed")
+    rest, _ = running.process.communicate(timeout=20)
+    assert (running.process.returncode, rest) == (0, "")
 
 
 def raises_if_asked() -> Scene:

@@ -1,0 +1,24 @@
+"""Every bench, one after the other: what `make bench` prints."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Run each bench in a process of its own; the worst exit code."""
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}", flush=True)
+    worst = 0
+    for name in ("receive.py", "analyse.py", "render.py"):
+        worst = max(worst, subprocess.run([sys.executable, HERE / name], check=False).returncode)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
