@@ -83,9 +83,8 @@ def main() -> None:
         plotter.close()
         low, middle, high = np.percentile(np.array(taken) * 1e3, [0, 50, 100])
         times = f"scene {built - begin:5.2f} s, picture {shown - built:5.2f} s"
-        print(
-            f"  {count:>5,}/{edges:>5,} services/calls: {times}, frame {middle:4.0f} ms ({low:.0f} to {high:.0f})"
-        )
+        frame = f"frame {middle:4.0f} ms ({low:.0f} to {high:.0f})"
+        print(f"  {count:>5,} services, {edges:>5,} calls: {times}, {frame}")
     print(f"  on {renderer}")
 
 

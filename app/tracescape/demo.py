@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -65,12 +67,21 @@ def run_demo(db: Path, *, grpc: str, http: str, picture: Path, off_screen: bool,
             shop.flush()
         _show(store, degraded_since, picture, display=display, console=console)
     console.print(f"\nEverything is in {db}. Next:", markup=False)
+    command = _command()
     for line in (
-        f"tracescape explore {db}                # the window; --screenshot FILE without a display",
-        f'tracescape query --store {db} "select service, count(*) from spans_v group by all"',
-        "tracescape serve                       # then point your own exporter at localhost:4317",
+        f"{command} explore {db}   # the window; --screenshot FILE without a display",
+        f'{command} query --store {db} "select service, count(*) from spans_v group by all"',
+        f"{command} serve   # then point your own exporter at localhost:4317",
     ):
         console.print(f"  {line}", markup=False)
+
+
+def _command() -> str:
+    """What to type for this very program: its name where the shell finds it, else its path."""
+    program = Path(sys.argv[0]).absolute()
+    if shutil.which(program.name) == str(program):
+        return program.name
+    return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)
 
 
 def _show(store: Store, degraded_since: int, picture: Path, *, display: bool, console: Console) -> None:
