@@ -29,10 +29,16 @@ def state(
 
 @pytest.mark.parametrize(
     ("errors", "expected"),
-    [(0, "healthy"), (9, "healthy"), (10, "degraded"), (49, "degraded"), (50, "failing")],
+    [(0, "healthy"), (10, "healthy"), (19, "healthy"), (20, "degraded"), (49, "degraded"), (50, "failing")],
 )
-def test_without_a_baseline_error_rates_alone_decide(errors: int, expected: str) -> None:
+def test_without_a_baseline_errors_beyond_chance_decide_alone(errors: int, expected: str) -> None:
+    """Of 1,000 calls at a true rate of 1 %, up to 19 fail by chance."""
     assert state(1000, errors, p95=10**9, slow=1000) == expected
+
+
+def test_one_failure_among_few_calls_is_no_incident() -> None:
+    assert state(47, 1) == "healthy"
+    assert state(47, 47) == "failing"
 
 
 @pytest.mark.parametrize(("calls", "expected"), [(0, "idle"), (19, "idle"), (20, "failing")])
@@ -56,7 +62,8 @@ def test_latency_needs_both_a_factor_and_significance() -> None:
 
 
 def test_a_baseline_of_few_calls_is_none() -> None:
-    assert state(100, 3, p95=900, base=(19, 0, 100), slow=60) == "degraded"
+    assert state(200, 8, p95=900, base=(19, 0, 100), slow=60) == "degraded", "by its errors, not its latency"
+    assert state(200, 0, p95=900, base=(19, 0, 100), slow=60) == "healthy"
 
 
 def test_absent_is_what_the_baseline_had_and_the_window_has_not() -> None:

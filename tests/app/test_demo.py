@@ -1,0 +1,78 @@
+"""The main job, as the README's first command runs it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tracescape as ts
+
+COMMAND = Path(sys.executable).with_name("tracescape")
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {
+        key: value for key, value in os.environ.items() if key not in {"DISPLAY", "WAYLAND_DISPLAY"}
+    }
+    return subprocess.Popen(
+        [COMMAND, "demo", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_demo_finds_the_slow_dependency_and_leaves_a_picture_and_a_store(tmp_path: Path) -> None:
+    out, error = start(tmp_path).communicate(timeout=120)
+    assert error == ""
+    assert "14 services" in out
+    assert "inventory is failing" in out
+    assert re.search(r"Requests wait for inventory → postgresql inventory \(UPDATE stock\) .* up from", out)
+    assert "The slowest trace is" in out
+    assert (tmp_path / "tracescape-demo.png").read_bytes().startswith(b"\x89PNG")
+    with ts.open(tmp_path / "tracescape-demo.db") as store:
+        said = re.search(r"shop +([\d,]+) spans", out)
+        assert said is not None
+        assert store.extent().spans >= int(said[1].replace(",", ""))
+    assert not list(tmp_path.glob("*.collector.json")), "nothing is left running or announced"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_everything_and_the_store_opens(tmp_path: Path, number: int) -> None:
+    process = start(tmp_path)
+    assert process.stdout is not None
+    while "shop  " not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode not in {0, -number}, "it ended in order, and says that it was interrupted"
+    assert "Traceback" not in error
+    with ts.open(tmp_path / "tracescape-demo.db") as store:
+        assert store.extent().spans > 10_000
+
+
+def test_a_taken_port_is_no_obstacle(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        process = start(tmp_path, "--http", address)
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.kill()
+        process.communicate()
+    assert f"cannot listen at {address}: Address already in use; the demo takes free ports instead" in first
+
+
+def test_a_file_that_is_no_store_is_not_deleted(tmp_path: Path) -> None:
+    precious = tmp_path / "thesis.txt"
+    precious.write_text("years of work " * 1000)
+    _, error = start(tmp_path, "--db", "thesis.txt").communicate(timeout=60)
+    assert "not a Tracescape store" in error
+    assert precious.read_text().startswith("years of work")
