@@ -7,9 +7,9 @@ window has none.
 
 Error rates are compared by a two-proportion test. The p95 is compared by the share of calls slower than that
 of the baseline, which chance alone makes 5 %. Both tests of all that is compared together share one false
-discovery rate of 1 %. What has no baseline (none stored, or fewer than 20 calls in it) is judged by its errors
-alone, which must be significantly more than the 1 % at which a service counts as degraded: one failure among
-fifty calls is no incident.
+discovery rate of 1 %. What has no baseline (none stored, or fewer than 20 calls in it) is judged by its
+errors alone, which must be significantly more than the 1 % at which a service counts as degraded: one failure
+among fifty calls is no incident.
 """
 
 from __future__ import annotations
