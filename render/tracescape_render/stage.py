@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk
-from vtkmodules.vtkCommonCore import vtkDataArray
-from vtkmodules.vtkRenderingCore import (
-    vtkActor,
-    vtkGlyph3DMapper,
-    vtkPointGaussianMapper,
-    vtkTextActor,
-    vtkTextProperty,
-    vtkTextRenderer,
-)
+from vtkmodules.vtkRenderingCore import vtkActor, vtkTextActor
 
 from tracescape_render import meshes, palette
-from tracescape_render.arcs import along, control_points, polylines
+from tracescape_render.actors import glow, glyphs, line_actor, mesh_actor, ring_actor
+from tracescape_render.arcs import control_points, polylines
 from tracescape_render.camera import VIEW_ANGLE, View, close_up, overview, pick, to_screen
 from tracescape_render.labels import Rect, arrange
+from tracescape_render.lettering import PADDING, measure, text_actor, text_size
+from tracescape_render.lights import Lights
 from tracescape_render.scene import KINDS, Scene
 
 LABEL_POOL: Final = 80
-_FONT_FILE: Final = 4  # VTK_FONT_FILE, which the Python wrappers leave out
-_PADDING: Final = 5.0
-_MOST_LIGHTS: Final = 3_000
 _MOST_TUBES: Final = 4_000
-_LIGHT_SPEED: Final = 3.2  # world units a second
 _RINGED: Final = {palette.DEGRADED: 0, palette.FAILING: 1, palette.ABSENT: 2}
 _SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry")
 
@@ -47,20 +35,20 @@ class Stage:
         self._plotter = plotter
         self._renderer = plotter.renderer
         self._actors: list[vtkActor] = []
-        self._lights = _Lights()
-        self._labels = [_text_actor(15) for _ in range(LABEL_POOL)]  # those not in use
+        self._lights = Lights()
+        self._labels = [text_actor(15) for _ in range(LABEL_POOL)]  # those not in use
         self._label_style = self._labels[0].GetTextProperty()
         self._writers: dict[int, vtkTextActor] = {}  # body: the actor that writes its label
         self._sizes: dict[str, tuple[float, float]] = {}
-        self._title = _text_actor(30, face="DejaVuSans-Bold.ttf")
-        self._caption = _text_actor(15)
-        self._tooltip = _text_actor(15)
-        self._legend = [_text_actor(14) for _ in range(len(palette.STATES) + 1)]
+        self._title = text_actor(30, face="DejaVuSans-Bold.ttf")
+        self._caption = text_actor(15)
+        self._tooltip = text_actor(15)
+        self._legend = [text_actor(14) for _ in range(len(palette.STATES) + 1)]
         self.scene: Scene | None = None
         self.labels_on = True
         self.label_rects: dict[int, Rect] = {}
         self._selected: int | None = None
-        self._selection = _ring_actor()
+        self._selection = ring_actor()
         self._set_up()
 
     def show(self, scene: Scene, *, keep_view: bool = False) -> None:
@@ -182,7 +170,7 @@ class Stage:
         x = 26.0
         for actor in self._legend[:-1]:
             actor.SetPosition(x, 32)
-            x += _measure(actor)[0] + 16
+            x += measure(actor)[0] + 16
         self._legend[-1].SetPosition(26, 10)
         self.label_rects = self._arrange(taken) if self.labels_on and self.scene is not None else {}
         self._write_labels()
@@ -198,7 +186,7 @@ class Stage:
             if body not in self._writers:
                 self._writers[body] = self._labels.pop()
                 self._write(self._writers[body], body)
-            self._writers[body].SetPosition(rect.left + _PADDING, rect.bottom + _PADDING)
+            self._writers[body].SetPosition(rect.left + PADDING, rect.bottom + PADDING)
 
     def _arrange(self, taken: list[Rect]) -> dict[int, Rect]:
         scene = self.scene
@@ -228,7 +216,7 @@ class Stage:
 
     def _size_of(self, text: str) -> tuple[float, float]:
         if text not in self._sizes:
-            self._sizes[text] = _text_size(text, self._label_style)
+            self._sizes[text] = text_size(text, self._label_style)
         return self._sizes[text]
 
     def _write(self, actor: vtkTextActor, body: int) -> None:
@@ -242,19 +230,19 @@ class Stage:
 
     def _place_tooltip(self) -> None:
         width, height = self.size
-        text_width, text_height = _measure(self._tooltip)
+        text_width, text_height = measure(self._tooltip)
         self._tooltip.SetPosition(width - text_width - 28, height - text_height - 28)
 
     def _world(self, scene: Scene) -> list[vtkActor]:
-        actors = [_mesh_actor(meshes.grid(scene), "rgba", lit=False)]
+        actors = [mesh_actor(meshes.grid(scene), "rgba", lit=False)]
         if not len(scene.positions):
             self._lights.clear()
             return actors
         actors += [
-            _mesh_actor(meshes.plates(scene), "rgb", lit=False),
-            _mesh_actor(meshes.rims(scene), "rgb", lit=False),
-            _line_actor(meshes.stems(scene)),
-            _glyphs(
+            mesh_actor(meshes.plates(scene), "rgb", lit=False),
+            mesh_actor(meshes.rims(scene), "rgb", lit=False),
+            line_actor(meshes.stems(scene)),
+            glyphs(
                 scene.positions, scene.radii, scene.colours, meshes.body_shapes(len(scene.radii)), scene.shape
             ),
         ]
@@ -263,10 +251,10 @@ class Stage:
             kinds = np.array([_RINGED[int(code)] for code in scene.state[sick]])
             rim = palette.RIM_COLOURS[scene.state[sick]]
             actors.append(
-                _glyphs(scene.positions[sick], scene.radii[sick], rim, meshes.ring_shapes(), kinds, lit=False)
+                glyphs(scene.positions[sick], scene.radii[sick], rim, meshes.ring_shapes(), kinds, lit=False)
             )
             glowing = sick[scene.state[sick] != palette.ABSENT]
-            actors.append(_glow(scene.positions[glowing], scene.radii[glowing], scene.colours[glowing]))
+            actors.append(glow(scene.positions[glowing], scene.radii[glowing], scene.colours[glowing]))
         if len(scene.source):
             actors.append(self._arcs(scene))
         actors.append(self._lights.light(scene))
@@ -275,7 +263,7 @@ class Stage:
     def _arcs(self, scene: Scene) -> vtkActor:
         shown = np.argsort(-scene.traffic, kind="stable")[:_MOST_TUBES]
         curves = polylines(control_points(scene)[shown])
-        return _mesh_actor(
+        return mesh_actor(
             meshes.tubes(curves, scene.arc_radii[shown], scene.arc_colours[shown]), "rgb", lit=False
         )
 
@@ -317,59 +305,6 @@ class Stage:
         self._plotter.add_actor(self._selection, reset_camera=False, render=False, pickable=False)
 
 
-class _Lights:
-    """Requests as light along the arcs: more where there is more traffic, back and forth."""
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """No lights."""
-        self._controls = np.zeros((0, 3, 3), np.float32)
-        self._phase = self._speed = np.zeros(0, np.float32)
-        self._mesh = pv.PolyData()
-
-    def light(self, scene: Scene) -> vtkActor:
-        """The lights of ``scene`` as one actor."""
-        share = np.log1p(scene.traffic) / max(float(np.log1p(scene.traffic).max(initial=0.0)), 1e-9)
-        count = np.where(scene.traffic > 0, 1 + np.round(5 * share), 0).astype(np.int64)
-        if count.sum() > _MOST_LIGHTS:
-            count = (count * _MOST_LIGHTS) // count.sum()
-        arc = np.repeat(np.arange(len(count)), count)
-        self._controls = control_points(scene)[arc] if len(arc) else np.zeros((0, 3, 3), np.float32)
-        lengths = np.linalg.norm(self._controls[:, 2] - self._controls[:, 0], axis=1)
-        back = np.arange(len(arc)) % 3 == 2  # every third one is an answer on its way
-        self._speed = (np.where(back, -1.0, 1.0) * _LIGHT_SPEED / np.maximum(lengths, 0.5)).astype(np.float32)
-        self._phase = ((np.arange(len(arc)) * 0.6180339887) % 1.0).astype(np.float32)
-        colours = np.tile(np.array(palette.LIGHT, np.uint8), (len(arc), 1))
-        sick = scene.arc_state[arc] == palette.FAILING
-        colours[sick] = (255, 150, 140)
-        colours[back] = (colours[back] * 0.55).astype(np.uint8)
-        self._mesh = pv.PolyData(self._at(0.0)) if len(arc) else pv.PolyData()
-        return _splats(self._mesh, colours, 0.13)
-
-    def move(self, seconds: float) -> None:
-        """Where the lights are after ``seconds``."""
-        if len(self._phase):
-            self._mesh.points = self._at(seconds)
-
-    def _at(self, seconds: float) -> NDArray[np.float32]:
-        t = ((self._phase + self._speed * np.float32(seconds)) % 1.0)[:, None].astype(np.float32)
-        return along(self._controls, t)[:, 0]
-
-
-def help_actor(keys: str) -> vtkTextActor:
-    """The key help, hidden, in type of equal width so that its columns stand."""
-    actor = _text_actor(15, face="DejaVuSansMono.ttf")
-    actor.SetInput(keys)
-    actor.SetPosition(26, 80)
-    actor.GetTextProperty().SetBackgroundColor(*palette.LABEL_GROUND)
-    actor.GetTextProperty().SetBackgroundOpacity(0.9)
-    actor.GetTextProperty().SetLineSpacing(1.3)
-    actor.SetVisibility(False)
-    return actor
-
-
 def _label(scene: Scene, body: int) -> str:
     return f"{scene.labels[body]}\n{scene.subtitles[body]}" if scene.subtitles[body] else scene.labels[body]
 
@@ -382,128 +317,3 @@ def _panel(scene: Scene, body: int) -> str:
         more = f" and {len(others) - 6} more" if len(others) > 6 else ""
         lines.append(f"{title}  {names}{more}" if names else f"{title}  –")
     return "\n".join(lines)
-
-
-def _font(face: str) -> Path | None:
-    """DejaVu, which knows more scripts than VTK's own font; it comes with matplotlib."""
-    spec = importlib.util.find_spec("matplotlib")
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    path = Path(spec.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf" / face
-    return path if path.exists() else None
-
-
-def _text_actor(size: int, *, face: str = "DejaVuSans.ttf") -> vtkTextActor:
-    actor = vtkTextActor()
-    actor.SetTextScaleModeToNone()
-    actor.PickableOff()
-    text = actor.GetTextProperty()
-    font = _font(face)
-    if font is not None:
-        text.SetFontFamily(_FONT_FILE)
-        text.SetFontFile(str(font))
-    text.SetFontSize(size)
-    text.SetColor(*palette.TEXT)
-    return actor
-
-
-def _measure(actor: vtkTextActor) -> tuple[float, float]:
-    return _text_size(actor.GetInput() or "", actor.GetTextProperty())
-
-
-def _text_size(text: str, style: vtkTextProperty) -> tuple[float, float]:
-    box = [0, 0, 0, 0]
-    vtkTextRenderer.GetInstance().GetBoundingBox(style, text, box, 72)
-    return box[1] - box[0] + 2 * _PADDING, box[3] - box[2] + 2 * _PADDING
-
-
-def _vtk_array(values: NDArray[np.generic], name: str) -> vtkDataArray:
-    array: vtkDataArray = numpy_to_vtk(np.ascontiguousarray(values), deep=True)  # type: ignore[no-untyped-call]
-    array.SetName(name)
-    return array
-
-
-def _mesh_actor(mesh: pv.PolyData, colours: str, *, lit: bool) -> vtkActor:
-    mapper = pv.DataSetMapper(mesh)
-    mapper.SetScalarModeToUsePointFieldData()
-    mapper.SelectColorArray(colours)
-    mapper.SetColorModeToDirectScalars()
-    mapper.ScalarVisibilityOn()
-    actor = vtkActor()
-    actor.SetMapper(mapper)
-    actor.GetProperty().SetLighting(lit)
-    return actor
-
-
-def _line_actor(mesh: pv.PolyData) -> vtkActor:
-    actor = vtkActor()
-    actor.SetMapper(pv.DataSetMapper(mesh))
-    actor.GetProperty().SetLighting(False)
-    actor.GetProperty().SetColor(*(np.array(palette.STEM) / 255))
-    return actor
-
-
-def _glyphs(
-    positions: NDArray[np.float32],
-    radii: NDArray[np.float32],
-    colours: NDArray[np.uint8],
-    shapes: list[pv.PolyData],
-    shape: NDArray[np.int64],
-    *,
-    lit: bool = True,
-) -> vtkActor:
-    points = pv.PolyData(positions.copy())
-    data = points.GetPointData()
-    data.AddArray(_vtk_array(radii.astype(np.float32), "radius"))
-    data.AddArray(_vtk_array(shape.astype(np.int32), "shape"))
-    data.SetScalars(_vtk_array(colours, "rgb"))
-    mapper = vtkGlyph3DMapper()
-    mapper.SetInputData(points)
-    for index, mesh in enumerate(shapes):
-        mapper.SetSourceData(index, mesh)
-    mapper.SourceIndexingOn()
-    mapper.SetSourceIndexArray("shape")
-    mapper.SetScaleArray("radius")
-    mapper.SetScaleModeToScaleByMagnitude()
-    mapper.OrientOff()
-    mapper.SetColorModeToDirectScalars()
-    actor = vtkActor()
-    actor.SetMapper(mapper)
-    look = actor.GetProperty()
-    look.SetLighting(lit)
-    look.SetSpecular(0.22)
-    look.SetSpecularPower(30)
-    look.SetAmbient(0.25)
-    return actor
-
-
-def _glow(positions: NDArray[np.float32], radii: NDArray[np.float32], colours: NDArray[np.uint8]) -> vtkActor:
-    """A halo around the unhealthy, small enough not to be cut off by the plate below."""
-    mesh = pv.PolyData(positions.copy()) if len(positions) else pv.PolyData()
-    return _splats(mesh, (colours * 0.55).astype(np.uint8), 1.0, radii * 0.85)
-
-
-def _splats(
-    mesh: pv.PolyData, colours: NDArray[np.uint8], radius: float, scale: NDArray[np.float32] | None = None
-) -> vtkActor:
-    mesh.GetPointData().SetScalars(_vtk_array(colours, "rgb"))
-    mapper = vtkPointGaussianMapper()
-    mapper.SetInputData(mesh)
-    mapper.SetScaleFactor(radius)
-    if scale is not None:
-        mesh.GetPointData().AddArray(_vtk_array(scale.astype(np.float32), "scale"))
-        mapper.SetScaleArray("scale")
-    mapper.EmissiveOn()
-    mapper.SetColorModeToDirectScalars()
-    actor = vtkActor()
-    actor.SetMapper(mapper)
-    return actor
-
-
-def _ring_actor() -> vtkActor:
-    actor = vtkActor()
-    ring = pv.ParametricTorus(ringradius=1.35, crosssectionradius=0.09, u_res=64, v_res=12, w_res=12)
-    actor.SetMapper(pv.DataSetMapper(ring))
-    actor.GetProperty().SetColor(*(np.array(palette.SELECTION) / 255))
-    actor.GetProperty().SetLighting(False)
-    return actor

@@ -326,7 +326,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _help_actor(plotter: Any) -> Any:
-    from tracescape_render.stage import help_actor
+    from tracescape_render.lettering import help_actor
 
     actor = help_actor(KEYS)
     plotter.renderer.AddViewProp(actor)

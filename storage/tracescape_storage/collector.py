@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 import pyarrow as pa
 
-from tracescape_storage.duckdb_file import SqlReader
 from tracescape_storage.errors import QueryError, StoreError
+from tracescape_storage.sql_reader import SqlReader
 
 DEFAULT_HTTP_PORT: Final = 4318
 _TIMEOUT: Final = httpx.Timeout(75.0, connect=3.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +14,8 @@ import pyarrow as pa
 from tracescape_storage import ddl
 from tracescape_storage.errors import StoreError, StoreFullError
 from tracescape_storage.query import LOCKED_DOWN, select_table
-from tracescape_storage.reader import Extent
 from tracescape_storage.schema import SCHEMA_VERSION, SpanBatch
-from tracescape_storage.select import EXTENT_SQL, dictionary_coded, extent_of, links_sql, spans_sql
+from tracescape_storage.sql_reader import SqlReader
 
 #: Refuse while a refusal is still clean: DuckDB needs room for its log and for a checkpoint.
 DEFAULT_RESERVE_BYTES: Final = 64 << 20
@@ -31,41 +29,6 @@ _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 
 class LockedStoreError(StoreError):
     """Another process holds the file."""
-
-
-class SqlReader:
-    """The `Reader` protocol over anything that runs a ``SELECT``; subclasses say how and where."""
-
-    location: str
-    live: bool
-
-    def sql(self, query: str) -> pa.Table:
-        """See `Reader.sql`."""
-        raise NotImplementedError  # an abstract method, not a missing one
-
-    def extent(self) -> Extent:
-        """See `Reader.extent`."""
-        return extent_of(self.sql(EXTENT_SQL))
-
-    def spans(
-        self,
-        columns: Sequence[str],
-        *,
-        since_ns: int | None = None,
-        until_ns: int | None = None,
-        trace_id: bytes | None = None,
-        service: str | None = None,
-    ) -> pa.Table:
-        """See `Reader.spans`."""
-        query = spans_sql(columns, since_ns=since_ns, until_ns=until_ns, trace_id=trace_id, service=service)
-        return dictionary_coded(self.sql(query))
-
-    def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
-        """See `Reader.links`."""
-        return self.sql(links_sql(since_ns=since_ns, until_ns=until_ns))
-
-    def close(self) -> None:
-        """See `Reader.close`."""
 
 
 class DuckDBReader(SqlReader):

@@ -111,8 +111,7 @@ class Running:
     def begin(self) -> None:
         """Wait until the first picture is drawn."""
         self.until("ready")
-        found = self._do("search", "--sync", "--name", "^tracescape test$")
-        self.window = found.split()[-1]
+        self.window = self._find()
         self.places = {
             words[1]: (int(words[2]), int(words[3]))
             for words in (line.split() for line in self.lines if line.startswith("at "))
@@ -148,11 +147,21 @@ class Running:
         self._do("mousemove", "--window", self.window, "500", "600", "mousedown", "1")
         self._do("mousemove", "--window", self.window, "620", "600", "mouseup", "1")
 
-    def _do(self, *arguments: str) -> str:
+    def _find(self) -> str:
+        """The window's id. The X server may know it a moment after the process does."""
+        for _ in range(100):
+            found = self._do("search", "--name", "^tracescape test$", expect=None).split()
+            if found:
+                return found[-1]
+            time.sleep(0.1)
+        raise AssertionError("the X server knows no such window")
+
+    def _do(self, *arguments: str, expect: int | None = 0) -> str:
         command = [need("xdotool", "xdotool"), *arguments]
         done = subprocess.run(
-            command, env=self._environment, capture_output=True, text=True, check=True, timeout=30
+            command, env=self._environment, capture_output=True, text=True, check=False, timeout=60
         )
+        assert expect is None or done.returncode == expect, done.stderr
         return done.stdout
 
 

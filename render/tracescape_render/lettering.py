@@ -1,0 +1,63 @@
+"""Text on the screen: its font, its size in pixels, and the actors that write it."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Final
+
+from vtkmodules.vtkRenderingCore import vtkTextActor, vtkTextProperty, vtkTextRenderer
+
+from tracescape_render import palette
+
+_FONT_FILE: Final = 4  # VTK_FONT_FILE, which the Python wrappers leave out
+#: Pixels between a text and the edge of its ground.
+PADDING: Final = 5.0
+
+
+def help_actor(keys: str) -> vtkTextActor:
+    """The key help, hidden, in type of equal width so that its columns stand."""
+    actor = text_actor(15, face="DejaVuSansMono.ttf")
+    actor.SetInput(keys)
+    actor.SetPosition(26, 80)
+    actor.GetTextProperty().SetBackgroundColor(*palette.LABEL_GROUND)
+    actor.GetTextProperty().SetBackgroundOpacity(0.9)
+    actor.GetTextProperty().SetLineSpacing(1.3)
+    actor.SetVisibility(False)
+    return actor
+
+
+def _font(face: str) -> Path | None:
+    """DejaVu, which knows more scripts than VTK's own font; it comes with matplotlib."""
+    spec = importlib.util.find_spec("matplotlib")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(spec.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf" / face
+    return path if path.exists() else None
+
+
+def text_actor(size: int, *, face: str = "DejaVuSans.ttf") -> vtkTextActor:
+    """An actor that writes at ``size`` points at a pixel, whatever the size of the window."""
+    actor = vtkTextActor()
+    actor.SetTextScaleModeToNone()
+    actor.PickableOff()
+    text = actor.GetTextProperty()
+    font = _font(face)
+    if font is not None:
+        text.SetFontFamily(_FONT_FILE)
+        text.SetFontFile(str(font))
+    text.SetFontSize(size)
+    text.SetColor(*palette.TEXT)
+    return actor
+
+
+def measure(actor: vtkTextActor) -> tuple[float, float]:
+    """Width and height of what an actor writes, padding included, in pixels."""
+    return text_size(actor.GetInput() or "", actor.GetTextProperty())
+
+
+def text_size(text: str, style: vtkTextProperty) -> tuple[float, float]:
+    """Width and height of ``text`` in ``style``, padding included, in pixels."""
+    box = [0, 0, 0, 0]
+    vtkTextRenderer.GetInstance().GetBoundingBox(style, text, box, 72)
+    return box[1] - box[0] + 2 * PADDING, box[3] - box[2] + 2 * PADDING
