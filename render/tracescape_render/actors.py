@@ -49,7 +49,7 @@ def glyphs(
     *,
     lit: bool = True,
 ) -> vtkActor:
-    """Copies of ``shapes`` at ``positions`` (n, 3), sized by ``radii`` (n,), each the one ``shape`` (n,) says."""
+    """Copies of ``shapes`` at ``positions`` (n, 3), sized by ``radii`` (n,); ``shape`` (n,) says which."""
     points = pv.PolyData(positions.copy())
     data = points.GetPointData()
     data.AddArray(_vtk_array(radii.astype(np.float32), "radius"))

@@ -96,6 +96,18 @@ def test_the_search_shards_are_asked_side_by_side(history: tuple[Sink, int]) -> 
         assert len({span.start_time_unix_nano for span in fan}) == 1
 
 
+def test_what_follows_a_fan_out_begins_when_its_last_branch_has_ended(history: tuple[Sink, int]) -> None:
+    sink, _ = history
+    ends: dict[bytes, int] = {}
+    begins: dict[bytes, int] = {}
+    for span in sink.spans():
+        if span.name.startswith("SEARCH shard"):
+            ends[span.parent_span_id] = max(ends.get(span.parent_span_id, 0), span.end_time_unix_nano)
+        elif span.name == "rank":
+            begins[span.parent_span_id] = span.start_time_unix_nano
+    assert begins == ends
+
+
 def durations(sink: Sink, name: str, since: int, until: int) -> list[int]:
     return [
         span.end_time_unix_nano - span.start_time_unix_nano
