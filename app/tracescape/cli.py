@@ -114,7 +114,8 @@ def explore(
         if screenshot is None:
             source = follow(store, ask)
             _prepare_kernels()
-            open_window(source, title=f"Tracescape · {store.location}", size=pixels)
+            refresh_s = 1.0 if store.live else None  # a closed file does not change
+            open_window(source, refresh_s=refresh_s, title=f"Tracescape · {store.location}", size=pixels)
             return
         _prepare_kernels()
         topology = ask(store)

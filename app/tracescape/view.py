@@ -75,7 +75,7 @@ def show(topology: Topology) -> None:
         return
     from tracescape_render import open_window
 
-    open_window(topology.scene, title=f"Tracescape · {topology.location}")
+    open_window(topology.scene, refresh_s=None, title=f"Tracescape · {topology.location}")
 
 
 def in_notebook() -> bool:

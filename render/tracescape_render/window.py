@@ -41,7 +41,7 @@ OnSelect = Callable[[str | None], None]
 def open_window(
     source: Callable[[], Scene],
     *,
-    refresh_s: float = 1.0,
+    refresh_s: float | None = 1.0,
     title: str = "Tracescape",
     size: tuple[int, int] = (1280, 800),
     on_select: OnSelect | None = None,
@@ -49,8 +49,9 @@ def open_window(
 ) -> None:
     """Open a window and stay in it until it is closed; call it from the main thread.
 
-    ``source`` is asked for the scene every ``refresh_s`` seconds on a thread of its own. It may block or
-    raise: the window goes on, says what is wrong, and recovers with the next good answer. ``on_select`` hears
+    ``source`` is asked for the scene every ``refresh_s`` seconds on a thread of its own, more seldom when it
+    takes longer than that, and only once if that is None. It may block or raise: the window goes on, says
+    what is wrong, and recovers with the next good answer. ``on_select`` hears
     of selections, ``on_ready`` gets the window once its first picture is drawn.
 
     Raises:
@@ -75,7 +76,7 @@ def open_window(
 class _Feed:
     """Asks a source again and again on its own thread; the latest answer waits to be taken."""
 
-    def __init__(self, source: Callable[[], Scene], refresh_s: float) -> None:
+    def __init__(self, source: Callable[[], Scene], refresh_s: float | None) -> None:
         self._source = source
         self._refresh_s = refresh_s
         self._stopped = threading.Event()
@@ -85,7 +86,8 @@ class _Feed:
     def first(self) -> Scene:
         """The first scene; its failure is the caller's."""
         scene = self._source()
-        self._thread.start()
+        if self._refresh_s is not None:
+            self._thread.start()
         return scene
 
     def take(self) -> Scene | Exception | None:
@@ -102,11 +104,15 @@ class _Feed:
             self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._refresh_s):
+        assert self._refresh_s is not None
+        pause = self._refresh_s
+        while not self._stopped.wait(pause):
+            began = time.monotonic()
             try:
                 self._latest.put(self._source())
             except Exception as error:  # whatever it is, it belongs on the screen
                 self._latest.put(error)
+            pause = max(self._refresh_s, time.monotonic() - began)  # at most half of a core's time
 
 
 class Window:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from support.display import xdotool
 
 COMMAND = Path(sys.executable).with_name("tracescape")
 
@@ -194,6 +197,33 @@ def test_options_come_from_flags_then_environment_then_file(tmp_path: Path) -> N
     fails(flags, "from-flag.db")
     (tmp_path / "tracescape.toml").write_text("[query\n")
     fails(run("query", "select 1", cwd=tmp_path), "tracescape.toml is not valid TOML")
+
+
+def test_explore_opens_a_window_on_a_live_collector_that_follows_it(served: Served, display: str) -> None:
+    served.export("a")
+    environment = {**os.environ, "DISPLAY": display}
+    window = subprocess.Popen(
+        [COMMAND, "explore", served.http, "--size", "640x400"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    title = f"{served.http}$"
+    for _ in range(300):
+        found = xdotool(display, "search", "--name", title).split()
+        if found:
+            break
+        assert window.poll() is None, window.communicate()
+        time.sleep(0.1)
+    served.export("b")
+    time.sleep(1.5)  # the window asks the collector again meanwhile; it must survive its end as well
+    assert served.end(signal.SIGTERM)[0] == 0
+    time.sleep(1.5)
+    assert window.poll() is None, "the window stays when its collector goes"
+    xdotool(display, "key", "--window", found[-1], "q")
+    out, error = window.communicate(timeout=30)
+    assert (window.returncode, out, error) == (0, "", "")
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:

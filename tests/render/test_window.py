@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support.display import need
 from tracescape_render import RenderError, open_window
 from tracescape_render.scene import Scene
 
@@ -56,36 +56,6 @@ except RenderError as error:
     sys.exit(1)
 say("closed")
 """
-
-
-def need(program: str, package: str) -> str:
-    found = shutil.which(program)
-    assert found, f"{program} is missing: apt-get install -y {package}"
-    return found
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    """An X server of our own on a free display."""
-    reading, writing = os.pipe()
-    command = [
-        need("Xvfb", "xvfb"),
-        "-displayfd",
-        str(writing),
-        "-screen",
-        "0",
-        "1100x800x24",
-        "-nolisten",
-        "tcp",
-    ]
-    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        number = pipe.readline().strip()
-    assert number, "Xvfb did not start"
-    yield f":{number}"
-    server.terminate()
-    server.wait(10)
 
 
 class Running:

@@ -1,0 +1,48 @@
+"""An X server of our own, and the programs that act on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def need(program: str, package: str) -> str:
+    """The program's path; without it a test fails and says what to install."""
+    found = shutil.which(program)
+    assert found, f"{program} is missing: apt-get install -y {package}"
+    return found
+
+
+@contextmanager
+def x_server() -> Iterator[str]:
+    """Xvfb on a free display, whose name this yields."""
+    reading, writing = os.pipe()
+    command = [
+        need("Xvfb", "xvfb"),
+        "-displayfd",
+        str(writing),
+        "-screen",
+        "0",
+        "1700x1000x24",
+        "-nolisten",
+        "tcp",
+    ]
+    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        number = pipe.readline().strip()
+    assert number, "Xvfb did not start"
+    yield f":{number}"
+    server.terminate()
+    server.wait(10)
+
+
+def xdotool(display: str, *arguments: str) -> str:
+    """Run xdotool on ``display``; what it printed, empty if it failed."""
+    command = [need("xdotool", "xdotool"), *arguments]
+    environment = {**os.environ, "DISPLAY": display}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout if done.returncode == 0 else ""
