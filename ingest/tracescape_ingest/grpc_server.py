@@ -9,6 +9,7 @@ as the trailer ``google.rpc.retryinfo-bin``.
 from __future__ import annotations
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NoReturn
 
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 DEFAULT_MAX_MESSAGE_BYTES: Final = 64 << 20
 RETRY_AFTER_S: Final = 1
+_SAY_EVERY_S: Final = 30.0
 _WORKERS: Final = 32
 _SUCCESS: Final = trace_service_pb2.ExportTraceServiceResponse().SerializeToString()
 
@@ -51,6 +53,7 @@ class TraceReceiver:
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         self._commits = commits
+        self._said_at = -_SAY_EVERY_S
         self._server = grpc.server(
             ThreadPoolExecutor(_WORKERS, thread_name_prefix="tracescape-grpc"),
             options=[
@@ -85,12 +88,19 @@ class TraceReceiver:
         except OverloadError as error:
             _refuse(context, f"{error}; send it again in a moment")
         except StoreFullError as error:
-            _log.error("%s", error)
+            self._say_seldom(str(error))
             _refuse(context, str(error))
         except StoreError as error:
-            _log.error("%s", error)
+            self._say_seldom(str(error))
             _refuse(context, f"nothing was stored: {error}")
         return _answer(decoded)
+
+    def _say_seldom(self, message: str) -> None:
+        """Log a failure, unless one was logged just now: every retry of every client meets the same one."""
+        now = time.monotonic()
+        if now - self._said_at >= _SAY_EVERY_S:
+            self._said_at = now
+            _log.error("%s", message)
 
 
 def _answer(decoded: Decoded) -> bytes:

@@ -264,3 +264,13 @@ def test_an_endpoint_that_takes_nothing_is_told_at_once(tmp_path: Path, sink: Si
         ReplayError, match=r"takes no spans \(refused for a test\)\. Is a collector listening"
     ):
         replay(table(tmp_path / "t.parquet"), sink.endpoint, batch=1)
+
+
+def test_an_endpoint_that_stops_taking_spans_ends_the_replay(tmp_path: Path, sink: Sink) -> None:
+    def refuse_after_ten(done: int, total: int | None) -> None:
+        sink.refuse = done >= 10
+
+    path = table(tmp_path / "t.parquet", spans=500)
+    with pytest.raises(ReplayError, match=r"has stopped taking spans \(refused for a test\)\. 1\d were"):
+        replay(path, sink.endpoint, batch=1, progress=refuse_after_ten)
+    assert 10 <= len(sink.spans()) < 20

@@ -127,6 +127,16 @@ def test_what_cannot_be_stored_is_refused_with_retry_info_twice(stand: Stand, fa
     assert stand.export(request(span()).SerializeToString()) == b""
 
 
+def test_a_failure_that_all_retries_meet_is_logged_once(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.failure = StoreFullError("The disk is full")
+    for _ in range(5):
+        with pytest.raises(grpc.RpcError):
+            stand.export(request(span()).SerializeToString())
+    assert [record.getMessage() for record in caplog.records] == ["The disk is full"]
+
+
 def test_the_sdk_retries_until_the_store_takes_it(stand: Stand) -> None:
     stand.failure = StoreError("not yet")
     attempts = []

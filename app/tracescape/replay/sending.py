@@ -21,6 +21,7 @@ from tracescape.replay.reading import Part, read
 from tracescape.replay.shifting import Shift
 
 _IN_FLIGHT: Final = 4
+_GIVE_UP_AFTER: Final = 4
 
 Progress = Callable[[int, int | None], None]
 
@@ -81,7 +82,8 @@ def replay(
         sleep: for tests: waits so many seconds.
 
     Raises:
-        ReplayError: the file is no recording, or the endpoint did not take even the first request.
+        ReplayError: the file is no recording, the endpoint did not take even the first request, or it stopped
+            taking them: four in a row were refused beyond the exporter's own retries.
     """
     recording = read(path, batch=batch, limit=limit)
     shift = Shift(time.time_ns() - recording.end_ns) if now else None
@@ -89,11 +91,17 @@ def replay(
     parts = _paced(recording.parts, speed, stop, sleep or stop.wait)
     begin = time.monotonic()
     with collected() as log, _sender(endpoint, insecure, headers) as send:
-        sent = failed = requests = 0
+        sent = failed = requests = refused_in_a_row = 0
         for spans, acknowledged in _outcomes(parts, send, shift):
             requests += 1
             sent += spans if acknowledged else 0
             failed += 0 if acknowledged else spans
+            refused_in_a_row = 0 if acknowledged else refused_in_a_row + 1
+            if refused_in_a_row >= _GIVE_UP_AFTER and sent:
+                raise ReplayError(
+                    f"{endpoint} has stopped taking spans ({log.reason()}). {sent:,} were acknowledged;"
+                    " the rest was not sent."
+                )
             if not sent and failed:
                 raise ReplayError(
                     f"{endpoint} takes no spans ({log.reason()}). Is a collector listening there? Start one"
