@@ -72,16 +72,18 @@ def serve(
         str, typer.Option(envvar="TRACESCAPE_GRPC", help="OTLP/gRPC at HOST:PORT.")
     ] = DEFAULT_GRPC,
     http: Annotated[
-        str, typer.Option(envvar="TRACESCAPE_HTTP", help="Questions over HTTP at HOST:PORT.")
+        str, typer.Option(envvar="TRACESCAPE_HTTP", help="OTLP/HTTP and questions at HOST:PORT.")
     ] = DEFAULT_HTTP,
 ) -> None:
-    """Collect: OTLP spans in over gRPC, durable in DuckDB before they are acknowledged."""
+    """Collect: OTLP spans in over gRPC or HTTP, durable in DuckDB before they are acknowledged."""
     stopped = _on_signals()
     with Collector(db, grpc=grpc, http=http) as collector:
         out.print(
             f"OTLP/gRPC   {collector.grpc_endpoint}   (OTEL_EXPORTER_OTLP_ENDPOINT={collector.grpc_endpoint})"
         )
-        out.print(f"questions   {collector.http_url}   (tracescape explore {collector.http_url})")
+        out.print(
+            f"OTLP/HTTP   {collector.http_url}   (and questions: tracescape explore {collector.http_url})"
+        )
         out.print(f"store       {collector.store.path}")
         out.print("Ctrl-C ends it; what was accepted is stored first.")
         stopped.wait()
@@ -178,7 +180,7 @@ def demo(
         "tracescape-demo.db"
     ),
     grpc: Annotated[str, typer.Option(help="OTLP/gRPC at HOST:PORT.")] = DEFAULT_GRPC,
-    http: Annotated[str, typer.Option(help="Questions over HTTP at HOST:PORT.")] = DEFAULT_HTTP,
+    http: Annotated[str, typer.Option(help="OTLP/HTTP and questions at HOST:PORT.")] = DEFAULT_HTTP,
     picture: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("tracescape-demo.png"),
     off_screen: Annotated[bool, typer.Option("--off-screen", help="No window, even with a display.")] = False,
 ) -> None:

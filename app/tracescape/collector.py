@@ -17,6 +17,7 @@ from tracescape.guard import LOCAL_NAMES, HostGuard
 from tracescape_ingest.address import listen, parse_address
 from tracescape_ingest.group_commit import GroupCommit
 from tracescape_ingest.grpc_server import TraceReceiver
+from tracescape_ingest.http_receiver import PATH, otlp_routes
 from tracescape_storage.discovery import announce, withdraw
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.http_api import query_routes
@@ -48,7 +49,7 @@ class Collector:
             undo.callback(self._commits.close)
             self._receiver = TraceReceiver(grpc, self._commits)
             undo.callback(self._receiver.stop)
-            self._web = _WebServer(listener, _application(self.store, http))
+            self._web = _WebServer(listener, _application(self.store, self._commits, http))
             undo.callback(self._web.stop)
             self.http_url = _url(listener)
             self.grpc_endpoint = f"http://{_reachable(parse_address(grpc)[0])}:{self._receiver.port}"
@@ -88,11 +89,11 @@ class _WebServer:
         self._thread.join(timeout=10)
 
 
-def _application(store: DuckDBStore, http: str) -> Starlette:
+def _application(store: DuckDBStore, commits: GroupCommit, http: str) -> Starlette:
     names = LOCAL_NAMES | {parse_address(http)[0].lower()}
-    return Starlette(
-        routes=query_routes(lambda: store.connection), middleware=[Middleware(HostGuard, names=names)]
-    )
+    guard = Middleware(HostGuard, names=names, write_only=frozenset({PATH}))
+    routes = [*query_routes(lambda: store.connection), *otlp_routes(commits)]
+    return Starlette(routes=routes, middleware=[guard])
 
 
 def _url(listener: socket.socket) -> str:

@@ -26,17 +26,29 @@ def is_trusted(host: str | None, origin: str | None, names: frozenset[str] = LOC
 
 
 class HostGuard:
-    """ASGI middleware that answers 403 to what `is_trusted` does not let pass."""
+    """ASGI middleware that answers 403 to what `is_trusted` does not let pass.
 
-    def __init__(self, app: ASGIApp, names: frozenset[str] = LOCAL_NAMES) -> None:
+    Paths in ``write_only`` take any ``Host``: exporters reach a collector under names that it cannot know,
+    and nothing can be read there. A page's ``Origin`` is refused there as well.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        names: frozenset[str] = LOCAL_NAMES,
+        write_only: frozenset[str] = frozenset(),
+    ) -> None:
         self._app = app
         self._names = names
+        self._write_only = write_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
         if scope["type"] == "http":
             headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
-            if not is_trusted(headers.get(b"host"), headers.get(b"origin"), self._names):
+            host, origin = headers.get(b"host"), headers.get(b"origin")
+            written = scope["path"] in self._write_only and origin is None
+            if not written and not is_trusted(host, origin, self._names):
                 message = "This address answers its own clients only (Host or Origin is a stranger's)."
                 await JSONResponse({"error": message}, status_code=403)(scope, receive, send)
                 return

@@ -40,7 +40,11 @@ class CollectorReader(SqlReader):
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`."""
         try:
-            response = self._client.post("/query", json={"sql": query})
+            try:
+                response = self._ask(query)
+            except (httpx.ReadError, httpx.WriteError):
+                # A kept connection may have been closed since it was used last; questions can be repeated.
+                response = self._ask(query)
         except httpx.HTTPError as error:
             raise UnreachableError(
                 f"No collector answers at {self.location} ({_reason(error)})."
@@ -56,6 +60,9 @@ class CollectorReader(SqlReader):
     def close(self) -> None:
         """See `Reader.close`."""
         self._client.close()
+
+    def _ask(self, query: str) -> httpx.Response:
+        return self._client.post("/query", json={"sql": query})
 
 
 def base_url(address: str) -> str:
@@ -88,6 +95,8 @@ def _reason(error: httpx.HTTPError) -> str:
         return "nothing listens there"
     if isinstance(error, httpx.RemoteProtocolError):
         return "what listens there does not speak HTTP; gRPC is on 4317, questions go to 4318"
+    if isinstance(error, httpx.ReadError | httpx.WriteError):
+        return "the connection broke off"
     if isinstance(error, httpx.TimeoutException):
         return "it did not answer in time"
     return type(error).__name__

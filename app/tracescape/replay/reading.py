@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from tracescape.replay.errors import ReplayError
-from tracescape.replay.otlp_json import request_of
+from tracescape_ingest.otlp_json import OtlpJsonError, request_of
 
 REQUIRED: Final = (
     "trace_id",
@@ -135,7 +135,7 @@ def _read_json(path: Path, limit: int | None) -> Recording:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ReplayError(f"{path} is neither Parquet nor JSON text.") from error
-    parts = [_json_part(request_of(document, where)) for document, where in _documents(text, path)]
+    parts = [_json_part(_request(document, where)) for document, where in _documents(text, path)]
     parts = sorted((part for part in parts if part.spans), key=lambda part: part.start_ns)
     if not parts:
         raise ReplayError(f"{path} holds no spans.")
@@ -143,6 +143,15 @@ def _read_json(path: Path, limit: int | None) -> Recording:
         parts = _first_spans(parts, limit)
     end = max(span.end_time_unix_nano for part in parts for span in spans_of(part.request))
     return Recording(sum(part.spans for part in parts), end, iter(parts))
+
+
+def _request(document: object, where: str) -> ExportTraceServiceRequest:
+    if not isinstance(document, dict) or "resourceSpans" not in document:
+        raise ReplayError(f'{where}: this is no OTLP JSON; it needs a list "resourceSpans"')
+    try:
+        return request_of(document)
+    except OtlpJsonError as error:
+        raise ReplayError(f"{where}: {error}") from error
 
 
 def _documents(text: str, path: Path) -> Iterator[tuple[object, str]]:
