@@ -6,13 +6,13 @@ import contextlib
 import socket
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from tracescape.closing import Closing
 from tracescape.guard import LOCAL_NAMES, HostGuard
 from tracescape_ingest.address import listen, parse_address
 from tracescape_ingest.group_commit import GroupCommit
@@ -27,7 +27,7 @@ DEFAULT_HTTP: Final = "127.0.0.1:4318"
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-class Collector:
+class Collector(Closing):
     """A running collector; use it as a context manager.
 
     Args:
@@ -60,17 +60,6 @@ class Collector:
     def close(self) -> None:
         """Refuse what is new, store what was accepted, close the file. Idempotent."""
         self._undo.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _WebServer:

@@ -7,8 +7,7 @@ import os
 import re
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -16,6 +15,7 @@ import tracescape_analytics.critical_path
 import tracescape_analytics.services
 import tracescape_analytics.topology
 import tracescape_analytics.trace
+from tracescape.closing import Closing
 from tracescape.times import When, Window, format_time, parse_when
 from tracescape_analytics.trace import Trace
 from tracescape_storage.collector import CollectorReader
@@ -64,7 +64,7 @@ def connect(address: str) -> Store:
     return Store(reader)
 
 
-class Store:
+class Store(Closing):
     """Spans, and the questions about them. Made by `open` and `connect`; a context manager.
 
     Times are ``"15m"`` (back from now; on a closed file back from its last span), ISO text, datetimes (naive
@@ -162,17 +162,6 @@ class Store:
         """Let the file or the connection go. Idempotent."""
         self._reader.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         extent = self.extent()
         if not extent.spans:
@@ -186,14 +175,15 @@ class Store:
             return Window(None, None), None
         reference = time.time_ns() if self.live else self.extent().last_start_ns + 1
         window = Window(parse_when(since, reference_ns=reference), parse_when(until, reference_ns=reference))
-        if None not in window and window.since_ns >= window.until_ns:  # type: ignore[operator]
+        since_ns, until_ns = window
+        if since_ns is not None and until_ns is not None and since_ns >= until_ns:
             raise ValueError(f"the window is empty: since {since!r} is not before until {until!r}")
         begin = parse_when(baseline, reference_ns=reference)
         if begin is None:
             return window, None
-        if window.since_ns is None or begin >= window.since_ns:
+        if since_ns is None or begin >= since_ns:
             raise ValueError("a baseline needs a later since: it is the time from baseline to since")
-        return window, (begin, window.since_ns)
+        return window, (begin, since_ns)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

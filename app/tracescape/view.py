@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -44,8 +45,6 @@ def caption(topology: Topology, location: str) -> str:
 
 def recent(store: Store) -> Topology:
     """The live window where it holds spans, else everything there is."""
-    import time
-
     extent = store.extent()
     if store.live and extent.last_start_ns >= time.time_ns() - _LIVE_WINDOW_NS:
         return store.topology(since=LIVE_WINDOW)
