@@ -18,6 +18,7 @@ from tracescape_ingest.address import listen, parse_address
 from tracescape_ingest.group_commit import GroupCommit
 from tracescape_ingest.grpc_server import TraceReceiver
 from tracescape_ingest.http_receiver import PATH, otlp_routes
+from tracescape_ingest.intake import Intake
 from tracescape_storage.discovery import announce, withdraw
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.http_api import query_routes
@@ -47,9 +48,10 @@ class Collector(Closing):
             undo.callback(listener.close)
             self._commits = GroupCommit(self.store.append)
             undo.callback(self._commits.close)
-            self._receiver = TraceReceiver(grpc, self._commits)
+            intake = Intake(self._commits)
+            self._receiver = TraceReceiver(grpc, intake)
             undo.callback(self._receiver.stop)
-            self._web = _WebServer(listener, _application(self.store, self._commits, http))
+            self._web = _WebServer(listener, _application(self.store, intake, http))
             undo.callback(self._web.stop)
             self.http_url = _url(listener)
             self.grpc_endpoint = f"http://{_reachable(parse_address(grpc)[0])}:{self._receiver.port}"
@@ -78,10 +80,10 @@ class _WebServer:
         self._thread.join(timeout=10)
 
 
-def _application(store: DuckDBStore, commits: GroupCommit, http: str) -> Starlette:
+def _application(store: DuckDBStore, intake: Intake, http: str) -> Starlette:
     names = LOCAL_NAMES | {parse_address(http)[0].lower()}
     guard = Middleware(HostGuard, names=names, write_only=frozenset({PATH}))
-    routes = [*query_routes(lambda: store.connection), *otlp_routes(commits)]
+    routes = [*query_routes(lambda: store.connection), *otlp_routes(intake)]
     return Starlette(routes=routes, middleware=[guard])
 
 

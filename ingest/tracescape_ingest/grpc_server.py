@@ -19,8 +19,9 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from tracescape_ingest.address import PortInUseError, listen
-from tracescape_ingest.decode import Decoded, UndecodableError, decode_traces
-from tracescape_ingest.group_commit import GroupCommit, OverloadError
+from tracescape_ingest.decode import UndecodableError
+from tracescape_ingest.group_commit import OverloadError
+from tracescape_ingest.intake import Intake, Outcome, Signal
 from tracescape_storage.errors import StoreError, StoreFullError
 
 _log = logging.getLogger(__name__)
@@ -34,11 +35,11 @@ _SUCCESS: Final = trace_service_pb2.ExportTraceServiceResponse().SerializeToStri
 
 
 class TraceReceiver:
-    """A gRPC server at ``address`` that stores through ``commits``.
+    """A gRPC server at ``address`` that stores through ``intake``.
 
     Args:
         address: ``host:port``; port 0 takes a free one (see `port`).
-        commits: where decoded batches become durable.
+        intake: where requests are decoded and become durable.
         max_message_bytes: a larger message is refused by gRPC itself with ``RESOURCE_EXHAUSTED``.
 
     Raises:
@@ -48,11 +49,11 @@ class TraceReceiver:
     def __init__(
         self,
         address: str,
-        commits: GroupCommit,
+        intake: Intake,
         *,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
-        self._commits = commits
+        self._intake = intake
         self._said_at = -_SAY_EVERY_S
         self._server = grpc.server(
             ThreadPoolExecutor(_WORKERS, thread_name_prefix="tracescape-grpc"),
@@ -79,12 +80,9 @@ class TraceReceiver:
 
     def _export(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         try:
-            decoded = decode_traces(request)
+            outcome = self._intake.submit(Signal.TRACES, request).result()
         except UndecodableError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        try:
-            if decoded.spans:
-                self._commits.submit(decoded.batch).result()
         except OverloadError as error:
             _refuse(context, f"{error}; send it again in a moment")
         except StoreFullError as error:
@@ -93,7 +91,7 @@ class TraceReceiver:
         except StoreError as error:
             self._say_seldom(str(error))
             _refuse(context, f"nothing was stored: {error}")
-        return _answer(decoded)
+        return _answer(outcome)
 
     def _say_seldom(self, message: str) -> None:
         """Log a failure, unless one was logged just now: every retry of every client meets the same one."""
@@ -103,20 +101,18 @@ class TraceReceiver:
             _log.error("%s", message)
 
 
-def _answer(decoded: Decoded) -> bytes:
-    if not decoded.rejected:
+def _answer(outcome: Outcome) -> bytes:
+    if not outcome.rejected:
         return _SUCCESS  # OTLP wants partial_success unset, not zeroed
     # The Python exporter drops this answer unread, so it is said here as well.
-    _log.warning("rejected %d of %d spans: %s", decoded.rejected, _total(decoded), decoded.message)
+    _log.warning(
+        "rejected %d of %d spans: %s", outcome.rejected, outcome.accepted + outcome.rejected, outcome.message
+    )
     response = trace_service_pb2.ExportTraceServiceResponse()
-    response.partial_success.rejected_spans = decoded.rejected
-    response.partial_success.error_message = decoded.message
+    response.partial_success.rejected_spans = outcome.rejected
+    response.partial_success.error_message = outcome.message
     data: bytes = response.SerializeToString()
     return data
-
-
-def _total(decoded: Decoded) -> int:
-    return decoded.spans + decoded.rejected
 
 
 def _refuse(context: grpc.ServicerContext, message: str) -> NoReturn:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import zlib
+from concurrent.futures import Future
 from typing import Final
 
 from google.protobuf import json_format
@@ -21,8 +22,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tracescape_ingest.decode import Decoded, UndecodableError, decode_traces
-from tracescape_ingest.group_commit import GroupCommit, OverloadError
+from tracescape_ingest.decode import UndecodableError
+from tracescape_ingest.group_commit import OverloadError
+from tracescape_ingest.intake import Intake, Outcome, Signal
 from tracescape_ingest.otlp_json import OtlpJsonError, request_of
 from tracescape_storage.errors import StoreError
 
@@ -46,7 +48,7 @@ class _RefusedError(Exception):
         self.code = code
 
 
-def otlp_routes(commits: GroupCommit, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> list[Route]:
+def otlp_routes(intake: Intake, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> list[Route]:
     """The OTLP routes for the collector's HTTP application."""
 
     async def traces(request: Request) -> Response:
@@ -58,9 +60,8 @@ def otlp_routes(commits: GroupCommit, *, max_body_bytes: int = DEFAULT_MAX_BODY_
                     415, code_pb2.INVALID_ARGUMENT, f"{encoding or 'no content type'}: {wanted}"
                 )
             body = await _body(request, max_body_bytes)
-            decoded = await run_in_threadpool(_decoded, body, request, encoding, max_body_bytes)
-            if decoded.spans:
-                await asyncio.wrap_future(commits.submit(decoded.batch))
+            submitted = await run_in_threadpool(_submit, intake, body, request, encoding, max_body_bytes)
+            outcome = await asyncio.wrap_future(submitted)
         except _RefusedError as refusal:
             return _refused(refusal, encoding)
         except OverloadError as error:
@@ -69,7 +70,7 @@ def otlp_routes(commits: GroupCommit, *, max_body_bytes: int = DEFAULT_MAX_BODY_
             )
         except StoreError as error:
             return _refused(_RefusedError(503, code_pb2.UNAVAILABLE, str(error)), encoding)
-        return _encoded(_answer(decoded), encoding, 200)
+        return _encoded(_answer(outcome), encoding, 200)
 
     return [Route(PATH, traces, methods=["POST"])]
 
@@ -83,10 +84,10 @@ async def _body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _decoded(body: bytes, request: Request, encoding: str, limit: int) -> Decoded:
+def _submit(intake: Intake, body: bytes, request: Request, encoding: str, limit: int) -> Future[Outcome]:
     data = _unfolded(body, request.headers.get("content-encoding", "identity").strip().lower(), limit)
     try:
-        return decode_traces(_protobuf_of(data) if encoding == JSON else data)
+        return intake.submit(Signal.TRACES, _protobuf_of(data) if encoding == JSON else data)
     except (UndecodableError, OtlpJsonError) as error:
         raise _RefusedError(400, code_pb2.INVALID_ARGUMENT, str(error)) from error
 
@@ -133,13 +134,13 @@ def _too_large(limit: int) -> _RefusedError:
     )
 
 
-def _answer(decoded: Decoded) -> ExportTraceServiceResponse:
+def _answer(outcome: Outcome) -> ExportTraceServiceResponse:
     answer = ExportTraceServiceResponse()
-    if decoded.rejected:
-        total = decoded.spans + decoded.rejected
-        _log.warning("rejected %d of %d spans: %s", decoded.rejected, total, decoded.message)
-        answer.partial_success.rejected_spans = decoded.rejected
-        answer.partial_success.error_message = decoded.message
+    if outcome.rejected:
+        total = outcome.accepted + outcome.rejected
+        _log.warning("rejected %d of %d spans: %s", outcome.rejected, total, outcome.message)
+        answer.partial_success.rejected_spans = outcome.rejected
+        answer.partial_success.error_message = outcome.message
     return answer
 
 
