@@ -1,8 +1,8 @@
-"""The OTLP trace messages, with every string field read as bytes.
+"""The OTLP request messages, with every string field read as bytes.
 
 The generated classes refuse a whole message for one byte of bad UTF-8 in it. A receiver must refuse only the
-span that carries it, so this module builds the same messages from the same descriptors with ``string``
-replaced by ``bytes``: identical on the wire, but validation is ours.
+span, record or point that carries it, so this module builds the same messages from the same descriptors with
+``string`` replaced by ``bytes``: identical on the wire, but validation is ours.
 """
 
 from __future__ import annotations
@@ -11,13 +11,33 @@ from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.logs.v1 import logs_pb2
+from opentelemetry.proto.metrics.v1 import metrics_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-__all__ = ["DecodeError", "ExportTraceServiceRequest"]
+__all__ = [
+    "DecodeError",
+    "ExportLogsServiceRequest",
+    "ExportMetricsServiceRequest",
+    "ExportTraceServiceRequest",
+]
 
+#: In order of import.
+_FILES: Final = (
+    common_pb2,
+    resource_pb2,
+    trace_pb2,
+    trace_service_pb2,
+    logs_pb2,
+    logs_service_pb2,
+    metrics_pb2,
+    metrics_service_pb2,
+)
 _STRING: Final = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
 _BYTES: Final = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
 
@@ -32,7 +52,7 @@ def _strings_as_bytes(message: descriptor_pb2.DescriptorProto) -> None:
 
 def _byte_pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
-    for module in (common_pb2, resource_pb2, trace_pb2, trace_service_pb2):  # in order of import
+    for module in _FILES:
         file = descriptor_pb2.FileDescriptorProto()
         module.DESCRIPTOR.CopyToProto(file)
         for message in file.message_type:
@@ -41,7 +61,15 @@ def _byte_pool() -> descriptor_pool.DescriptorPool:
     return pool
 
 
-#: A message class: ``.FromString(data)`` raises `DecodeError`.
-ExportTraceServiceRequest: Final[Any] = message_factory.GetMessageClass(
-    _byte_pool().FindMessageTypeByName("opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest")
-)
+_POOL: Final = _byte_pool()
+
+
+def _request(signal: str, name: str) -> Any:
+    """A message class: ``.FromString(data)`` raises `DecodeError`."""
+    full_name = f"opentelemetry.proto.collector.{signal}.v1.{name}"
+    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(full_name))
+
+
+ExportTraceServiceRequest: Final[Any] = _request("trace", "ExportTraceServiceRequest")
+ExportLogsServiceRequest: Final[Any] = _request("logs", "ExportLogsServiceRequest")
+ExportMetricsServiceRequest: Final[Any] = _request("metrics", "ExportMetricsServiceRequest")
