@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 from google.protobuf import json_format
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 _IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
-_ENUMS: Final = frozenset({"kind", "code"})
-#: JSON of a trace never nests deeper for a reason; Python's own recursion limit is far above.
+#: By the one field that a request has, which names its signal.
+_REQUESTS: Final[dict[str, type[Message]]] = {
+    "resourceSpans": ExportTraceServiceRequest,
+    "resourceLogs": ExportLogsServiceRequest,
+    "resourceMetrics": ExportMetricsServiceRequest,
+}
+#: Telemetry never nests deeper for a reason; Python's own recursion limit is far above.
 _MAX_DEPTH: Final = 100
 
 
@@ -24,19 +32,34 @@ class OtlpJsonError(ValueError):
     """The document is no OTLP JSON; the message says where it departs."""
 
 
-def request_of(document: object) -> ExportTraceServiceRequest:
-    """The message of a parsed JSON document (an export request or a TracesData).
+@overload
+def request_of(
+    document: object, signal_key: Literal["resourceSpans"] = "resourceSpans"
+) -> ExportTraceServiceRequest: ...
+@overload
+def request_of(document: object, signal_key: Literal["resourceLogs"]) -> ExportLogsServiceRequest: ...
+@overload
+def request_of(document: object, signal_key: Literal["resourceMetrics"]) -> ExportMetricsServiceRequest: ...
+@overload
+def request_of(document: object, signal_key: str) -> Message: ...
+def request_of(document: object, signal_key: str = "resourceSpans") -> Message:
+    """The message of a parsed JSON document: an export request, or a TracesData, LogsData or MetricsData.
 
-    An id that is hexadecimal but of the wrong length is passed on: the decoder rejects that span alone.
+    An id that is hexadecimal but of the wrong length is passed on: the decoder rejects its item alone.
+
+    Args:
+        document: what ``json.loads`` made.
+        signal_key: resourceSpans, resourceLogs or resourceMetrics.
 
     Raises:
         OtlpJsonError: the document is no such thing.
     """
-    if not isinstance(document, Mapping) or not isinstance(document.get("resourceSpans", []), list):
-        raise OtlpJsonError('this is no OTLP JSON; it needs a list "resourceSpans"')
+    request = _REQUESTS[signal_key]()
+    if not isinstance(document, Mapping) or not isinstance(document.get(signal_key, []), list):
+        raise OtlpJsonError(f'this is no OTLP JSON; it needs a list "{signal_key}"')
     try:
-        plain = _known({"resourceSpans": document.get("resourceSpans", [])}, _FIELDS, 0)
-        return json_format.ParseDict(plain, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+        plain = _known({signal_key: document.get(signal_key, [])}, request.DESCRIPTOR, 0)
+        return json_format.ParseDict(plain, request, ignore_unknown_fields=True)
     except (json_format.ParseError, ValueError, TypeError, AttributeError) as error:
         raise OtlpJsonError(" ".join(str(error).split())[:300]) from error
 
@@ -55,7 +78,7 @@ def _known(value: Any, descriptor: Any, depth: int) -> Any:
             continue
         if name in _IDS and field.type == field.TYPE_BYTES:
             kept[name] = base64.b64encode(_id(name, item)).decode("ascii")
-        elif name in _ENUMS and field.type == field.TYPE_ENUM:
+        elif field.type == field.TYPE_ENUM:
             kept[name] = _enum(name, item)
         elif field.type == field.TYPE_MESSAGE:
             kept[name] = _messages(item, field, depth)
@@ -81,6 +104,3 @@ def _enum(name: str, item: Any) -> int:
     if isinstance(item, bool) or not isinstance(item, int):
         raise ValueError(f"{name} {str(item)[:40]!r} is no integer; OTLP JSON writes enums as integers")
     return item
-
-
-_FIELDS: Final = ExportTraceServiceRequest.DESCRIPTOR

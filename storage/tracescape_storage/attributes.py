@@ -28,7 +28,7 @@ def encode_attributes(attributes: Mapping[str, AttributeValue]) -> str:
     """JSON text of ``attributes``; ``{}`` when there are none."""
     if not attributes:
         return _EMPTY
-    return json.dumps(_escape_map(attributes), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _json(_escape_map(attributes))
 
 
 def decode_attributes(text: str | None) -> dict[str, AttributeValue]:
@@ -42,6 +42,20 @@ def decode_attributes(text: str | None) -> dict[str, AttributeValue]:
     if not isinstance(value, dict):
         raise ValueError(f"attributes are not a JSON object: {text[:80]!r}")
     return {_unescape_key(key): _unescape(item) for key, item in value.items()}
+
+
+def encode_value(value: AttributeValue) -> str:
+    """JSON text of one value, such as a log's body, by the rules of attributes; ``null`` for an empty one."""
+    return _json(_escape(value))
+
+
+def decode_value(text: str) -> AttributeValue:
+    """The value behind ``text``: the inverse of `encode_value`. Raises ``ValueError`` for what is no JSON."""
+    return _unescape(json.loads(text))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _escape_map(attributes: Mapping[str, AttributeValue]) -> dict[str, object]:

@@ -10,15 +10,23 @@ from tracescape_storage.schema import SCHEMA_VERSION, TABLES
 
 _DUCKDB_TYPES: Final = {
     pa.binary(): "BLOB",
+    pa.bool_(): "BOOLEAN",
     pa.int8(): "TINYINT",
     pa.int32(): "INTEGER",
     pa.int64(): "BIGINT",
     pa.uint32(): "UINTEGER",
+    pa.uint64(): "UBIGINT",
+    pa.float64(): "DOUBLE",
     pa.string(): "VARCHAR",
+    pa.list_(pa.float64()): "DOUBLE[]",
+    pa.list_(pa.uint64()): "UBIGINT[]",
 }
 
 _KINDS = "['unset', 'internal', 'server', 'client', 'producer', 'consumer']"
 _STATUSES = "['unset', 'ok', 'error']"
+_SEVERITIES = "['unset', 'trace', 'debug', 'info', 'warn', 'error', 'fatal']"
+
+_NO_SPAN_OR_HEX = "CASE WHEN span_id = 0 THEN '' ELSE lpad(lower(hex(span_id)), 16, '0') END"
 
 #: What people query: hex ids, timestamps, words for codes, attributes as JSON.
 SPANS_VIEW: Final = f"""
@@ -37,13 +45,59 @@ SELECT lower(hex(trace_id)) AS trace_id,
 FROM spans
 """
 
+#: As `SPANS_VIEW`. ``body`` is the text itself where it is text, JSON where it is anything else; ``severity``
+#: is one word for each range of four numbers; ids are empty where the record has none.
+LOGS_VIEW: Final = f"""
+CREATE VIEW IF NOT EXISTS logs_v AS
+SELECT make_timestamp_ns(time_ns) AS time,
+       CASE WHEN severity_number BETWEEN 0 AND 24 THEN {_SEVERITIES}[(severity_number + 3) // 4 + 1]
+           ELSE severity_number::VARCHAR END AS severity,
+       severity_number, severity_text, service,
+       body::JSON ->> '$' AS body,
+       event_name,
+       coalesce(lower(hex(trace_id)), '') AS trace_id,
+       {_NO_SPAN_OR_HEX} AS span_id,
+       time_ns, observed_time_ns, flags,
+       attributes::JSON AS attributes
+FROM logs
+"""
+
+METRICS_VIEW: Final = """
+CREATE VIEW IF NOT EXISTS metrics_v AS
+SELECT make_timestamp_ns(time_ns) AS time,
+       CASE WHEN start_ns <> 0 THEN make_timestamp_ns(start_ns) END AS start_time,
+       service, name, type, unit, temporality, monotonic,
+       value, value_int, count, sum, min, max,
+       bounds, bucket_counts,
+       scale, zero_count, zero_threshold, positive_offset, positive_counts, negative_offset, negative_counts,
+       quantiles, quantile_values,
+       flags & 1 = 1 AS no_recorded_value,
+       time_ns, start_ns, lower(hex(point_id)) AS point_id, description,
+       attributes::JSON AS attributes,
+       metadata::JSON AS metadata
+FROM metrics
+"""
+
+EXEMPLARS_VIEW: Final = f"""
+CREATE VIEW IF NOT EXISTS exemplars_v AS
+SELECT make_timestamp_ns(time_ns) AS time,
+       service, name, value, value_int,
+       coalesce(lower(hex(trace_id)), '') AS trace_id,
+       {_NO_SPAN_OR_HEX} AS span_id,
+       time_ns, point_time_ns, lower(hex(point_id)) AS point_id,
+       attributes::JSON AS attributes
+FROM exemplars
+"""
+
+VIEWS: Final = (SPANS_VIEW, LOGS_VIEW, METRICS_VIEW, EXEMPLARS_VIEW)
+
 
 def statements() -> list[str]:
     """Everything that makes an empty database a store of this version, in order."""
     tables = [_create_table(name, schema) for name, schema in TABLES.items()]
     return [
         *tables,
-        SPANS_VIEW,
+        *VIEWS,
         "CREATE TABLE IF NOT EXISTS tracescape_store (version INTEGER NOT NULL)",
         f"INSERT INTO tracescape_store VALUES ({SCHEMA_VERSION})",
     ]

@@ -90,6 +90,98 @@ LINKS: Final = pa.schema(
     ]
 )
 
+#: One row a log record. ``time_ns`` is the record's own time or, where it has none, the time it was observed
+#: (``time_is_observed`` tells); 0 where it has neither. ``body`` is JSON text of the one value (see
+#: ``attributes.py``), null where the record has no body. A log record outside every trace has a null
+#: ``trace_id`` and a ``span_id`` of 0.
+LOGS: Final = pa.schema(
+    [
+        pa.field("time_ns", pa.int64(), nullable=False),
+        pa.field("observed_time_ns", pa.int64(), nullable=False),  # 0: unknown
+        pa.field("time_is_observed", pa.bool_(), nullable=False),
+        pa.field("severity_number", pa.int32(), nullable=False),  # 0 unset, 1-4 trace … 21-24 fatal
+        pa.field("severity_text", pa.string()),
+        pa.field("body", pa.string()),
+        pa.field("event_name", pa.string()),
+        pa.field("trace_id", pa.binary()),
+        pa.field("span_id", pa.int64(), nullable=False),
+        pa.field("flags", pa.uint32(), nullable=False),
+        pa.field("service", pa.string(), nullable=False),
+        pa.field("resource_id", pa.int64(), nullable=False),
+        pa.field("scope_id", pa.int64(), nullable=False),
+        pa.field("attributes", pa.string(), nullable=False),
+        pa.field("dropped_attributes", pa.uint32(), nullable=False),
+    ]
+)
+
+#: One row a data point of a metric, whatever its type; columns that its type does not have are null.
+#:
+#: * gauge, sum: ``value``, and exactly in ``value_int`` where the sender sent an integer; both are null where
+#:   the point says that no value was recorded (the lowest bit of ``flags``);
+#: * histogram: ``bucket_counts[i]`` counts values in (``bounds[i-1]``, ``bounds[i]``], the first and the last
+#:   bucket open, so there is one bound fewer than buckets; both lists are empty where only ``count`` came;
+#: * exponential_histogram: ``positive_counts[i]`` counts values in (base^n, base^(n+1)] where base is
+#:   2^(2^-``scale``) and n is ``positive_offset`` + i, from 0; the negative ones likewise by absolute value;
+#:   ``zero_count`` counts those within ``zero_threshold`` of 0;
+#: * summary: ``quantile_values[i]`` is the value at ``quantiles[i]``.
+#:
+#: ``temporality`` is delta, cumulative or unspecified. ``metadata`` is the metric's, JSON text as attributes.
+#: ``point_id`` is a hash of the whole point with its exemplars: a point that is sent twice has the same.
+METRICS: Final = pa.schema(
+    [
+        pa.field("point_id", pa.int64(), nullable=False),
+        pa.field("time_ns", pa.int64(), nullable=False),
+        pa.field("start_ns", pa.int64(), nullable=False),  # 0: unknown
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("type", pa.string(), nullable=False),
+        pa.field("unit", pa.string()),
+        pa.field("description", pa.string()),
+        pa.field("temporality", pa.string()),  # null: gauge, summary
+        pa.field("monotonic", pa.bool_()),  # null: everything but sums
+        pa.field("service", pa.string(), nullable=False),
+        pa.field("resource_id", pa.int64(), nullable=False),
+        pa.field("scope_id", pa.int64(), nullable=False),
+        pa.field("attributes", pa.string(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("value_int", pa.int64()),
+        pa.field("count", pa.uint64()),
+        pa.field("sum", pa.float64()),
+        pa.field("min", pa.float64()),
+        pa.field("max", pa.float64()),
+        pa.field("bounds", pa.list_(pa.float64())),
+        pa.field("bucket_counts", pa.list_(pa.uint64())),
+        pa.field("scale", pa.int32()),
+        pa.field("zero_count", pa.uint64()),
+        pa.field("zero_threshold", pa.float64()),
+        pa.field("positive_offset", pa.int32()),
+        pa.field("positive_counts", pa.list_(pa.uint64())),
+        pa.field("negative_offset", pa.int32()),
+        pa.field("negative_counts", pa.list_(pa.uint64())),
+        pa.field("quantiles", pa.list_(pa.float64())),
+        pa.field("quantile_values", pa.list_(pa.float64())),
+        pa.field("flags", pa.uint32(), nullable=False),
+        pa.field("metadata", pa.string(), nullable=False),
+    ]
+)
+
+#: One row an exemplar: a measurement behind a data point, with the span it was made in. It belongs to the
+#: point of ``metrics`` with the same ``point_id`` and with ``time_ns`` = ``point_time_ns``, which also cuts
+#: windows. ``attributes`` are those that the point's own lack. Without a span: null and 0, as in logs.
+EXEMPLARS: Final = pa.schema(
+    [
+        pa.field("point_id", pa.int64(), nullable=False),
+        pa.field("point_time_ns", pa.int64(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),  # of the metric
+        pa.field("service", pa.string(), nullable=False),
+        pa.field("time_ns", pa.int64(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("value_int", pa.int64()),
+        pa.field("trace_id", pa.binary()),
+        pa.field("span_id", pa.int64(), nullable=False),
+        pa.field("attributes", pa.string(), nullable=False),
+    ]
+)
+
 #: One row a distinct resource. ``resource_id`` is a hash of the content, the same in every store.
 RESOURCES: Final = pa.schema(
     [
@@ -121,6 +213,9 @@ TABLES: Final[dict[str, pa.Schema]] = {
     "spans": SPANS,
     "events": EVENTS,
     "links": LINKS,
+    "logs": LOGS,
+    "metrics": METRICS,
+    "exemplars": EXEMPLARS,
     "resources": RESOURCES,
     "scopes": SCOPES,
 }
