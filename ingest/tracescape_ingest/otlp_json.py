@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 _IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
+_INT32: Final = range(-(2**31), 2**31)
 #: By the one field that a request has, which names its signal.
 _REQUESTS: Final[dict[str, type[Message]]] = {
     "resourceSpans": ExportTraceServiceRequest,
@@ -101,6 +102,9 @@ def _id(name: str, text: Any) -> bytes:
 
 
 def _enum(name: str, item: Any) -> int:
-    if isinstance(item, bool) or not isinstance(item, int):
-        raise ValueError(f"{name} {str(item)[:40]!r} is no integer; OTLP JSON writes enums as integers")
+    # Out of range, protobuf would take it for unknown and drop it.
+    if isinstance(item, bool) or not isinstance(item, int) or item not in _INT32:
+        raise ValueError(
+            f"{name} {str(item)[:40]!r} is no 32-bit integer; OTLP JSON writes enums as integers"
+        )
     return item
