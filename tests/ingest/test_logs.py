@@ -15,8 +15,9 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from support.otlp import any_value, key_values
+from support.otlp import any_value, key_values, request, span
 from support.signals import asked, log, logs_request
+from tracescape_ingest.decode import decode_traces
 from tracescape_ingest.envelope import DecodedTables, UndecodableError
 from tracescape_ingest.fields import MAX_VALUE_DEPTH
 from tracescape_ingest.logs import decode_logs
@@ -96,6 +97,13 @@ def test_a_record_without_its_own_time_has_the_observed_one() -> None:
     )
     assert (own["time_ns"], own["time_is_observed"]) == (5, False)
     assert (observed["time_ns"], observed["time_is_observed"]) == (5, True)
+
+
+def test_a_resource_and_a_scope_have_the_same_id_in_every_signal() -> None:
+    spans = decode_traces(request(span(), service="shop").SerializeToString()).batch
+    tables = decode_logs(logs_request(log(), service="shop").SerializeToString()).tables
+    assert tables["resources"].equals(spans.resources)
+    assert tables["scopes"].equals(spans.scopes)
 
 
 def test_an_all_zero_id_is_no_id() -> None:
@@ -213,7 +221,7 @@ def sdk_made(records: Sequence[SdkLogRecord]) -> bytes:
 
 def test_what_the_sdk_sends_is_stored_with_the_span_it_was_logged_in() -> None:
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
-    with tracer.start_as_current_span("work") as span:
+    with tracer.start_as_current_span("work") as working:
         data = sdk_made(
             [
                 SdkLogRecord(
@@ -228,7 +236,7 @@ def test_what_the_sdk_sends_is_stored_with_the_span_it_was_logged_in() -> None:
         )
     result = decode_logs(data)
     (row,) = result.tables["logs"].to_pylist()
-    context = span.get_span_context()
+    context = working.get_span_context()
     assert row["trace_id"] == context.trace_id.to_bytes(16, "big")
     assert row["span_id"] & (2**64 - 1) == context.span_id
     assert bodies(result) == [{"items": [1, 2.0, b"raw"]}]

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.otlp import batch, span
-from tracescape_storage.attributes import decode_attributes, encode_attributes
+from tracescape_storage.attributes import (
+    AttributeValue,
+    decode_attributes,
+    decode_value,
+    encode_attributes,
+    encode_value,
+)
 from tracescape_storage.duckdb_file import DuckDBStore
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -39,6 +45,32 @@ def same(left: object, right: object) -> bool:
 @given(st.dictionaries(_TEXT, _VALUES, max_size=5))
 def test_every_value_comes_back_with_its_type(attributes: dict[str, object]) -> None:
     assert same(decode_attributes(encode_attributes(attributes)), attributes)  # type: ignore[arg-type]
+
+
+@given(_VALUES)
+def test_a_single_value_comes_back_with_its_type(value: object) -> None:
+    assert same(decode_value(encode_value(value)), value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        ("a", '"a"'),
+        (1.0, "1.0"),
+        (b"xx", '{"$bytes":"eHg="}'),
+        ({"$bytes": 1}, '{"$$bytes":1}'),
+    ],
+)
+def test_a_single_value_is_written_as_an_attributes_value_is(value: AttributeValue, text: str) -> None:
+    assert encode_value(value) == text
+    assert encode_attributes({"k": value}) == f'{{"k":{text}}}'
+
+
+@pytest.mark.parametrize("text", ["", "hello", "{", '{"$bytes":"not base64"}'])
+def test_text_that_is_no_value_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        decode_value(text)
 
 
 def test_not_a_number_comes_back() -> None:
