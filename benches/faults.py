@@ -1,0 +1,167 @@
+"""What an acknowledgement is worth: ``kill -9`` under load, and a disk that fills up.
+
+After each restart every span that was acknowledged before the kill is there, and no span is there twice although
+clients sent again what they got no answer for. They know what was acknowledged by request numbers, from which
+follow the ids (`template.ids_of`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from load import Load, Running, Sent, send, warm
+from servers import Tracescape
+from throughput import settle
+
+_ROOM_MIB = 96
+_BALLAST_MIB = 48
+
+
+def main() -> int:
+    """Print what happened; 1 if an acknowledged span was lost, or any was stored twice."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="how often it is killed")
+    parser.add_argument("--spans", type=int, default=512, help="a request")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--no-disk", dest="disk", action="store_false", help="leave the full disk out")
+    options = parser.parse_args()
+    load = Load(spans=options.spans, clients=options.clients, seconds=4, patience_s=60)
+    problems = killed(options.rounds, load)
+    if options.disk:
+        problems += disk_full(replace(load, seconds=60, patience_s=1))
+    for problem in problems:
+        print(f"WRONG: {problem}")
+    return 1 if problems else 0
+
+
+def killed(rounds: int, load: Load) -> list[str]:
+    """Kill a collector ``rounds`` times at a moment nobody chose, and return what was wrong."""
+    print(f"\nkill -9 under load ({load.clients} clients, {load.spans} spans a request)", flush=True)
+    problems: list[str] = []
+    acknowledged: list[np.ndarray] = []
+    with _folder() as folder, Tracescape(folder) as server:
+        for number in range(rounds):
+            under_way = Running(server.address, replace(load, first_client=number * load.workers))
+            time.sleep(0.5 + random.random() * (load.seconds - 1))
+            server.kill()
+            begin = time.monotonic()
+            server.start()
+            ready = time.monotonic() - begin
+            sent = under_way.finish()
+            acknowledged.append(sent.keys())
+            found = wrong(server, np.concatenate(acknowledged))
+            found += [f"{reason} ({times}×)" for reason, times in sent.failed.items()]
+            print(
+                f"  {number + 1}: listens again after {ready:.1f} s;"
+                f" {sent.spans:,} spans acknowledged around it, {sent.refused} requests sent again;"
+                f" {server.stored():,} stored; {'; '.join(found) or 'none lost, none twice'}",
+                flush=True,
+            )
+            problems += [f"kill {number + 1}: {problem}" for problem in found]
+    return problems
+
+
+def wrong(server: Tracescape, keys: np.ndarray) -> list[str]:
+    """What is wrong with the store, given what was acknowledged."""
+    settled = settle(server, len(keys))
+    assert settled is not None
+    problems = []
+    if lost := server.lost(keys):
+        problems.append(f"{lost:,} of {len(keys):,} acknowledged spans are lost")
+    if twice := server.stored() - server.distinct():
+        problems.append(f"{twice:,} spans are stored twice")
+    return problems
+
+
+def disk_full(load: Load) -> list[str]:
+    """Fill a small disk, make room again, and return what was wrong."""
+    print("\na disk that fills up", flush=True)
+    with _small_disk() as disk:
+        if disk is None:
+            print("  not measured: mounting a small disk needs root and Linux", flush=True)
+            return []
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(_BALLAST_MIB << 20))
+        problems: list[str] = []
+        with _folder() as folder, Tracescape(folder, db=disk / "bench.db") as server:
+            warm(server.address)
+            first = _until_refused(server, load)
+            print(f"  {_said(first)}", flush=True)
+            if not first.refused:
+                problems.append("the disk never filled up")
+            if server.process.poll() is not None:
+                return [*problems, "the collector ended:\n" + server.log.read_text()[-1000:]]
+            problems += [f"on a full disk: {problem}" for problem in wrong(server, first.keys())]
+            ballast.unlink()
+            again = replace(load, first_client=load.workers, seconds=60, requests=8, patience_s=60)
+            second = send(server.address, again)
+            print(f"  with room again: {_said(second)}", flush=True)
+            if not second.spans:
+                problems.append("nothing is accepted after room was made")
+            keys = np.concatenate([first.keys(), second.keys()])
+            problems += [f"with room again: {problem}" for problem in wrong(server, keys)]
+            server.kill()
+            server.start()
+            problems += [f"after a restart: {problem}" for problem in wrong(server, keys)]
+    print(f"  {'; '.join(problems) or 'none lost, none twice, also after kill -9'}", flush=True)
+    return problems
+
+
+def _until_refused(server: Tracescape, load: Load) -> Sent:
+    """Short loads until one of them ends in refusals; all of them as one."""
+    sent: list[Sent] = []
+    for _ in range(int(load.seconds)):
+        numbers = sum(len(each.acknowledged[0]) + len(each.unanswered[0]) for each in sent)
+        del numbers
+        sent.append(send(server.address, replace(load, seconds=1)))
+        if sent[-1].refused and not sent[-1].spans:
+            break
+    return sent[-1]
+
+
+def _said(sent: Sent) -> str:
+    failed = "".join(f"; {reason} ({times}×)" for reason, times in sent.failed.items())
+    unanswered = sum(map(len, sent.unanswered))
+    return (
+        f"{sent.spans:,} spans acknowledged, {sent.refused:,} refusals,"
+        f" {unanswered:,} requests given up{failed}"
+    )
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tracescape-bench-") as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _small_disk() -> Iterator[Path | None]:
+    """A disk of `_ROOM_MIB` in memory, or None where it cannot be mounted."""
+    with _folder() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={_ROOM_MIB}m", "tmpfs", str(folder)]
+        try:
+            mounted = os.geteuid() == 0 and not subprocess.run(mount, check=False).returncode
+        except FileNotFoundError:
+            mounted = False
+        if not mounted:
+            yield None
+            return
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
