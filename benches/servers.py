@@ -106,13 +106,13 @@ class Server:
 
     def kill(self) -> None:
         """``kill -9``."""
-        self.process.kill()
+        self._signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> None:
         """Ask it to end, and wait for that."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self._signal(signal.SIGTERM)
             try:
                 self.process.wait(120)
             except subprocess.TimeoutExpired:
@@ -123,6 +123,9 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _signal(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid, number)
 
     def _await_listening(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -138,9 +141,9 @@ class Tracescape(Server):
 
     name = "Tracescape, durable"
 
-    def __init__(self, folder: Path, prefix: tuple[str, ...] = ()) -> None:
-        self._prefix = prefix
-        self.db = folder / "bench.db"
+    def __init__(self, folder: Path, *, db: Path | None = None, prefix: tuple[str, ...] = ()) -> None:
+        self._prefix = prefix  # a tool that runs it, such as a tracer
+        self.db = db or folder / "bench.db"
         super().__init__(folder)
 
     def command(self) -> list[str]:
@@ -148,6 +151,10 @@ class Tracescape(Server):
         main = "from tracescape.cli import main; main()"
         serve = ["serve", "--db", str(self.db), "--grpc", grpc, "--http", http]
         return [*self._prefix, sys.executable, "-c", main, *serve]
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in _tree(self.process.pid)[1 if self._prefix else 0 :]:  # a tracer ends with what it runs
+            os.kill(pid, number)
 
     @property
     def http(self) -> str:
@@ -214,10 +221,9 @@ class Phoenix(Server):
         }
 
     def stored(self) -> int:
-        with contextlib.closing(
-            sqlite3.connect(f"file:{self.folder / 'phoenix.db'}?mode=ro", uri=True)
-        ) as db:
-            (found,) = db.execute("select count(*) from spans").fetchone()
+        uri = f"file:{self.folder / 'phoenix.db'}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
+            (found,) = database.execute("select count(*) from spans").fetchone()
             return int(found)
 
 
