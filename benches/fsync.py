@@ -96,7 +96,7 @@ def main() -> int:
 
 
 def _one_by_one(server: Tracescape, trace: Path, folder: Path) -> list[str]:
-    problems = []
+    problems: list[str] = []
     for number in range(_ONE_BY_ONE):
         start = trace.stat().st_size
         sent = send(server.address, Load(spans=512, clients=1, in_flight=1, seconds=60, requests=1))

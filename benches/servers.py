@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -118,7 +118,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -292,10 +292,8 @@ def _installed(script: str, package: str) -> Path:
 
 
 def _rotel() -> Path:
-    """The agent, which the package keeps beside its modules."""
-    with contextlib.suppress(NotInstalledError):
-        return _installed("rotel-agent", "rotel")
-    for folder in os.environ.get(PEERS, "").split(os.pathsep):
-        for agent in Path(folder).glob("lib/python*/site-packages/rotel/rotel-agent") if folder else ():
+    """The agent, which the package keeps among its modules."""
+    for folder in filter(None, os.environ.get(PEERS, "").split(os.pathsep)):
+        for agent in Path(folder).glob("lib/python*/site-packages/rotel/rotel-agent"):
             return agent
     return _installed("rotel-agent", "rotel")
