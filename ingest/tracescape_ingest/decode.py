@@ -11,8 +11,12 @@ It is written to be read. What it repairs and what it rejects is the receiver's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import xxhash
 
 from tracescape_ingest import fields
 from tracescape_ingest.envelope import (
@@ -37,7 +41,8 @@ from tracescape_ingest.fields import (
 )
 from tracescape_ingest.wire import ExportTraceServiceRequest
 from tracescape_storage.attributes import encode_attributes
-from tracescape_storage.schema import SpanBatch
+
+Rows: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 __all__ = [
     "MAX_VALUE_DEPTH",
@@ -51,10 +56,16 @@ __all__ = [
 
 
 class Decoded(NamedTuple):
-    """A request as a batch, and what was left out of it: how many spans, and the reasons with counts."""
+    """A request as tables, and what was left out of it: how many spans, and the reasons with counts.
 
-    batch: SpanBatch
-    spans: int
+    ``tables`` are spans, events, links, resources and scopes; ``owners`` are, for each event and for each
+    link, the number of its span among ``spans``. ``fingerprints`` are two hashes a span (see `fingerprint`).
+    """
+
+    tables: dict[str, pa.Table]
+    owners: dict[str, Rows]
+    fingerprints: Rows
+    items: int
     rejected: int
     reasons: dict[str, int]
 
@@ -64,37 +75,64 @@ class Decoded(NamedTuple):
         return first_reasons(self.reasons)
 
 
-def decode_traces(data: bytes) -> Decoded:
-    """Decode an encoded ``ExportTraceServiceRequest``.
+def decode_traces(data: bytes, *, seed: int = 0) -> Decoded:
+    """Decode an encoded ``ExportTraceServiceRequest``; ``seed`` is that of the fingerprints.
 
     Raises:
         UndecodableError: ``data`` is not such a message.
     """
     request = parsed(ExportTraceServiceRequest, data)
-    found = Found()
-    for group, context in scope_groups(request.resource_spans, "scope_spans", _span_count, found):
-        _add_spans(group.spans, context, found)
-    reasons = +found.reasons  # a bad resource without spans rejects nothing
-    batch = SpanBatch(*(found.table(name) for name in SpanBatch._fields))
-    return Decoded(batch, batch.spans.num_rows, reasons.total(), dict(reasons))
+    found, prints = Found(), list[tuple[int, int]]()
+    owners: dict[str, list[int]] = {"events": [], "links": []}
+    for resource_group in request.resource_spans:
+        resource_hash = xxhash.xxh64_intdigest(resource_group.resource.SerializeToString(), seed)
+        for group, context in scope_groups([resource_group], "scope_spans", _span_count, found):
+            for span in _add_spans(group.spans, context, found, owners):
+                prints.append(fingerprint(span, resource_hash, seed))
+    spans = found.decoded("spans", "events", "links")
+    return Decoded(
+        spans.tables,
+        {name: np.array(numbers, np.int64) for name, numbers in owners.items()},
+        np.array(prints, np.uint64).reshape(-1, 2).view(np.int64),
+        spans.items,
+        spans.rejected,
+        spans.reasons,
+    )
+
+
+def fingerprint(span: Any, resource_hash: int, seed: int) -> tuple[int, int]:
+    """Two 64-bit numbers by which a copy of a span is known.
+
+    XXH64 of its trace and span id, and XXH64 of its encoded bytes, seeded with that of its resource's.
+    """
+    ids = xxhash.xxh64_intdigest(span.trace_id + span.span_id, seed)
+    return ids, xxhash.xxh64_intdigest(span.SerializeToString(), resource_hash)
 
 
 def _span_count(group: Any) -> int:
     return len(group.spans)
 
 
-def _add_spans(spans: Iterable[Any], context: Context, found: Found) -> None:
+def _add_spans(
+    spans: Iterable[Any], context: Context, found: Found, owners: dict[str, list[int]]
+) -> Iterator[Any]:
+    """Add what can be stored, and yield it."""
     for span in spans:
         try:
             row = _span(span, context)
-            events = [_event(event, row) for event in span.events]
-            links = [_link(link, row) for link in span.links]
+            parts = {
+                "events": [_event(event, row) for event in span.events],
+                "links": [_link(link, row) for link in span.links],
+            }
         except Rejected as reason:
             found.reasons[str(reason)] += 1
             continue
+        number = len(found.rows["spans"])
         found.rows["spans"].append(row)
-        found.rows["events"] += events
-        found.rows["links"] += links
+        for name, rows in parts.items():
+            found.rows[name] += rows
+            owners[name] += [number] * len(rows)
+        yield span
 
 
 def _span(span: Any, context: Context) -> Row:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tracescape_ingest import fields
 from tracescape_ingest.fields import Rejected, nonempty_string, text
-from tracescape_ingest.wire import DecodeError
+from tracescape_ingest.wire import DecodeError, InstrumentationScope, Resource
 from tracescape_storage.attributes import encode_attributes
 from tracescape_storage.schema import TABLES
 
@@ -100,19 +100,19 @@ def scope_groups(
     for resource_group in resource_groups:
         groups = getattr(resource_group, field)
         try:
-            service, resource = _resource(resource_group)
+            sender = _sender(resource_group.resource, resource_group.schema_url)
         except Rejected as reason:
             found.reasons[str(reason)] += sum(map(items, groups))
             continue
-        found.rows["resources"].append(resource)
+        found.rows["resources"].append(sender.row)
         for group in groups:
             try:
-                scope = _scope(group)
+                scope = _scope(group.scope, group.schema_url)
             except Rejected as reason:
                 found.reasons[str(reason)] += items(group)
                 continue
-            found.rows["scopes"].append(scope)
-            yield group, Context(service, _row_id(resource, "resource_id"), _row_id(scope, "scope_id"))
+            found.rows["scopes"].append(scope.row)
+            yield group, Context(sender.service, sender.id, scope.id)
 
 
 def content_id(row: Mapping[str, object]) -> int:
@@ -128,8 +128,32 @@ def first_reasons(reasons: Mapping[str, int]) -> str:
     return "; ".join(parts) + (f"; and {more} other reasons" if more > 0 else "")
 
 
-def _resource(group: Any) -> tuple[str, Row]:
-    resource = group.resource
+class Sender(NamedTuple):
+    """A resource as its items need it: their service, its id, and the row of the table ``resources``."""
+
+    service: str
+    id: int
+    row: Row
+
+
+class Scope(NamedTuple):
+    """An instrumentation scope: its id, and the row of the table ``scopes``."""
+
+    id: int
+    row: Row
+
+
+def sender_of(encoded: bytes, schema_url: bytes) -> Sender:
+    """An encoded ``Resource``. Raises `Rejected` when its text is not UTF-8, `DecodeError` when it is none."""
+    return _sender(Resource.FromString(encoded), schema_url)
+
+
+def scope_of(encoded: bytes, schema_url: bytes) -> Scope:
+    """An encoded ``InstrumentationScope``; raises as `sender_of` does."""
+    return _scope(InstrumentationScope.FromString(encoded), schema_url)
+
+
+def _sender(resource: Any, schema_url: bytes) -> Sender:
     attributes = fields.attributes(resource.attributes)
     service = nonempty_string(attributes, "service.name") or UNKNOWN_SERVICE
     row: Row = {
@@ -141,24 +165,19 @@ def _resource(group: Any) -> tuple[str, Row]:
         or nonempty_string(attributes, "deployment.environment"),
         "attributes": encode_attributes(attributes),
         "dropped_attributes": resource.dropped_attributes_count,
-        "schema_url": text(group.schema_url) or None,
+        "schema_url": text(schema_url) or None,
     }
-    return service, {"resource_id": content_id(row), **row}
+    number = content_id(row)
+    return Sender(service, number, {"resource_id": number, **row})
 
 
-def _scope(group: Any) -> Row:
-    scope = group.scope
+def _scope(scope: Any, schema_url: bytes) -> Scope:
     row: Row = {
         "name": text(scope.name),
         "version": text(scope.version) or None,
         "attributes": encode_attributes(fields.attributes(scope.attributes)),
         "dropped_attributes": scope.dropped_attributes_count,
-        "schema_url": text(group.schema_url) or None,
+        "schema_url": text(schema_url) or None,
     }
-    return {"scope_id": content_id(row), **row}
-
-
-def _row_id(row: Row, column: str) -> int:
-    value = row[column]
-    assert isinstance(value, int)
-    return value
+    number = content_id(row)
+    return Scope(number, {"scope_id": number, **row})

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
-from enum import StrEnum
 from typing import NamedTuple
 
-from tracescape_ingest.decode import decode_traces
-from tracescape_ingest.group_commit import GroupCommit
+from tracescape_ingest.accepting import Accepted, Decoder, Signal
+from tracescape_ingest.pipeline import (
+    DEFAULT_LINGER_S,
+    DEFAULT_MAX_WAITING_BYTES,
+    SIGNALS,
+    OverloadError,
+    Pipeline,
+)
+from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.journal import Journal, Record
 
-
-class Signal(StrEnum):
-    """What OTLP carries."""
-
-    TRACES = "traces"
-    LOGS = "logs"
-    METRICS = "metrics"
+__all__ = ["Intake", "Outcome", "OverloadError", "Signal"]
 
 
 class Outcome(NamedTuple):
@@ -30,10 +32,38 @@ class Outcome(NamedTuple):
 
 
 class Intake:
-    """Decodes, admits and stores requests of one store. Safe to use from several threads."""
+    """Decodes, admits and stores requests of one store. Safe to use from several threads.
 
-    def __init__(self, commits: GroupCommit) -> None:
-        self._commits = commits
+    What an earlier process accepted and did not settle is taken from the journal first.
+
+    Args:
+        store: an open store; it stays the caller's to close, after this.
+        max_waiting_bytes: see `Pipeline`.
+        linger_s: see `Pipeline`.
+
+    Raises:
+        StoreError: the journal cannot be used.
+    """
+
+    def __init__(
+        self,
+        store: DuckDBStore,
+        *,
+        max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
+        linger_s: float = DEFAULT_LINGER_S,
+    ) -> None:
+        self.decoder = Decoder(store.seed)
+        self._journal = Journal(store.journal_folder, settled=store.position.sequence)
+        self._pipeline = Pipeline(
+            store,
+            self._journal,
+            max_waiting_bytes=max_waiting_bytes,
+            linger_s=linger_s,
+            kernels=self.decoder.duplicate_kernels,
+        )
+        self._pipeline.recover(self._unsettled(store), store.position)
+        self._pipeline.start()
+        self.decoder.start()
 
     def submit(self, signal: Signal, data: bytes) -> Future[Outcome]:
         """Take an encoded ``Export…ServiceRequest``; the future resolves once its items are on disk.
@@ -44,12 +74,10 @@ class Intake:
             UndecodableError: ``data`` is no such message.
             OverloadError: not admitted, nothing of it will be stored; sending again later is right.
         """
-        if signal is not Signal.TRACES:
-            raise NotImplementedError(signal)
-        decoded = decode_traces(data)
-        outcome = Outcome(decoded.spans, decoded.rejected, decoded.message)
+        request = self.decoder.decode(signal, data)
+        outcome = Outcome(request.items, request.rejected, request.message)
         answer: Future[Outcome] = Future()
-        if not decoded.spans:
+        if not request.items:
             answer.set_result(outcome)
             return answer
 
@@ -60,5 +88,21 @@ class Intake:
             else:
                 answer.set_exception(error)
 
-        self._commits.submit(decoded.batch).add_done_callback(settle)
+        self._pipeline.submit(request).add_done_callback(settle)
         return answer
+
+    def settle(self, timeout_s: float = 30.0) -> None:
+        """Wait until a question sees everything that was acknowledged before; see `Pipeline.settle`."""
+        self._pipeline.settle(timeout_s)
+
+    def close(self) -> None:
+        """Refuse what is new, store what was accepted. Idempotent."""
+        self._pipeline.close()
+        self._journal.close()
+
+    def _unsettled(self, store: DuckDBStore) -> Iterator[tuple[Record, Accepted | None]]:
+        for record in self._journal.records():
+            if record.sequence <= store.position.sequence:
+                yield record, None
+            else:
+                yield record, self.decoder.decode(SIGNALS[record.kind], record.payload)

@@ -25,6 +25,8 @@ __all__ = [
     "ExportLogsServiceRequest",
     "ExportMetricsServiceRequest",
     "ExportTraceServiceRequest",
+    "InstrumentationScope",
+    "Resource",
 ]
 
 #: In order of import.
@@ -64,12 +66,13 @@ def _byte_pool() -> descriptor_pool.DescriptorPool:
 _POOL: Final = _byte_pool()
 
 
-def _request(signal: str, name: str) -> Any:
+def _message(name: str) -> Any:
     """A message class: ``.FromString(data)`` raises `DecodeError`."""
-    full_name = f"opentelemetry.proto.collector.{signal}.v1.{name}"
-    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(full_name))
+    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"opentelemetry.proto.{name}"))
 
 
-ExportTraceServiceRequest: Final[Any] = _request("trace", "ExportTraceServiceRequest")
-ExportLogsServiceRequest: Final[Any] = _request("logs", "ExportLogsServiceRequest")
-ExportMetricsServiceRequest: Final[Any] = _request("metrics", "ExportMetricsServiceRequest")
+ExportTraceServiceRequest: Final[Any] = _message("collector.trace.v1.ExportTraceServiceRequest")
+ExportLogsServiceRequest: Final[Any] = _message("collector.logs.v1.ExportLogsServiceRequest")
+ExportMetricsServiceRequest: Final[Any] = _message("collector.metrics.v1.ExportMetricsServiceRequest")
+Resource: Final[Any] = _message("resource.v1.Resource")
+InstrumentationScope: Final[Any] = _message("common.v1.InstrumentationScope")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Final
 
 import pyarrow as pa
@@ -100,13 +101,14 @@ def statements() -> list[str]:
         *VIEWS,
         "CREATE TABLE IF NOT EXISTS tracescape_store (version INTEGER NOT NULL)",
         f"INSERT INTO tracescape_store VALUES ({SCHEMA_VERSION})",
+        "CREATE TABLE IF NOT EXISTS tracescape_journal (sequence BIGINT, rows BIGINT, seed BIGINT)",
+        f"INSERT INTO tracescape_journal VALUES (-1, 0, {secrets.randbits(62)})",
     ]
 
 
 def insert_statement(table: str, source: str) -> str:
     """Copy the rows of the registered Arrow table ``source`` into ``table``, by column name."""
-    columns = "* REPLACE (attributes::JSON::VARIANT AS attributes)"
-    return f"INSERT INTO {table} BY NAME SELECT {columns} FROM {source}"
+    return f"INSERT INTO {table} BY NAME SELECT * FROM {source}"
 
 
 def _create_table(name: str, schema: pa.Schema) -> str:
@@ -115,7 +117,5 @@ def _create_table(name: str, schema: pa.Schema) -> str:
 
 
 def _column(field: pa.Field) -> str:
-    if field.name == "attributes":
-        return "attributes VARIANT"
     null = "" if field.nullable else " NOT NULL"
     return f'"{field.name}" {_DUCKDB_TYPES[field.type]}{null}'

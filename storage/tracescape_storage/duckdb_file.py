@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from tracescape_storage import ddl
 from tracescape_storage.errors import StoreError, StoreFullError
 from tracescape_storage.query import LOCKED_DOWN, select_table
-from tracescape_storage.schema import SCHEMA_VERSION, SpanBatch
+from tracescape_storage.schema import SCHEMA_VERSION
 from tracescape_storage.sql_reader import SqlReader
 
 #: Refuse while a refusal is still clean: DuckDB needs room for its log and for a checkpoint.
@@ -25,6 +26,17 @@ _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "wal_autocheckpoint": "256MB",
     "memory_limit": "4GB",
 }
+
+
+#: Tables with a row a distinct content, and its id.
+_CONTENT_KEYS: Final = {"resources": "resource_id", "scopes": "scope_id"}
+
+
+class Position(NamedTuple):
+    """How far a journal is in the store: all records up to ``sequence``, and ``rows`` items of the next."""
+
+    sequence: int
+    rows: int
 
 
 class LockedStoreError(StoreError):
@@ -59,6 +71,10 @@ class DuckDBStore:
         path: the file; made, with its schema, when it does not exist.
         reserve_bytes: free disk below which `append` refuses.
 
+    Attributes:
+        position: the journal's part that is stored; (-1, 0) for none.
+        seed: a secret of this store, for hashes that senders must not be able to aim at.
+
     Raises:
         StoreError: the file is no store, is a newer store, or cannot be written.
         LockedStoreError: another process holds it.
@@ -77,15 +93,20 @@ class DuckDBStore:
             raise
         try:
             _prepare(self._connection, path)
-            self._known_resources = self._ids("resource_id", "resources")
-            self._known_scopes = self._ids("scope_id", "scopes")
+            self._known = {name: self._ids(key, name) for name, key in _CONTENT_KEYS.items()}
+            self.position, self.seed = _journal_state(self._connection)
         except BaseException:
             self._connection.close()
             _release(path)
             raise
 
-    def append(self, batch: SpanBatch) -> None:
-        """Add ``batch`` in one transaction; on return it is on disk, on an exception none of it is stored.
+    def append(self, *batches: Mapping[str, pa.Table], position: Position | None = None) -> None:
+        """Add tables in one transaction; on return they are on disk, on an exception nothing is stored.
+
+        Args:
+            batches: tables by their names, any of `schema.TABLES`; text columns may be dictionary-coded.
+                ``resources`` and ``scopes`` may repeat rows that the store has: the first is kept.
+            position: how far the journal is settled with this; see `position`.
 
         Raises:
             StoreFullError: too little free disk; nothing was stored, sending again later is right.
@@ -95,16 +116,20 @@ class DuckDBStore:
             if self._closed:
                 raise StoreError(f"The store {self.path} is closed.")
             self._check_room()
-            resources = _unseen(batch.resources, "resource_id", self._known_resources)
-            scopes = _unseen(batch.scopes, "scope_id", self._known_scopes)
-            fresh = batch._replace(resources=resources, scopes=scopes)
+            fresh, known = self._without_known(batches)
             try:
-                self._insert(fresh)
+                self._insert(fresh, position)
             except duckdb.Error as error:
                 self._recover()
                 raise _write_error(self.path, error) from error
-            self._known_resources.update(resources["resource_id"].to_pylist())
-            self._known_scopes.update(scopes["scope_id"].to_pylist())
+            self.position = position or self.position
+            for key, ids in known.items():
+                self._known[key] |= ids
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where the journal of this store belongs."""
+        return journal_folder(self.path)
 
     def reader(self) -> DuckDBReader:
         """A reader inside this process; it sees every commit as soon as `append` returns."""
@@ -123,14 +148,29 @@ class DuckDBStore:
                 self._connection.close()
                 _release(self.path)
 
-    def _insert(self, batch: SpanBatch) -> None:
+    def _without_known(
+        self, batches: Sequence[Mapping[str, pa.Table]]
+    ) -> tuple[list[tuple[str, pa.Table]], dict[str, set[int]]]:
+        """The tables that have rows, resources and scopes without those that are stored; and their ids."""
+        fresh = []
+        added: dict[str, set[int]] = {name: set() for name in _CONTENT_KEYS}
+        for batch in batches:
+            for name, table in batch.items():
+                if name in _CONTENT_KEYS:
+                    table = _unseen(table, _CONTENT_KEYS[name], self._known[name], added[name])
+                if table.num_rows:
+                    fresh.append((name, table))
+        return fresh, added
+
+    def _insert(self, tables: list[tuple[str, pa.Table]], position: Position | None) -> None:
         connection = self._connection
         connection.execute("BEGIN")
-        for name, table in zip(SpanBatch._fields, batch, strict=True):
-            if table.num_rows:
-                connection.register("incoming", table)
-                connection.execute(ddl.insert_statement(name, "incoming"))
-                connection.unregister("incoming")
+        for name, table in tables:
+            connection.register("incoming", table)
+            connection.execute(ddl.insert_statement(name, "incoming"))
+            connection.unregister("incoming")
+        if position is not None:
+            connection.execute("UPDATE tracescape_journal SET sequence = $1, rows = $2", list(position))
         connection.execute("COMMIT")
 
     def _recover(self) -> None:
@@ -154,6 +194,11 @@ class DuckDBStore:
 
     def _ids(self, column: str, table: str) -> set[int]:
         return {row[0] for row in self._connection.execute(f"SELECT {column} FROM {table}").fetchall()}
+
+
+def journal_folder(path: Path) -> Path:
+    """Where the journal of the store at ``path`` is."""
+    return path.with_name(path.name + ".journal")
 
 
 def open_reader(path: Path) -> DuckDBReader:
@@ -224,6 +269,12 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     connection.execute("COMMIT")
 
 
+def _journal_state(connection: duckdb.DuckDBPyConnection) -> tuple[Position, int]:
+    row = connection.execute("SELECT sequence, rows, seed FROM tracescape_journal").fetchone()
+    assert row is not None
+    return Position(row[0], row[1]), row[2]
+
+
 def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         row = connection.execute("SELECT max(version) FROM tracescape_store").fetchone()
@@ -239,12 +290,12 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         )
 
 
-def _unseen(table: pa.Table, key: str, known: set[int]) -> pa.Table:
-    """The first row of each id that is not known yet."""
-    keep, seen = [], set(known)
+def _unseen(table: pa.Table, key: str, known: set[int], added: set[int]) -> pa.Table:
+    """The first row of each id that is neither known nor added yet; they are added."""
+    keep = []
     for index, value in enumerate(table[key].to_pylist()):
-        if value not in seen:
-            seen.add(value)
+        if value not in known and value not in added:
+            added.add(value)
             keep.append(index)
     return table.take(pa.array(keep, pa.int64())) if len(keep) < table.num_rows else table
 

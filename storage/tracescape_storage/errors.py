@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class StoreError(Exception):
     """A store cannot answer or cannot be opened. The message says what to do."""
@@ -13,3 +15,8 @@ class QueryError(StoreError):
 
 class StoreFullError(StoreError):
     """The disk took no more. Nothing of the batch was stored; sending it again later is right."""
+
+
+def no_space_left(error: OSError) -> bool:
+    """Whether the system says that a disk, a quota or a file's permitted size is used up."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

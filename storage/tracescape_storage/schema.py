@@ -7,11 +7,11 @@ Times are integer nanoseconds since the Unix epoch. Ids are bytes or integers, n
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 #: Attribute keys copied into columns of their own because questions join or filter on them, as
 #: ``column: (attribute keys, the first that is set wins)``. They stay in ``attributes`` too.
@@ -219,25 +219,6 @@ TABLES: Final[dict[str, pa.Schema]] = {
     "resources": RESOURCES,
     "scopes": SCOPES,
 }
-
-
-class SpanBatch(NamedTuple):
-    """What one export request (or several, concatenated) adds to the store: a table a kind of row.
-
-    Any table may be empty; none is ``None``. ``resources`` and ``scopes`` may repeat rows that the store
-    already has: the writer keeps the first.
-    """
-
-    spans: pa.Table
-    events: pa.Table
-    links: pa.Table
-    resources: pa.Table
-    scopes: pa.Table
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that the batch occupies in memory: the unit of the admission bound."""
-        return int(sum(table.nbytes for table in self))
 
 
 #: The columns that every question about structure and time reads, in the schema they arrive in analytics:

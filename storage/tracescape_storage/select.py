@@ -12,8 +12,6 @@ from tracescape_storage.schema import DICTIONARY_COLUMNS, SPANS
 
 EXTENT_SQL: Final = "SELECT count(*) AS n, min(start_ns) AS first, max(start_ns) AS last FROM spans"
 
-_TEXT_COLUMNS: Final = {"attributes": "attributes::JSON::VARCHAR AS attributes"}
-
 
 def spans_sql(
     columns: Sequence[str],
@@ -32,7 +30,7 @@ def spans_sql(
         conditions.append(f"trace_id = from_hex('{trace_id.hex()}')")
     if service is not None:
         conditions.append("service = " + quote(service))
-    chosen = ", ".join(_TEXT_COLUMNS.get(name, f'"{name}"') for name in columns)
+    chosen = ", ".join(f'"{name}"' for name in columns)
     return f"SELECT {chosen} FROM spans{_where(conditions)}"
 
 

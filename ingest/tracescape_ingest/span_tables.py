@@ -1,0 +1,231 @@
+"""Scanned requests, many at once, as Arrow tables of the store's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from tracescape_ingest.fast_spans import ScannedRequest
+from tracescape_native import otlp_traces as scan
+from tracescape_native.span_columns import TEXTS, SpanColumns, gather
+from tracescape_storage.schema import EVENTS, INTEGER_PROMOTED, LINKS, PROMOTED, SCOPES, SPANS, TABLES
+
+Array = np.ndarray[Any, Any]
+
+_PLACES: Final = {name: scan.PROMOTED + 2 * index for index, name in enumerate(PROMOTED)}
+_TEXT_NAMES: Final = (
+    "operation",
+    "status_message",
+    "trace_state",
+    *(name for name in PROMOTED if name not in INTEGER_PROMOTED),
+)
+_TEXT_PLACES: Final = (*TEXTS, *(_PLACES[name] for name in _TEXT_NAMES[len(TEXTS) :]))
+_INTEGER_NAMES: Final = tuple(sorted(INTEGER_PROMOTED))
+_INTEGER_PLACES: Final = tuple(_PLACES[name] for name in _INTEGER_NAMES)
+
+
+def span_tables(requests: Sequence[ScannedRequest]) -> dict[str, pa.Table]:
+    """The tables spans, events, links, resources and scopes of what ``requests`` still hold.
+
+    Text columns that repeat themselves are dictionary-coded, one dictionary a column; otherwise the schemas
+    are those of the store.
+    """
+    senders, of_sender = _numbered([request.senders for request in requests])
+    scopes, of_scope = _numbered([request.scopes for request in requests])
+    columns = _columns(requests, of_sender, of_scope)
+    owners = _owners(requests)
+    return {
+        "spans": _spans(columns, senders, scopes),
+        "events": _events(requests, owners, columns),
+        "links": _links(requests, owners, columns),
+        "resources": pa.Table.from_pylist([sender.row for sender in senders], schema=TABLES["resources"]),
+        "scopes": pa.Table.from_pylist([scope.row for scope in scopes], schema=SCOPES),
+    }
+
+
+def _numbered(lists: list[list[Any]]) -> tuple[list[Any], list[Array]]:
+    """Everything once, and the numbers of each list's things in that."""
+    numbers: dict[int, int] = {}
+    things = []
+    numbered = []
+    for each in lists:
+        mine = np.empty(len(each), np.int64)
+        for index, thing in enumerate(each):
+            number = numbers.setdefault(thing.id, len(things))
+            if number == len(things):
+                things.append(thing)
+            mine[index] = number
+        numbered.append(mine)
+    return things, numbered
+
+
+def _columns(
+    requests: Sequence[ScannedRequest], of_sender: list[Array], of_scope: list[Array]
+) -> SpanColumns:
+    rows = [_kept(request) for request in requests]
+    attribute_bytes = sum(int(kept[:, scan.ATTRIBUTES + 1].sum()) for kept in rows)
+    columns = SpanColumns(sum(map(len, rows)), attribute_bytes, _TEXT_PLACES, _INTEGER_PLACES)
+    for request, kept, senders, scopes in zip(requests, rows, of_sender, of_scope, strict=True):
+        columns.add(kept, request.scanned.heap, senders, scopes)
+    return columns
+
+
+def _kept(request: ScannedRequest) -> Array:
+    spans = request.scanned.spans
+    first, last = (request.rows[0], request.rows[-1] + 1) if len(request.rows) else (0, 0)
+    if last - first == len(request.rows):
+        return spans[first:last]
+    return spans[request.rows]
+
+
+def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Table:
+    n = len(columns.offsets) - 1
+    resource, scope = columns.groups
+    arrays: dict[str, pa.Array] = {
+        "trace_id": _binary16(columns.trace_ids),
+        **{name: pa.array(columns.words[i]) for i, name in enumerate(_WORD_NAMES)},
+        "kind": pa.array(columns.numbers[0].astype(np.int8)),
+        "status": pa.array(columns.numbers[1].astype(np.int8)),
+        **{name: pa.array(columns.numbers[2 + i]) for i, name in enumerate(_NUMBER_NAMES)},
+        "service": pa.DictionaryArray.from_arrays(resource, [sender.service for sender in senders]),
+        "resource_id": pa.array(np.array([sender.id for sender in senders], np.int64)[resource]),
+        "scope_id": pa.array(np.array([each.id for each in scopes], np.int64)[scope]),
+        "attributes": _strings(columns.offsets, columns.attributes),
+    }
+    for index, name in enumerate(_TEXT_NAMES):
+        arrays[name] = _coded(columns, index, n)
+    for index, name in enumerate(_INTEGER_NAMES):
+        missing = columns.integers[len(_INTEGER_NAMES) + index] < 0
+        arrays[name] = pa.array(columns.integers[index], mask=missing)
+    return pa.table({name: arrays[name] for name in SPANS.names})
+
+
+_WORD_NAMES: Final = ("span_id", "parent_span_id", "start_ns", "duration_ns")
+_NUMBER_NAMES: Final = ("flags", "dropped_attributes", "dropped_events", "dropped_links")
+
+
+def _coded(columns: SpanColumns, index: int, n: int) -> pa.Array:
+    codes = columns.codes[index]
+    offsets, data = columns.dictionary(index)
+    if len(offsets) == 1:
+        return pa.nulls(n, pa.string())
+    missing = codes < 0
+    indices = pa.array(codes, mask=missing) if missing.any() else pa.array(codes)
+    return pa.DictionaryArray.from_arrays(indices, _strings(offsets, data))
+
+
+def _strings(offsets: Array, data: Array) -> pa.Array:
+    return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+
+
+def _binary16(data: Array) -> pa.Array:
+    count = len(data) // 16
+    offsets = np.arange(0, 16 * count + 1, 16, dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(data))]
+    )
+
+
+def _owners(requests: Sequence[ScannedRequest]) -> list[tuple[int, Array]]:
+    """For each request where its spans begin in the columns, and the place of each scanned span (-1: gone)."""
+    owners = []
+    begin = 0
+    for request in requests:
+        places = np.full(len(request.scanned.spans), -1, np.int64)
+        places[request.rows] = np.arange(begin, begin + len(request.rows))
+        owners.append((begin, places))
+        begin += len(request.rows)
+    return owners
+
+
+def _parts(
+    requests: Sequence[ScannedRequest],
+    owners: list[tuple[int, Array]],
+    parts_of: Callable[[ScannedRequest], Array],
+    text_columns: tuple[int, ...],
+) -> tuple[Array, Array, list[pa.Array]]:
+    """Events or links of the spans that are kept: their rows, their spans' places, and their texts."""
+    rows, places, lengths, texts = [], [], [], []
+    for request, (_, of_span) in zip(requests, owners, strict=True):
+        parts = parts_of(request)
+        if not len(parts):
+            continue
+        place = of_span[parts[:, 0]]
+        if place.min() < 0:
+            parts, place = parts[place >= 0], place[place >= 0]
+        rows.append(parts)
+        places.append(place)
+        for column in text_columns:
+            starts, sizes = parts[:, column].copy(), parts[:, column + 1].copy()
+            data = np.empty(int(np.maximum(sizes, 0).sum()), np.uint8)
+            gather(request.scanned.heap, starts, sizes, data)
+            lengths.append(sizes)
+            texts.append(data)
+    if not rows:
+        return np.empty((0, 1), np.int64), np.empty(0, np.int64), []
+    count = len(text_columns)
+    arrays = [
+        _optional_strings(np.concatenate(lengths[index::count]), np.concatenate(texts[index::count]))
+        for index in range(count)
+    ]
+    return np.concatenate(rows), np.concatenate(places), arrays
+
+
+def _optional_strings(lengths: Array, data: Array) -> pa.Array:
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(np.maximum(lengths, 0), out=offsets[1:])
+    strings = _strings(offsets, data)
+    missing = lengths < 0
+    if not missing.any():
+        return strings
+    return pa.compute.if_else(pa.array(missing), pa.scalar(None, pa.string()), strings)
+
+
+def _ids(columns: SpanColumns, places: Array) -> dict[str, pa.Array]:
+    trace_ids = columns.trace_ids.reshape(-1, 16)[places]
+    return {"trace_id": _binary16(trace_ids.reshape(-1)), "span_id": pa.array(columns.words[0][places])}
+
+
+def _events(
+    requests: Sequence[ScannedRequest], owners: list[tuple[int, Array]], columns: SpanColumns
+) -> pa.Table:
+    text_columns = (scan.EVENT_NAME, scan.EVENT_ATTRIBUTES)
+    rows, places, texts = _parts(requests, owners, lambda request: request.scanned.events, text_columns)
+    if not texts:
+        return EVENTS.empty_table()
+    return pa.table(
+        {
+            **_ids(columns, places),
+            "time_ns": pa.array(rows[:, scan.EVENT_TIME].copy()),
+            "name": texts[0],
+            "attributes": texts[1],
+            "dropped_attributes": pa.array(rows[:, scan.EVENT_DROPPED].astype(np.uint32)),
+        },
+        schema=EVENTS,
+    )
+
+
+def _links(
+    requests: Sequence[ScannedRequest], owners: list[tuple[int, Array]], columns: SpanColumns
+) -> pa.Table:
+    text_columns = (scan.LINK_STATE, scan.LINK_ATTRIBUTES)
+    rows, places, texts = _parts(requests, owners, lambda request: request.scanned.links, text_columns)
+    if not texts:
+        return LINKS.empty_table()
+    linked = np.ascontiguousarray(rows[:, scan.LINK_WORD_0 : scan.LINK_WORD_1 + 1]).view(np.uint8)
+    return pa.table(
+        {
+            **_ids(columns, places),
+            "start_ns": pa.array(columns.words[2][places]),
+            "linked_trace_id": _binary16(linked.reshape(-1)),
+            "linked_span_id": pa.array(rows[:, scan.LINK_SPAN_ID].copy()),
+            "trace_state": texts[0],
+            "flags": pa.array(rows[:, scan.LINK_FLAGS].astype(np.uint32)),
+            "attributes": texts[1],
+            "dropped_attributes": pa.array(rows[:, scan.LINK_DROPPED].astype(np.uint32)),
+        },
+        schema=LINKS,
+    )
