@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from support.otlp import request, span
 from tracescape.collector import Collector
-from tracescape_ingest.http_receiver import DEFAULT_MAX_BODY_BYTES, JSON, PROTOBUF
+from tracescape_ingest.http_receiver import JSON, PROTOBUF
+from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES
 from tracescape_storage.errors import StoreFullError
 from tracescape_storage.schema import SpanBatch
 
@@ -118,8 +119,8 @@ def test_rejected_spans_are_told_in_either_encoding(collector: Collector) -> Non
         (b"\xff", JSON, "identity", 400),
         (GOOD, PROTOBUF, "gzip", 400),
         (gzip.compress(GOOD)[:-9], PROTOBUF, "gzip", 400),
-        (b"\x00" * (DEFAULT_MAX_BODY_BYTES + 1), PROTOBUF, "identity", 413),
-        (gzip.compress(b"\x00" * (DEFAULT_MAX_BODY_BYTES + 1)), PROTOBUF, "gzip", 413),
+        (b"\x00" * (DEFAULT_MAX_MESSAGE_BYTES + 1), PROTOBUF, "identity", 413),
+        (gzip.compress(b"\x00" * (DEFAULT_MAX_MESSAGE_BYTES + 1)), PROTOBUF, "gzip", 413),
     ],
 )
 def test_what_cannot_be_taken_is_refused_with_a_status_and_stores_nothing(
@@ -150,7 +151,7 @@ def test_what_cannot_be_stored_now_is_a_503_with_retry_after(
     def full(batch: SpanBatch) -> None:
         raise StoreFullError("The disk is full")
 
-    monkeypatch.setattr(collector._commits, "_append", full)
+    monkeypatch.setattr(collector.lanes["default"].commits, "_append", full)
     answer = post(collector, GOOD)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1

@@ -14,10 +14,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind
 
 from support.otlp import request, span
+from tracescape_ingest.access import Access
 from tracescape_ingest.address import PortInUseError
 from tracescape_ingest.group_commit import GroupCommit
-from tracescape_ingest.grpc_server import SERVICE, TraceReceiver
+from tracescape_ingest.grpc_server import SERVICE, GrpcReceiver
 from tracescape_ingest.intake import Intake
+from tracescape_ingest.reception import Reception
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.errors import StoreError, StoreFullError
 from tracescape_storage.schema import SpanBatch
@@ -30,7 +32,8 @@ class Stand:
         self.store = DuckDBStore(path)
         self.failure: Exception | None = None
         self.commits = GroupCommit(self._append)
-        self.receiver = TraceReceiver("127.0.0.1:0", Intake(self.commits), **options)
+        self.reception = Reception(Access.free(Intake(self.commits)), **options)
+        self.receiver = GrpcReceiver("127.0.0.1:0", self.reception)
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{self.receiver.port}", options=[("grpc.max_send_message_length", -1)]
         )
@@ -47,6 +50,7 @@ class Stand:
     def close(self) -> None:
         self.channel.close()
         self.receiver.stop(0)
+        self.reception.close()
         self.commits.close()
         self.store.close()
 
@@ -178,10 +182,10 @@ def test_many_calls_at_once_are_all_stored(stand: Stand) -> None:
 def test_a_port_in_use_is_one_sentence(stand: Stand) -> None:
     address = f"127.0.0.1:{stand.receiver.port}"
     with pytest.raises(PortInUseError, match=f"cannot listen at {address}: Address already in use"):
-        TraceReceiver(address, Intake(stand.commits))
+        GrpcReceiver(address, stand.reception)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "203.0.113.7:4317"])
 def test_an_address_that_is_not_ours_is_one_sentence(stand: Stand, address: str) -> None:
     with pytest.raises(PortInUseError, match="cannot listen at"):
-        TraceReceiver(address, Intake(stand.commits))
+        GrpcReceiver(address, stand.reception)
