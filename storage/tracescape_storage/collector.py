@@ -63,7 +63,7 @@ class CollectorReader(SqlReader):
                 response = self._ask(query)
         except httpx.HTTPError as error:
             raise UnreachableError(
-                f"No collector answers at {self.location} ({_reason(error)})."
+                f"No collector answers at {self.location} ({_reason(self.location, error)})."
                 " Start one with: tracescape serve"
             ) from error
         if response.status_code != httpx.codes.OK:
@@ -121,15 +121,19 @@ def _refusal(location: str, response: httpx.Response) -> StoreError:
     return QueryError(str(message))
 
 
-def _reason(error: httpx.HTTPError) -> str:
+def _reason(location: str, error: httpx.HTTPError) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return "its certificate is not trusted; name its CA in TRACESCAPE_CA"
-    if "CERTIFICATE_REQUIRED" in str(error):
-        return "it wants a certificate; name one in TRACESCAPE_CLIENT_CERT and TRACESCAPE_CLIENT_KEY"
     if isinstance(error, httpx.ConnectError):
         return "nothing listens there"
+    ended = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError)
+    if ended and location.startswith("https://"):
+        return "it ended the connection; if it wants a certificate, name one in TRACESCAPE_CLIENT_CERT"
     if isinstance(error, httpx.RemoteProtocolError):
-        return "what listens there does not speak HTTP; gRPC is on 4317, questions go to 4318"
+        return (
+            "what listens there does not speak HTTP; gRPC is on 4317, questions go to 4318,"
+            " to a collector with TLS as https://HOST:4318"
+        )
     if isinstance(error, httpx.ReadError | httpx.WriteError):
         return "the connection broke off"
     if isinstance(error, httpx.TimeoutException):
