@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 
 from tracescape.closing import Closing
 from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
-from tracescape.web import WebServer
+from tracescape.web import WebServer, client_gone
 from tracescape_ingest.access import DEFAULT_TENANT, Access, Keys, read_keys, store_of
 from tracescape_ingest.address import is_loopback, listen, parse_address
 from tracescape_ingest.group_commit import GroupCommit
@@ -112,7 +113,7 @@ class Collector(Closing):
             Middleware(HostGuard, names=names, write_only=OPEN_PATHS, cors_origins=cors_origins),
             Middleware(KeyGuard, tenant_of=reception.access.tenant_of, open_paths=OPEN_PATHS),
         ]
-        return Starlette(routes=routes, middleware=guards)
+        return Starlette(routes=routes, middleware=guards, exception_handlers={ClientDisconnect: client_gone})
 
 
 def _files(db: Path, keys: Keys | None) -> dict[str, Path]:

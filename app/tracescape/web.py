@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import h11
 import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -49,6 +51,11 @@ class WebServer:
         """Take no new requests, finish those in flight, and end. Idempotent."""
         self._server.should_exit = True
         self._thread.join(timeout=15)
+
+
+async def client_gone(_request: Request, _error: Exception) -> Response:
+    """What a client that broke off in the middle of its request is told; nobody reads it."""
+    return Response(status_code=400)
 
 
 class PatientProtocol(H11Protocol):

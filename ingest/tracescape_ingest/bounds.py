@@ -80,56 +80,55 @@ class Hold:
         self.release()
 
 
-class Turnstile:
-    """At most ``count`` messages on their way in at once; when others wait, the slow ones make room.
+class SlowLane:
+    """Lets messages arrive; those that take longer than a moment need one of ``seats`` places.
 
-    gRPC tells the size of a message only when it is there, so their number is what bounds the memory. For
-    one event loop.
+    gRPC tells the size of a message only when it is there. So what bounds the memory of unfinished messages
+    is how many are slow at once, each as large as is allowed, and what the network carries in a moment. Who
+    finds no seat is told to try again; who has one for long loses it to the next. Nobody waits for a turn, so
+    clients that never finish are in nobody's way. For one event loop.
 
     Args:
-        count: how many.
-        patience_s: how long one may take while others wait.
-        limit_s: how long one may take, and how long one may wait for its turn.
+        seats: how many slow messages there may be.
+        moment_s: how long every message may take.
+        patience_s: how long a seat is safe from others.
+        limit_s: how long a message may take at all.
     """
 
-    def __init__(self, count: int, *, patience_s: float = 2.0, limit_s: float = 30.0) -> None:
-        self._turns = asyncio.Semaphore(count)
+    def __init__(
+        self, seats: int, *, moment_s: float = 0.5, patience_s: float = 2.0, limit_s: float = 30.0
+    ) -> None:
+        self._seats = seats
+        self._moment_s = moment_s
         self._patience_s = patience_s
         self._limit_s = limit_s
-        self._waiting = 0
+        self._slow: dict[asyncio.Task[Any], float] = {}  # since when, the oldest first
 
-    async def through(self, receive: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What ``receive`` gives, called when it is its turn.
+    async def arrival(self, receive: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What ``receive`` gives.
 
         Raises:
-            OverloadError: its turn did not come.
+            OverloadError: it is slow, and so are too many others.
             TooSlowError: it took too long.
         """
-        await self._turn()
         task = asyncio.ensure_future(receive())
         try:
-            return await self._arrival(task)
+            if not (await asyncio.wait({task}, timeout=self._moment_s))[0]:
+                self._sit_down(task)
+                await asyncio.wait({task}, timeout=self._limit_s)
+            if task.cancelled() or not task.done():
+                raise TooSlowError("the message did not arrive in time")
+            return task.result()
         finally:
+            self._slow.pop(task, None)
             task.cancel()
-            self._turns.release()
 
-    async def _turn(self) -> None:
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._limit_s):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise OverloadError("too many messages are on their way in already") from None
-        finally:
-            self._waiting -= 1
-
-    async def _arrival(self, task: asyncio.Future[T]) -> T:
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
-        while True:
-            await asyncio.wait({task}, timeout=self._patience_s)
-            if task.done():
-                return task.result()
-            took = loop.time() - begin
-            if took >= self._limit_s or (self._waiting and took >= self._patience_s):
-                raise TooSlowError(f"the message did not arrive within {took:.0f} s")
+    def _sit_down(self, task: asyncio.Task[Any]) -> None:
+        now = asyncio.get_running_loop().time()
+        if len(self._slow) >= self._seats:
+            oldest, since = next(iter(self._slow.items()))
+            if now - since < self._patience_s:
+                raise OverloadError("too many slow messages are on their way in")
+            del self._slow[oldest]
+            oldest.cancel()
+        self._slow[task] = now

@@ -6,8 +6,8 @@ rather than a traceback. Refusals that a client should retry are ``UNAVAILABLE``
 as the trailer ``google.rpc.retryinfo-bin``.
 
 ``Export`` is registered as a call that streams its request: the same on the wire, but the handler runs before
-the message is there. So keys are checked first, a message comes in when it is its turn, and a client that
-does not finish its message holds no thread.
+the message is there. So keys are checked first, slow messages are bounded, and a client that does not finish
+its message holds no thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from tracescape_ingest import event_loop
 from tracescape_ingest.address import PortInUseError, listen
-from tracescape_ingest.bounds import Turnstile
+from tracescape_ingest.bounds import SlowLane
 from tracescape_ingest.group_commit import OverloadError
 from tracescape_ingest.health import Health
 from tracescape_ingest.intake import Signal
@@ -34,8 +34,8 @@ from tracescape_ingest.tls import Tls
 
 #: The service of traces; the others are in `signals.SERVICES`.
 SERVICE: Final = SERVICES[Signal.TRACES].name
-#: What all messages on their way in may come to; it sets how many of the largest may arrive at once.
-_MAX_ARRIVING_BYTES: Final = 1 << 30
+#: What all messages that are slow to arrive may come to; it sets how many of the largest there may be.
+_MAX_SLOW_BYTES: Final = 1 << 30
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # otherwise a second collector silently shares the port
@@ -70,8 +70,7 @@ class GrpcReceiver:
         self._health = Health()
         self._draining = False
         self._calls = 0
-        largest = reception.max_message_bytes
-        self._turnstile = Turnstile(max(4, min(256, _MAX_ARRIVING_BYTES // max(1, largest))))
+        self._arriving = SlowLane(max(4, min(256, _MAX_SLOW_BYTES // max(1, reception.max_message_bytes))))
         # gRPC says only that binding failed, and takes a port beyond 65535 modulo 65536; a socket tells more.
         listen(address).close()
         self._server, self.port = event_loop.run(self._start(address, tls))
@@ -128,7 +127,7 @@ class GrpcReceiver:
             raise OverloadError("the collector is shutting down")
         reception = self._reception
         intake = reception.access.intake_of(dict(context.invocation_metadata()))
-        data = await self._turnstile.through(context.read)
+        data = await self._arriving.arrival(context.read)
         if not isinstance(data, bytes):  # the end of the stream: gRPC gives no message over the limit
             raise too_large(reception.max_message_bytes)
         with reception.budget.hold() as hold:

@@ -84,7 +84,7 @@ class _Exporting:
         try:
             outcome = await self._outcome(request, encoding)
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
+            raise
         except Exception as error:
             return _refused(self._reception.refusal(error), encoding)
         return _encoded(answer_of(self._signal, outcome), encoding, 200)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tracescape_ingest.bounds import Budget, TooSlowError, Turnstile
+from tracescape_ingest.bounds import Budget, SlowLane, TooSlowError
 from tracescape_ingest.group_commit import OverloadError
 
 
@@ -50,40 +50,47 @@ async def _arrives(after: float = 0.0) -> bytes:
     return b"x"
 
 
-def test_slow_messages_make_room_when_others_wait_and_only_then() -> None:
+def test_slow_messages_lose_their_seat_to_others_and_only_then() -> None:
     async def scenario() -> None:
-        turnstile = Turnstile(2, patience_s=0.1, limit_s=5)
-        assert await turnstile.through(lambda: _arrives(0.3)) == b"x"
-        slow = [asyncio.ensure_future(turnstile.through(lambda: _arrives(60))) for _ in range(2)]
-        await asyncio.sleep(0.01)
-        assert await asyncio.wait_for(turnstile.through(_arrives), 1) == b"x"
-        assert any(isinstance(task.exception(), TooSlowError) for task in slow if task.done())
-        for task in slow:
-            task.cancel()
-        await asyncio.gather(*slow, return_exceptions=True)
-        assert await turnstile.through(_arrives) == b"x", "every turn was given back"
+        lane = SlowLane(2, moment_s=0.05, patience_s=0.2, limit_s=5)
+        assert await lane.arrival(lambda: _arrives(0.4)) == b"x", "alone it may take its time"
+        stuck = [asyncio.ensure_future(lane.arrival(lambda: _arrives(60))) for _ in range(20)]
+        assert await asyncio.wait_for(lane.arrival(_arrives), 0.04) == b"x", "they are in nobody's way"
+        await asyncio.sleep(0.1)
+        refused = [task.exception() for task in stuck if task.done()]
+        assert len(refused) == 18
+        assert all(isinstance(error, OverloadError) for error in refused)
+        await asyncio.sleep(0.2)
+        assert await lane.arrival(lambda: _arrives(0.1)) == b"x", "slow, but it finds a seat"
+        assert isinstance(stuck[0].exception(), TooSlowError)
+        assert not stuck[1].done()
+        stuck[1].cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+        assert not lane._slow
 
     asyncio.run(scenario())
 
 
 def test_nothing_takes_for_ever() -> None:
     async def scenario() -> None:
-        turnstile = Turnstile(1, patience_s=0.05, limit_s=0.2)
+        lane = SlowLane(1, moment_s=0.05, limit_s=0.2)
         with pytest.raises(TooSlowError):
-            await turnstile.through(lambda: _arrives(60))
+            await lane.arrival(lambda: _arrives(60))
 
     asyncio.run(scenario())
 
 
-def test_an_error_while_it_arrives_is_passed_on_and_gives_the_turn_back() -> None:
+@pytest.mark.parametrize("after", [0.0, 0.1])
+def test_an_error_while_it_arrives_is_passed_on_and_frees_the_seat(after: float) -> None:
     async def broken() -> bytes:
+        await asyncio.sleep(after)
         raise RuntimeError("gone")
 
     async def scenario() -> None:
-        turnstile = Turnstile(1)
+        lane = SlowLane(1, moment_s=0.05)
         for _ in range(3):
             with pytest.raises(RuntimeError, match="gone"):
-                await turnstile.through(broken)
-        assert await turnstile.through(_arrives) == b"x"
+                await lane.arrival(broken)
+        assert not lane._slow
 
     asyncio.run(scenario())
