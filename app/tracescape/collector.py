@@ -23,6 +23,7 @@ from tracescape_ingest.grpc_server import GrpcReceiver
 from tracescape_ingest.http_receiver import OPEN_PATHS, health_route, otlp_routes
 from tracescape_ingest.intake import Intake
 from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES, Reception
+from tracescape_ingest.signals import PATHS
 from tracescape_ingest.tls import Tls
 from tracescape_storage.discovery import announce, withdraw
 from tracescape_storage.duckdb_file import DuckDBStore
@@ -110,7 +111,9 @@ class Collector(Closing):
             health_route(lambda: not self._closing),
         ]
         guards = [
-            Middleware(HostGuard, names=names, write_only=OPEN_PATHS, cors_origins=cors_origins),
+            Middleware(
+                HostGuard, names=names, write_only=OPEN_PATHS, cors_paths=PATHS, cors_origins=cors_origins
+            ),
             Middleware(KeyGuard, tenant_of=reception.access.tenant_of, open_paths=OPEN_PATHS),
         ]
         return Starlette(routes=routes, middleware=guards, exception_handlers={ClientDisconnect: client_gone})

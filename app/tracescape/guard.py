@@ -40,8 +40,8 @@ class HostGuard:
         names: the names under which this collector is asked; None where something else, a key or a
             certificate, keeps a rebound name out.
         write_only: paths that take any ``Host``: exporters reach a collector under names that it cannot know,
-            and nothing can be read there. A page's ``Origin`` is refused there as well, unless it is
-        cors_origins: an origin whose pages may send to those paths; ``*`` is every one.
+            and nothing can be read there. A page's ``Origin`` is refused there as well.
+        cors_paths: paths that pages of ``cors_origins`` may send to; the origin ``*`` is every one.
     """
 
     def __init__(
@@ -49,11 +49,13 @@ class HostGuard:
         app: ASGIApp,
         names: frozenset[str] | None = LOCAL_NAMES,
         write_only: frozenset[str] = frozenset(),
+        cors_paths: frozenset[str] = frozenset(),
         cors_origins: Collection[str] = (),
     ) -> None:
         self._app = app
         self._names = names
         self._write_only = write_only
+        self._cors_paths = cors_paths
         self._cors_origins = frozenset(cors_origins)
         self._cors = CORSMiddleware(
             app,
@@ -73,10 +75,10 @@ class HostGuard:
             return
         headers = Headers(scope=scope)
         host, origin = headers.get("host"), headers.get("origin")
-        written = scope["path"] in self._write_only
-        if written and origin is not None and self._is_allowed(origin):
+        written = origin is None and scope["path"] in self._write_only
+        if origin is not None and scope["path"] in self._cors_paths and self._is_allowed(origin):
             await self._cors(scope, receive, send)
-        elif (written and origin is None) or is_trusted(host, origin, self._names):
+        elif written or is_trusted(host, origin, self._names):
             await self._app(scope, receive, send)
         else:
             await _refuse(scope, receive, send, 403, _STRANGER)

@@ -18,6 +18,7 @@ from tracescape_ingest.tls import Tls
 
 _HEAD_S: Final = 10.0
 _REQUEST_S: Final = 75.0
+_UNREAD_S: Final = 60.0
 #: Longer than any exporter's interval, so that connections are kept and not lost between two batches.
 _KEEP_ALIVE_S: Final = 75
 _MAX_CONNECTIONS: Final = 4096
@@ -59,12 +60,13 @@ async def client_gone(_request: Request, _error: Exception) -> Response:
 
 
 class PatientProtocol(H11Protocol):
-    """Closes connections whose client owes bytes for too long.
+    """Closes connections whose client owes bytes, or does not take the ones that it asked for, for too long.
 
     uvicorn times a kept connection between two requests, but not a client that says nothing at all, or never
     finishes a request that it began.
     """
 
+    _unread: asyncio.TimerHandle | None = None
     _deadline: asyncio.TimerHandle | None = None
     _within: float | None = None
 
@@ -74,8 +76,9 @@ class PatientProtocol(H11Protocol):
         self._expect(_HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         self._expect(None)
+        self._stop_waiting()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
@@ -88,6 +91,22 @@ class PatientProtocol(H11Protocol):
             self._expect(_HEAD_S)
         else:  # a whole request, or none: then uvicorn's own clock of kept connections runs
             self._expect(None)
+
+    def pause_writing(self) -> None:
+        """The client does not keep up: from now on it has some time to."""
+        super().pause_writing()
+        self._stop_waiting()
+        self._unread = self.loop.call_later(_UNREAD_S, self._give_up)
+
+    def resume_writing(self) -> None:
+        """The client has read again."""
+        self._stop_waiting()
+        super().resume_writing()
+
+    def _stop_waiting(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _expect(self, within: float | None) -> None:
         """What is owed is due ``within`` seconds from when it began to be owed."""

@@ -115,8 +115,9 @@ class GrpcReceiver:
             try:
                 return await self._export(signal, context)
             except Exception as error:
-                await _refuse(context, self._reception.refusal(error))
-                raise AssertionError("abort always raises") from error
+                with suppress(grpc.aio.InternalError):  # the client is gone and cannot be told
+                    await _refuse(context, self._reception.refusal(error))
+                return b""  # nobody gets it: the call has ended with the refusal
             finally:
                 self._calls -= 1
 

@@ -62,7 +62,7 @@ class Reception:
         """
         task = asyncio.ensure_future(self._through(submit, hold.moved()))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._settled)
         outcome = await asyncio.shield(task)
         if complaint := complaint_of(signal, outcome):
             self._sayings.say(logging.WARNING, complaint)
@@ -82,6 +82,11 @@ class Reception:
     def close(self) -> None:
         """End the decoding threads. Idempotent."""
         self._decoders.shutdown()
+
+    def _settled(self, task: asyncio.Task[Outcome]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at here for a caller that went away; asyncio would log it as forgotten
 
     async def _through(self, submit: Submit, hold: Hold) -> Outcome:
         try:

@@ -17,6 +17,7 @@ class Service(NamedTuple):
 
     name: str
     path: str
+    json_key: str
     answer: type[Message]
     rejected: str
     items: str
@@ -27,6 +28,7 @@ SERVICES: Final[dict[Signal, Service]] = {
     Signal.TRACES: Service(
         f"{_PACKAGE}.trace.v1.TraceService",
         "/v1/traces",
+        "resourceSpans",
         ExportTraceServiceResponse,
         "rejected_spans",
         "spans",
@@ -34,6 +36,7 @@ SERVICES: Final[dict[Signal, Service]] = {
     Signal.LOGS: Service(
         f"{_PACKAGE}.logs.v1.LogsService",
         "/v1/logs",
+        "resourceLogs",
         ExportLogsServiceResponse,
         "rejected_log_records",
         "log records",
@@ -41,6 +44,7 @@ SERVICES: Final[dict[Signal, Service]] = {
     Signal.METRICS: Service(
         f"{_PACKAGE}.metrics.v1.MetricsService",
         "/v1/metrics",
+        "resourceMetrics",
         ExportMetricsServiceResponse,
         "rejected_data_points",
         "data points",
