@@ -17,7 +17,7 @@ from tracescape_analytics.span_forest import plant
 from tracescape_analytics.topology import topology
 from tracescape_native.critical_path import critical_paths
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
-from tracescape_storage.schema import EVENTS, LINKS, RESOURCES, SCOPES, SPANS, SpanBatch, empty
+from tracescape_storage.schema import SPANS
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from naive.critical_path import Walk  # the kernels' readable twin is the peer here
@@ -130,8 +130,7 @@ def main() -> None:
         path = Path(folder) / "bench.db"
         store = DuckDBStore(path)
         for begin in range(0, count, 50_000):
-            rest = (empty(schema) for schema in (EVENTS, LINKS, RESOURCES, SCOPES))
-            store.append(SpanBatch(table.slice(begin, 50_000), *rest))
+            store.append({"spans": table.slice(begin, 50_000)})
         store.close()
         reader = open_reader(path)
         report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
 import signal
 import sys
 import threading
@@ -17,6 +18,8 @@ from rich.console import Console
 
 from tracescape import __version__
 from tracescape.collector import DEFAULT_GRPC, DEFAULT_HTTP, Collector
+from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES
+from tracescape_ingest.tls import Tls
 from tracescape_storage.errors import StoreError
 
 if TYPE_CHECKING:  # loaded by the commands that need them: a collector starts without Numba and Polars
@@ -26,6 +29,7 @@ if TYPE_CHECKING:  # loaded by the commands that need them: a collector starts w
 
 CONFIG_FILE: Final = Path("tracescape.toml")
 DEFAULT_DB: Final = Path("tracescape.db")
+_OPEN_FILES: Final = 65_536
 
 app = typer.Typer(
     add_completion=False,
@@ -74,17 +78,51 @@ def serve(
     http: Annotated[
         str, typer.Option(envvar="TRACESCAPE_HTTP", help="OTLP/HTTP and questions at HOST:PORT.")
     ] = DEFAULT_HTTP,
+    tls_cert: Annotated[
+        Path | None, typer.Option(envvar="TRACESCAPE_TLS_CERT", help="Certificate for both ports (PEM).")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(envvar="TRACESCAPE_TLS_KEY", help="Its private key (PEM).")
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="TRACESCAPE_TLS_CLIENT_CA", help="CA whose certificates clients must show (PEM)."
+        ),
+    ] = None,
+    api_keys: Annotated[
+        Path | None,
+        typer.Option(envvar="TRACESCAPE_API_KEYS", help="TOML file of keys; each tenant has its own store."),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(envvar="TRACESCAPE_CORS_ORIGIN", help="Origin whose pages may send; repeatable."),
+    ] = None,
+    max_message_mib: Annotated[
+        int,
+        typer.Option(envvar="TRACESCAPE_MAX_MESSAGE_MIB", min=1, max=1024, help="Largest request in MiB."),
+    ] = DEFAULT_MAX_MESSAGE_BYTES >> 20,
 ) -> None:
-    """Collect: OTLP spans in over gRPC or HTTP, durable in DuckDB before they are acknowledged."""
+    """Collect: OTLP in over gRPC or HTTP, durable in DuckDB before it is acknowledged."""
+    _allow_many_connections()
     stopped = _on_signals()
-    with Collector(db, grpc=grpc, http=http) as collector:
+    with Collector(
+        db,
+        grpc=grpc,
+        http=http,
+        tls=Tls.checked(tls_cert, tls_key, tls_client_ca),
+        api_keys=api_keys,
+        cors_origins=cors_origin or (),
+        max_message_bytes=max_message_mib << 20,
+    ) as collector:
         out.print(
             f"OTLP/gRPC   {collector.grpc_endpoint}   (OTEL_EXPORTER_OTLP_ENDPOINT={collector.grpc_endpoint})"
         )
         out.print(
             f"OTLP/HTTP   {collector.http_url}   (and questions: tracescape explore {collector.http_url})"
         )
-        out.print(f"store       {collector.store.path}")
+        for lane in collector.lanes.values():
+            out.print(f"store       {lane.store.path}")
         out.print("Ctrl-C ends it; what was accepted is stored first.")
         stopped.wait()
     out.print("stopped; everything acknowledged is in the store")
@@ -255,6 +293,14 @@ def _configured() -> dict[str, object]:
         return tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{CONFIG_FILE} is not valid TOML: {error}") from error
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files: a shell's usual 1,024 is less than idle exporters may take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _on_signals() -> threading.Event:

@@ -1,95 +1,156 @@
-"""The collector: OTLP/gRPC in, one store file behind it, questions answered over HTTP."""
+"""The collector: OTLP in over gRPC and HTTP, a store file behind it, questions answered over HTTP."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
-import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 
 from tracescape.closing import Closing
-from tracescape.guard import LOCAL_NAMES, HostGuard
-from tracescape_ingest.address import listen, parse_address
-from tracescape_ingest.group_commit import GroupCommit
-from tracescape_ingest.grpc_server import TraceReceiver
-from tracescape_ingest.http_receiver import PATH, otlp_routes
+from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
+from tracescape.web import WebServer, client_gone
+from tracescape_ingest.access import DEFAULT_TENANT, Access, Keys, read_keys, store_of
+from tracescape_ingest.address import is_loopback, listen, parse_address
+from tracescape_ingest.grpc_server import GrpcReceiver
+from tracescape_ingest.http_receiver import OPEN_PATHS, health_route, otlp_routes
 from tracescape_ingest.intake import Intake
+from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES, Reception
+from tracescape_ingest.signals import PATHS
+from tracescape_ingest.tls import Tls
 from tracescape_storage.discovery import announce, withdraw
-from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore
 from tracescape_storage.http_api import query_routes
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_GRPC: Final = "127.0.0.1:4317"
 DEFAULT_HTTP: Final = "127.0.0.1:4318"
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
+class Lane(NamedTuple):
+    """What stands behind one tenant."""
+
+    store: DuckDBStore
+    intake: Intake
+
+
 class Collector(Closing):
     """A running collector; use it as a context manager.
 
     Args:
-        db: the store file; made when it does not exist.
+        db: the store file; made when it does not exist. With keys: each tenant's stands beside it.
         grpc, http: ``host:port`` to listen at; port 0 takes a free one.
+        tls: certificates for both ports; without them connections are plain.
+        api_keys: the file of keys (see `tracescape_ingest.access`); without it everybody may send and ask.
+        cors_origins: origins whose web pages may send.
+        max_message_bytes: a larger request is refused.
 
     Raises:
         StoreError: the file cannot be the store.
         PortInUseError: an address is taken. Nothing stays open after either.
+        KeysError: the file of keys cannot be used.
     """
 
-    def __init__(self, db: Path, *, grpc: str = DEFAULT_GRPC, http: str = DEFAULT_HTTP) -> None:
+    def __init__(
+        self,
+        db: Path,
+        *,
+        grpc: str = DEFAULT_GRPC,
+        http: str = DEFAULT_HTTP,
+        tls: Tls | None = None,
+        api_keys: Path | None = None,
+        cors_origins: Sequence[str] = (),
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    ) -> None:
+        keys = None if api_keys is None else read_keys(api_keys)
         with contextlib.ExitStack() as undo:
-            self.store = DuckDBStore(db.absolute())
-            undo.callback(self.store.close)
+            self.lanes = {tenant: _lane(path, undo) for tenant, path in _files(db.absolute(), keys).items()}
+            self.store = next(iter(self.lanes.values())).store
+            access = Access({tenant: lane.intake for tenant, lane in self.lanes.items()}, keys)
             listener = listen(http)
             undo.callback(listener.close)
-            self._commits = GroupCommit(self.store.append)
-            undo.callback(self._commits.close)
-            intake = Intake(self._commits)
-            self._receiver = TraceReceiver(grpc, intake)
-            undo.callback(self._receiver.stop)
-            self._web = _WebServer(listener, _application(self.store, intake, http))
+            reception = Reception(access, max_message_bytes=max_message_bytes)
+            undo.callback(reception.close)
+            self._closing = False
+            names = None if tls or keys else LOCAL_NAMES | {parse_address(http)[0].lower()}
+            self._web = WebServer(listener, self._application(reception, names, cors_origins), tls)
             undo.callback(self._web.stop)
-            self.http_url = _url(listener)
-            self.grpc_endpoint = f"http://{_reachable(parse_address(grpc)[0])}:{self._receiver.port}"
-            announce(self.store.path, self.http_url)
-            undo.callback(withdraw, self.store.path)
+            self._receiver = GrpcReceiver(grpc, reception, tls=tls)
+            undo.callback(self._receiver.stop)
+            scheme = "http" if tls is None else "https"
+            self.http_url = f"{scheme}://{_bound(listener)}"
+            self.grpc_endpoint = f"{scheme}://{_reachable(parse_address(grpc)[0])}:{self._receiver.port}"
+            for lane in self.lanes.values():
+                announce(lane.store.path, self.http_url)
+                undo.callback(withdraw, lane.store.path)
+            _warn_of_strangers((grpc, http), tls=tls is not None, keys=keys is not None)
             self._undo = undo.pop_all()
 
+    def reader(self, tenant: str | None = None) -> DuckDBReader:
+        """A reader that sees everything that was acknowledged before; the first tenant's by default."""
+        lane = self.lanes[tenant] if tenant else next(iter(self.lanes.values()))
+        return lane.intake.reader()
+
     def close(self) -> None:
-        """Refuse what is new, store what was accepted, close the file. Idempotent."""
+        """Refuse what is new, store what was accepted, close the files. Idempotent."""
+        self._closing = True
         self._undo.close()
 
-
-class _WebServer:
-    """uvicorn in a thread of its own on a socket that is already bound."""
-
-    def __init__(self, listener: socket.socket, application: Starlette) -> None:
-        config = uvicorn.Config(application, log_level="warning", lifespan="off", access_log=False)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="tracescape-http", daemon=True
-        )
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(timeout=10)
-
-
-def _application(store: DuckDBStore, intake: Intake, http: str) -> Starlette:
-    names = LOCAL_NAMES | {parse_address(http)[0].lower()}
-    guard = Middleware(HostGuard, names=names, write_only=frozenset({PATH}))
-    routes = [*query_routes(lambda: store.connection), *otlp_routes(intake)]
-    return Starlette(routes=routes, middleware=[guard])
+    def _application(
+        self, reception: Reception, names: frozenset[str] | None, cors_origins: Sequence[str]
+    ) -> Starlette:
+        """Every path but those of OTLP and health needs a key where there are keys, whoever adds it here."""
+        routes = [
+            *query_routes(
+                lambda request: self.lanes[request.state.tenant].store.connection,
+                settle=lambda request: self.lanes[request.state.tenant].intake.settle(),
+            ),
+            *otlp_routes(reception),
+            health_route(lambda: not self._closing),
+        ]
+        guards = [
+            Middleware(
+                HostGuard, names=names, write_only=OPEN_PATHS, cors_paths=PATHS, cors_origins=cors_origins
+            ),
+            Middleware(KeyGuard, tenant_of=reception.access.tenant_of, open_paths=OPEN_PATHS),
+        ]
+        return Starlette(routes=routes, middleware=guards, exception_handlers={ClientDisconnect: client_gone})
 
 
-def _url(listener: socket.socket) -> str:
+def _files(db: Path, keys: Keys | None) -> dict[str, Path]:
+    """The store file of each tenant."""
+    if keys is None:
+        return {DEFAULT_TENANT: db}
+    return {tenant: store_of(db, tenant) for tenant in sorted(set(keys.values()))}
+
+
+def _lane(path: Path, undo: contextlib.ExitStack) -> Lane:
+    store = DuckDBStore(path)
+    undo.callback(store.close)
+    intake = Intake(store)
+    undo.callback(intake.close)
+    return Lane(store, intake)
+
+
+def _warn_of_strangers(addresses: Sequence[str], *, tls: bool, keys: bool) -> None:
+    """Say once what an address beyond loopback lacks."""
+    if all(is_loopback(address) for address in addresses) or (tls and keys):
+        return
+    missing = " and ".join(name for name, there in (("--api-keys", keys), ("--tls-cert", tls)) if not there)
+    _log.warning("listening beyond this machine without %s: anybody who reaches it can use it", missing)
+
+
+def _bound(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://{_reachable(host)}:{port}"
+    return f"{_reachable(host)}:{port}"
 
 
 def _reachable(host: str) -> str:

@@ -49,13 +49,18 @@ def open(path: str | os.PathLike[str]) -> Store:
             raise StoreError(f"{locked} ({error})") from error
 
 
-def connect(address: str) -> Store:
+def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str] | None = None) -> Store:
     """Connect to a collector at ``host:port`` (its ``--http`` address) or a URL.
 
+    Args:
+        address: where it answers; ``https://…`` for one with TLS.
+        token: the API key, where it wants one; else that of ``TRACESCAPE_TOKEN`` in the environment.
+        ca: the CA that vouches for its certificate (PEM); else ``TRACESCAPE_CA``, else those of the system.
+
     Raises:
-        StoreError: the address is none, or no collector answers there.
+        StoreError: the address is none, no collector answers there, or it does not know the key.
     """
-    reader = CollectorReader(address)
+    reader = CollectorReader(address, token=token, ca=ca)
     try:
         reader.extent()
     except StoreError:

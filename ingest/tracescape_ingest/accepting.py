@@ -35,7 +35,7 @@ class Signal(StrEnum):
 
 @dataclass(slots=True)
 class TableRequest:
-    """A request that is in tables already; ``owners`` as in `decode.Decoded`, ``rows`` as in `ScannedRequest`."""
+    """A request in tables; ``owners`` as in `decode.Decoded`, ``rows`` as in `ScannedRequest`."""
 
     tables: dict[str, pa.Table]
     rows: Rows
@@ -135,9 +135,7 @@ class Decoder:
             content, reasons = found
             prints = fast.fingerprints(data, content)
             message, rejected = first_reasons(reasons), sum(reasons.values())
-            return Accepted(
-                signal, data, digest_of(data), content, prints, len(content), rejected, message
-            )
+            return Accepted(signal, data, digest_of(data), content, prints, len(content), rejected, message)
         decoded = decode_logs(data) if signal is Signal.LOGS else decode_metrics(data)
         content = TableRequest(decoded.tables, np.arange(decoded.items), {})
         return Accepted(

@@ -144,7 +144,7 @@ class Scope(NamedTuple):
 
 
 def sender_of(encoded: bytes, schema_url: bytes) -> Sender:
-    """An encoded ``Resource``. Raises `Rejected` when its text is not UTF-8, `DecodeError` when it is none."""
+    """An encoded ``Resource``. Raises `Rejected` for bad UTF-8, `DecodeError` for no resource at all."""
     return _sender(Resource.FromString(encoded), schema_url)
 
 

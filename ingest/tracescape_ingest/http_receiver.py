@@ -1,124 +1,164 @@
-"""OTLP/HTTP: ``POST /v1/traces`` in protobuf or JSON, answered once the spans are on disk.
+"""OTLP/HTTP: ``POST /v1/traces``, ``/v1/logs`` and ``/v1/metrics`` in protobuf or JSON.
 
-The same decoder, admission and group commit as over gRPC. Bodies are bounded before and after they are
-unfolded. Every refusal carries a ``google.rpc.Status`` in the encoding of the request.
+The same access, bounds, decoders and commits as over gRPC. Keys are checked before a body is read, bodies are
+bounded before and after they are unfolded, and every refusal carries a ``google.rpc.Status`` in the encoding
+of the request.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import zlib
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import code_pb2, status_pb2
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tracescape_ingest.decode import UndecodableError
-from tracescape_ingest.group_commit import OverloadError
-from tracescape_ingest.intake import Intake, Outcome, Signal
+from tracescape_ingest.access import Takes
+from tracescape_ingest.bounds import Hold, TooSlowError
+from tracescape_ingest.intake import Outcome, Signal
 from tracescape_ingest.otlp_json import OtlpJsonError, request_of
-from tracescape_storage.errors import StoreError
+from tracescape_ingest.reception import Reception
+from tracescape_ingest.refusal import RETRY_AFTER_S, Refusal, RefusedError, too_large
+from tracescape_ingest.signals import PATHS, SERVICES, answer_of
 
-_log = logging.getLogger(__name__)
-
-PATH: Final = "/v1/traces"
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
-DEFAULT_MAX_BODY_BYTES: Final = 64 << 20
-RETRY_AFTER_S: Final = 1
+HEALTH_PATH: Final = "/healthz"
+#: Any client may send here, whatever its Host; nothing can be read.
+OPEN_PATHS: Final = PATHS | {HEALTH_PATH}
+_BODY_S: Final = 60.0
+_CHUNK_S: Final = 10.0
+#: A parsed document takes about that many times the memory of its text.
+_JSON_WEIGHT: Final = 8
+#: Answers are short; what compression would not make shorter is left alone.
+_GZIP_FROM_BYTES: Final = 64
 #: zlib's window bits: gzip only; zlib or, as some browsers send it, a bare deflate stream.
 _GZIP_BITS: Final = 31
 
 
-class _RefusedError(Exception):
-    """An answer other than success: the HTTP status, the gRPC code of its body, and why."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-def otlp_routes(intake: Intake, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> list[Route]:
+def otlp_routes(reception: Reception) -> list[Route]:
     """The OTLP routes for the collector's HTTP application."""
+    compressed = [Middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES)]
+    return [
+        route
+        for signal, service in SERVICES.items()
+        for route in (
+            Route(
+                service.path, _Exporting(reception, signal).answer, methods=["POST"], middleware=compressed
+            ),
+            Route(service.path, _only_post, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+        )
+    ]
 
-    async def traces(request: Request) -> Response:
+
+def health_route(serving: Callable[[], bool]) -> Route:
+    """``GET /healthz`` for probes: 200 while ``serving``, else 503. It needs no key."""
+
+    async def healthz(_request: Request) -> Response:
+        if serving():
+            return JSONResponse({"status": "serving"})
+        return JSONResponse({"status": "shutting down"}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+
+    return Route(HEALTH_PATH, healthz, methods=["GET"])
+
+
+class _Exporting:
+    """The endpoint of one signal."""
+
+    def __init__(self, reception: Reception, signal: Signal) -> None:
+        self._reception = reception
+        self._signal = signal
+
+    async def answer(self, request: Request) -> Response:
         encoding = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
-            if encoding not in {PROTOBUF, JSON}:
-                wanted = f"send {PROTOBUF} or {JSON}"
-                raise _RefusedError(
-                    415, code_pb2.INVALID_ARGUMENT, f"{encoding or 'no content type'}: {wanted}"
-                )
-            body = await _body(request, max_body_bytes)
-            submitted = await run_in_threadpool(_submit, intake, body, request, encoding, max_body_bytes)
-            outcome = await asyncio.wrap_future(submitted)
-        except _RefusedError as refusal:
-            return _refused(refusal, encoding)
-        except OverloadError as error:
-            return _refused(
-                _RefusedError(503, code_pb2.UNAVAILABLE, f"{error}; send it again in a moment"), encoding
-            )
-        except StoreError as error:
-            return _refused(_RefusedError(503, code_pb2.UNAVAILABLE, str(error)), encoding)
-        return _encoded(_answer(outcome), encoding, 200)
+            outcome = await self._outcome(request, encoding)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            return _refused(self._reception.refusal(error), encoding)
+        return _encoded(answer_of(self._signal, outcome), encoding, 200)
 
-    return [Route(PATH, traces, methods=["POST"])]
+    async def _outcome(self, request: Request, encoding: str) -> Outcome:
+        if encoding not in {PROTOBUF, JSON}:
+            raise _unsupported(f"{encoding or 'no content type'}: send {PROTOBUF} or {JSON}")
+        intake = self._reception.access.intake_of(request.headers)
+        coding = request.headers.get("content-encoding", "identity").strip().lower()
+        limit = self._reception.max_message_bytes
+        with self._reception.budget.hold() as hold:
+            body = [await _body(request, limit, hold)]
+
+            def submit(hold: Hold) -> Future[Outcome]:
+                data = _unfolded(body.pop(), coding, limit, hold)
+                return _submit(intake, self._signal, data, encoding, hold)
+
+            return await self._reception.outcome(self._signal, submit, hold)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _body(request: Request, limit: int, hold: Hold) -> bytes:
+    """The body as it was sent. Its bytes are held as they come, whatever its length was said to be."""
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said[:20]) > limit:
+        raise too_large(limit)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _BODY_S
+    try:
+        async with asyncio.timeout(_CHUNK_S) as patience:
+            async for chunk in request.stream():
+                patience.reschedule(min(loop.time() + _CHUNK_S, end))
+                hold.add(len(chunk))
+                body += chunk
+                if len(body) > limit:
+                    raise too_large(limit)
+    except TimeoutError:
+        raise TooSlowError("the body did not arrive in time") from None
     return bytes(body)
 
 
-def _submit(intake: Intake, body: bytes, request: Request, encoding: str, limit: int) -> Future[Outcome]:
-    data = _unfolded(body, request.headers.get("content-encoding", "identity").strip().lower(), limit)
-    try:
-        return intake.submit(Signal.TRACES, _protobuf_of(data) if encoding == JSON else data)
-    except (UndecodableError, OtlpJsonError) as error:
-        raise _RefusedError(400, code_pb2.INVALID_ARGUMENT, str(error)) from error
+def _submit(intake: Takes, signal: Signal, data: bytes, encoding: str, hold: Hold) -> Future[Outcome]:
+    if encoding == JSON:
+        hold.add(len(data) * _JSON_WEIGHT)
+        data = _protobuf_of(signal, data)
+    return intake.submit(signal, data)
 
 
-def _protobuf_of(data: bytes) -> bytes:
+def _protobuf_of(signal: Signal, data: bytes) -> bytes:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise OtlpJsonError(f"the body is no JSON: {error}") from error
-    encoded: bytes = request_of(document).SerializeToString()
+    encoded: bytes = request_of(document, SERVICES[signal].json_key).SerializeToString()
     return encoded
 
 
-def _unfolded(body: bytes, coding: str, limit: int) -> bytes:
+def _unfolded(body: bytes, coding: str, limit: int, hold: Hold) -> bytes:
     """The body without its content coding; a bomb is cut off at ``limit`` bytes, not unfolded."""
     if coding in {"", "identity"}:
         return body
     if coding not in {"gzip", "deflate"}:
-        raise _RefusedError(
-            415, code_pb2.INVALID_ARGUMENT, f"content-encoding {coding}: send gzip, deflate or none"
-        )
+        raise _unsupported(f"content-encoding {coding}: send gzip, deflate or none")
     bits = _GZIP_BITS if coding == "gzip" else _deflate_bits(body)
     unfolding = zlib.decompressobj(bits)
     try:
         data = unfolding.decompress(body, limit + 1)
     except zlib.error as error:
-        raise _RefusedError(400, code_pb2.INVALID_ARGUMENT, f"the body is not {coding}: {error}") from error
+        raise _invalid(f"the body is not {coding}: {error}") from error
     if len(data) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     if not unfolding.eof:
-        raise _RefusedError(400, code_pb2.INVALID_ARGUMENT, f"the {coding} body is cut off")
+        raise _invalid(f"the {coding} body is cut off")
+    hold.add(len(data))
     return data
 
 
@@ -128,27 +168,28 @@ def _deflate_bits(body: bytes) -> int:
     return zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS
 
 
-def _too_large(limit: int) -> _RefusedError:
-    return _RefusedError(
-        413, code_pb2.RESOURCE_EXHAUSTED, f"the body is larger than {limit:,} bytes; send less at once"
-    )
+async def _only_post(request: Request) -> Response:
+    hint = f"{request.url.path} takes OTLP by POST; questions go to POST /query"
+    response = _refused(Refusal(code_pb2.UNIMPLEMENTED, 405, hint), JSON)
+    response.headers["Allow"] = "POST"
+    return response
 
 
-def _answer(outcome: Outcome) -> ExportTraceServiceResponse:
-    answer = ExportTraceServiceResponse()
-    if outcome.rejected:
-        total = outcome.accepted + outcome.rejected
-        _log.warning("rejected %d of %d spans: %s", outcome.rejected, total, outcome.message)
-        answer.partial_success.rejected_spans = outcome.rejected
-        answer.partial_success.error_message = outcome.message
-    return answer
+def _unsupported(message: str) -> RefusedError:
+    return RefusedError(Refusal(code_pb2.INVALID_ARGUMENT, 415, message))
 
 
-def _refused(refusal: _RefusedError, encoding: str) -> Response:
-    status = status_pb2.Status(code=refusal.code, message=str(refusal))
+def _invalid(message: str) -> RefusedError:
+    return RefusedError(Refusal(code_pb2.INVALID_ARGUMENT, 400, message))
+
+
+def _refused(refusal: Refusal, encoding: str) -> Response:
+    status = status_pb2.Status(code=refusal.code, message=refusal.message)
     response = _encoded(status, encoding, refusal.status)
-    if refusal.status == 503:
+    if refusal.retry:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    if refusal.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

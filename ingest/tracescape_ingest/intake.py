@@ -7,14 +7,15 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from tracescape_ingest.accepting import Accepted, Decoder, Signal
+from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.pipeline import (
     DEFAULT_LINGER_S,
     DEFAULT_MAX_WAITING_BYTES,
+    DEFAULT_SETTLE_S,
     SIGNALS,
-    OverloadError,
     Pipeline,
 )
-from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore
 from tracescape_storage.journal import Journal, Record
 
 __all__ = ["Intake", "Outcome", "OverloadError", "Signal"]
@@ -52,6 +53,7 @@ class Intake:
         max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
         linger_s: float = DEFAULT_LINGER_S,
     ) -> None:
+        self._store = store
         self.decoder = Decoder(store.seed)
         self._journal = Journal(store.journal_folder, settled=store.position.sequence)
         self._pipeline = Pipeline(
@@ -91,9 +93,14 @@ class Intake:
         self._pipeline.submit(request).add_done_callback(settle)
         return answer
 
-    def settle(self, timeout_s: float = 30.0) -> None:
+    def settle(self, timeout_s: float = DEFAULT_SETTLE_S) -> bool:
         """Wait until a question sees everything that was acknowledged before; see `Pipeline.settle`."""
-        self._pipeline.settle(timeout_s)
+        return self._pipeline.settle(timeout_s)
+
+    def reader(self) -> DuckDBReader:
+        """A reader that sees everything that was acknowledged before this call."""
+        self.settle()
+        return self._store.reader()
 
     def close(self) -> None:
         """Refuse what is new, store what was accepted. Idempotent."""

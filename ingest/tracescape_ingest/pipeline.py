@@ -30,6 +30,7 @@ from tracescape_ingest.duplicates import (
     Recent,
     request_fingerprint,
 )
+from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.fast_spans import ScannedRequest
 from tracescape_storage.duckdb_file import Position
 from tracescape_storage.errors import StoreError, StoreFullError
@@ -43,14 +44,12 @@ DEFAULT_MAX_WAITING_BYTES: Final = 256 << 20
 ROW_GROUP: Final = 122_880
 #: How long what is acknowledged may wait for company when nobody asks for it.
 DEFAULT_LINGER_S: Final = 0.25
+#: How long a question waits for what is not in the store yet, before it is answered without.
+DEFAULT_SETTLE_S: Final = 5.0
 _RETRY_S: Final = 1.0
 _SAY_EVERY_S: Final = 30.0
 _KINDS: Final = {Signal.TRACES: 1, Signal.LOGS: 2, Signal.METRICS: 3}
 SIGNALS: Final = {kind: signal for signal, kind in _KINDS.items()}
-
-
-class OverloadError(Exception):
-    """Not admitted: too much waits already, or the collector is closing. Sending again later is right."""
 
 
 class Appends(Protocol):
@@ -151,20 +150,13 @@ class Pipeline:
             self._changed.notify_all()
         return waiting.done
 
-    def settle(self, timeout_s: float = 30.0) -> None:
-        """Wait until the store has everything that was acknowledged before this call.
-
-        Raises:
-            StoreError: that takes longer than ``timeout_s``.
-        """
+    def settle(self, timeout_s: float = DEFAULT_SETTLE_S) -> bool:
+        """Wait until the store has everything that was acknowledged before this call; whether it has."""
         with self._changed:
             wanted = self._last
             self._wanted = max(self._wanted, wanted)
             self._changed.notify_all()
-            if not self._changed.wait_for(lambda: self._settled >= wanted, timeout_s):
-                raise StoreError(
-                    f"What was accepted is not in the store after {timeout_s:g} s; the collector's log says why."
-                )
+            return self._changed.wait_for(lambda: self._settled >= wanted, timeout_s)
 
     def close(self) -> None:
         """Admit nothing more, store what was admitted, end the threads. Idempotent.
@@ -233,7 +225,7 @@ class Pipeline:
             return True
         verdicts, new = self._spans.judge(request.fingerprints)
         if other := int((verdicts == SAME_IDENTITY).sum()):
-            _log.warning("%d spans have the ids of others that are stored, but other content; both are kept", other)
+            _log.warning("%d spans have ids that were stored with other content before; both are kept", other)
         if new < len(verdicts):
             waiting.request = request.keep(verdicts != SEEN)
         return new > 0
@@ -349,6 +341,13 @@ class Pipeline:
             self._held_bytes -= sum(waiting.nbytes for waiting in group)
 
 
+def _for_one_waiter(error: Exception) -> Exception:
+    """An exception of its own for each waiter, so that their tracebacks do not grow into each other."""
+    if isinstance(error, StoreError):
+        return type(error)(*error.args)
+    return StoreError(f"Storing failed unexpectedly: {type(error).__name__}: {error}")
+
+
 def _record(request: Accepted) -> Record:
     return Record(_KINDS[request.signal], request.payload, request.digest, request.fingerprints)
 
@@ -388,4 +387,3 @@ def _tables(requests: Sequence[Accepted]) -> list[Mapping[str, pa.Table]]:
     if tables:
         batches.append({name: pa.concat_tables(parts) for name, parts in tables.items()})
     return batches
-

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tracescape_ingest.fast_spans import ScannedRequest
 from tracescape_native import otlp_traces as scan
@@ -130,7 +131,7 @@ def _binary16(data: Array) -> pa.Array:
 
 
 def _owners(requests: Sequence[ScannedRequest]) -> list[tuple[int, Array]]:
-    """For each request where its spans begin in the columns, and the place of each scanned span (-1: gone)."""
+    """For each request where its spans begin in the columns, and each scanned span's place (-1: gone)."""
     owners = []
     begin = 0
     for request in requests:
@@ -181,7 +182,7 @@ def _optional_strings(lengths: Array, data: Array) -> pa.Array:
     missing = lengths < 0
     if not missing.any():
         return strings
-    return pa.compute.if_else(pa.array(missing), pa.scalar(None, pa.string()), strings)
+    return pc.if_else(pa.array(missing), pa.scalar(None, pa.string()), strings)
 
 
 def _ids(columns: SpanColumns, places: Array) -> dict[str, pa.Array]:

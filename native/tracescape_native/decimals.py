@@ -31,7 +31,9 @@ def _cached_powers() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         numerator, denominator = (10**power, 1) if power >= 0 else (1, 10**-power)
         shift = numerator.bit_length() - denominator.bit_length() - 64
         while True:
-            top, bottom = (numerator, denominator << shift) if shift >= 0 else (numerator << -shift, denominator)
+            top, bottom = (
+                (numerator, denominator << shift) if shift >= 0 else (numerator << -shift, denominator)
+            )
             fraction = (2 * top + bottom) // (2 * bottom)
             if fraction < 1 << 63:
                 shift -= 1

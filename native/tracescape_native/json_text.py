@@ -97,7 +97,9 @@ def is_utf8(data: ByteArray, start: int, end: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _write_careful(data: ByteArray, start: int, end: int, limit: int, out: ByteArray, to: int) -> tuple[int, int]:
+def _write_careful(
+    data: ByteArray, start: int, end: int, limit: int, out: ByteArray, to: int
+) -> tuple[int, int]:
     # At least the characters that begin in data[start:limit], one by one. Where reading and writing ended.
     at = start
     while at < limit:

@@ -1,4 +1,4 @@
-"""Loads and stores of 8, 32 and 64 bits on byte arrays, unaligned, little-endian: what a wire scan is made of.
+"""Unaligned little-endian loads and stores on byte arrays: what a wire scan is made of.
 
 The caller guarantees that the bytes are inside the array; nothing is checked here. Without the JIT
 (``NUMBA_DISABLE_JIT=1``, as a fuzzer runs the kernels) plain Python does the same, and does check.

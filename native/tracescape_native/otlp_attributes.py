@@ -254,9 +254,7 @@ def _write_item_key(
 
 
 @njit(cache=True, nogil=True)
-def write_value(
-    data: ByteArray, at: int, end: int, out: ByteArray, to: int, keys: Keys, seed: int
-) -> int:
+def write_value(data: ByteArray, at: int, end: int, out: ByteArray, to: int, keys: Keys, seed: int) -> int:
     """Write the AnyValue ``data[at:end]``; ``at`` is -1 for an absent one. Returns where writing ended.
 
     Containers wait on a stack for their items: their end, whether they are maps, how many items they have,
@@ -272,7 +270,7 @@ def write_value(
             tag, at = read_tag(data, at, end)
             if at < 0:
                 return UNUSUAL
-            if tag == _ARRAY or tag == _MAP:
+            if tag in (_ARRAY, _MAP):
                 start, stop = read_run(data, at, end)
                 depth += 1
                 if stop != end or depth >= MAX_DEPTH:
@@ -384,9 +382,7 @@ def _find_slowly(
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _find_key(
-    data: ByteArray, start: int, end: int, keys: Keys, promoted: PromotedKeys, seed: int
-) -> int:
+def _find_key(data: ByteArray, start: int, end: int, keys: Keys, promoted: PromotedKeys, seed: int) -> int:
     # The slot of a key: nearly always the first that is looked at.
     length = end - start
     word = _word_at(data, start, end)

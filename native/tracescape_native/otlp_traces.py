@@ -182,7 +182,9 @@ def _other_field(data: ByteArray, at: int, end: int, tag: int, rows: WordArray, 
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _write_plain(data: ByteArray, start: int, end: int, out: ByteArray, to: int, row: WordArray, column: int) -> int:
+def _write_plain(
+    data: ByteArray, start: int, end: int, out: ByteArray, to: int, row: WordArray, column: int
+) -> int:
     # Copy text to the heap and refer to it; absent (start < 0) or empty text becomes length -1 or 0.
     if start < 0:
         row[column], row[column + 1] = 0, -1

@@ -1,7 +1,7 @@
 """Scanned requests into the buffers of columns: one pass over the rows, text interned on the way.
 
-Text columns become codes into a dictionary each; all their dictionaries live in one hash table. Attributes are
-laid end to end, with offsets, as Arrow wants them.
+Text columns become codes into a dictionary each; all their dictionaries live in one hash table. Attributes
+are laid end to end, with offsets, as Arrow wants them.
 """
 
 from __future__ import annotations
@@ -201,7 +201,8 @@ class SpanColumns:
         trace_ids: uint8, (16 · n,).
         words: int64, (4, n), see `WORDS`. numbers: uint32, (6, n), see `NUMBERS`.
         groups: int32, (2, n): numbers of resources and scopes.
-        codes: int32, (texts, n), -1 for none. integers: int32, (2 · integers, n): values, then marks (-1: none).
+        codes: int32, (texts, n), -1 for none.
+        integers: int32, (2 · integers, n): values, then marks (-1: none).
         offsets: int32, (n + 1,). attributes: uint8.
     """
 
@@ -250,7 +251,7 @@ class SpanColumns:
         self._filled += len(rows)
 
     def dictionary(self, column: int) -> tuple[WordArray, ByteArray]:
-        """The texts behind the codes of a text column: int32 offsets of shape (count + 1,), and uint8 bytes."""
+        """The texts behind the codes of a text column: offsets, int32, (count + 1,), and bytes, uint8."""
         _, entries, texts, counts = self._interned
         mine = entries[: counts[-2]]
         mine = mine[mine[:, _COLUMN] == column]  # entries stand in the order of their codes

@@ -26,16 +26,23 @@ ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
 _MAX_BODY_BYTES: Final = MAX_QUERY_BYTES * 2
 
 
-def query_routes(connection: Callable[[], duckdb.DuckDBPyConnection]) -> list[Route]:
+def query_routes(
+    connection: Callable[[Request], duckdb.DuckDBPyConnection],
+    *,
+    settle: Callable[[Request], object] = lambda request: None,
+) -> list[Route]:
     """The routes of a store for the collector's HTTP application.
 
-    ``connection`` gives the open database: a function, since a writer may have to open its file anew.
+    ``connection`` gives the open database of whoever asks: a function, since a collector may hold several,
+    and a writer may have to open its file anew. ``settle`` may wait until that has
+    everything which a question ought to see.
     """
 
     async def query(request: Request) -> Response:
         try:
             sql = _sql_of(await _bounded_body(request))
-            stream = _arrow_chunks(connection(), sql)
+            await run_in_threadpool(settle, request)
+            stream = _arrow_chunks(connection(request), sql)
             first = await run_in_threadpool(next, stream)
         except QueryError as error:
             return JSONResponse({"error": str(error)}, status_code=400)

@@ -31,13 +31,15 @@ from tracescape_storage.errors import StoreError, StoreFullError, no_space_left
 Pairs = np.ndarray[Any, np.dtype[np.int64]]
 
 _MAGIC: Final = b"TRSCJL01"
-_HEADER: Final = struct.Struct("<4sBxxxIIqq16s")  # mark, kind, payload and fingerprint bytes, sequence, time, hash
+_HEADER: Final = struct.Struct(
+    "<4sBxxxIIqq16s"
+)  # mark, kind, payload and fingerprint bytes, sequence, time, hash
 _MARK: Final = b"rec\n"
 DEFAULT_SEGMENT_BYTES: Final = 64 << 20
 #: How much of what is settled stays, at most.
 DEFAULT_KEPT_BYTES: Final = 256 << 20
 DEFAULT_KEPT_S: Final = 15 * 60.0
-#: Refuse while a refusal is still clean: the store needs room for what was accepted, its log and a checkpoint.
+#: Refuse while a refusal is still clean: the store needs room for what was accepted and for a checkpoint.
 DEFAULT_RESERVE_BYTES: Final = 64 << 20
 
 
@@ -89,7 +91,9 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{folder} cannot be made: {error.strerror}. Name another store file.") from error
+            raise StoreError(
+                f"{folder} cannot be made: {error.strerror}. Name another store file."
+            ) from error
         self._next = max(settled, self._last_sequence()) + 1
 
     def append(self, records: Sequence[Record]) -> list[Record]:

@@ -12,7 +12,6 @@ from tracescape_analytics.findings import findings
 from tracescape_analytics.topology import topology
 from tracescape_analytics.trace import load_trace
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
-from tracescape_storage.schema import EVENTS, RESOURCES, SCOPES, SpanBatch
 
 TOPIC = {"messaging_system": "kafka", "messaging_destination": "mails"}
 
@@ -45,7 +44,7 @@ def test_a_store_file_answers_like_memory(tmp_path: Path) -> None:
     spans = span_table([row for i in range(60) for row in order(i)])
     links = link_table([link(f"mail{i}", "C", f"order{i}", "P", start=1000 * i + 50) for i in range(60)])
     store = DuckDBStore(tmp_path / "t.db")
-    store.append(SpanBatch(spans, EVENTS.empty_table(), links, RESOURCES.empty_table(), SCOPES.empty_table()))
+    store.append({"spans": spans, "links": links})
     store.close()
     memory, stored = MemoryReader(spans, links), open_reader(tmp_path / "t.db")
     window = {"since_ns": 30_000, "until_ns": 60_000}

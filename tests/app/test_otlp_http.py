@@ -17,9 +17,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from support.otlp import request, span
 from tracescape.collector import Collector
-from tracescape_ingest.http_receiver import DEFAULT_MAX_BODY_BYTES, JSON, PROTOBUF
+from tracescape_ingest.http_receiver import JSON, PROTOBUF
+from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES
 from tracescape_storage.errors import StoreFullError
-from tracescape_storage.schema import SpanBatch
+from tracescape_storage.journal import Journal
 
 GOOD = request(span("good", trace_id=b"t" * 16, span_id=b"s" * 8)).SerializeToString()
 
@@ -32,7 +33,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 
 def stored(collector: Collector) -> int:
-    return collector.store.reader().extent().spans
+    return collector.reader().extent().spans
 
 
 def post(collector: Collector, body: bytes, kind: str = PROTOBUF, **headers: str) -> httpx.Response:
@@ -118,8 +119,8 @@ def test_rejected_spans_are_told_in_either_encoding(collector: Collector) -> Non
         (b"\xff", JSON, "identity", 400),
         (GOOD, PROTOBUF, "gzip", 400),
         (gzip.compress(GOOD)[:-9], PROTOBUF, "gzip", 400),
-        (b"\x00" * (DEFAULT_MAX_BODY_BYTES + 1), PROTOBUF, "identity", 413),
-        (gzip.compress(b"\x00" * (DEFAULT_MAX_BODY_BYTES + 1)), PROTOBUF, "gzip", 413),
+        (b"\x00" * (DEFAULT_MAX_MESSAGE_BYTES + 1), PROTOBUF, "identity", 413),
+        (gzip.compress(b"\x00" * (DEFAULT_MAX_MESSAGE_BYTES + 1)), PROTOBUF, "gzip", 413),
     ],
 )
 def test_what_cannot_be_taken_is_refused_with_a_status_and_stores_nothing(
@@ -147,10 +148,10 @@ def test_a_bomb_is_cut_off_and_not_unfolded(collector: Collector) -> None:
 def test_what_cannot_be_stored_now_is_a_503_with_retry_after(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(batch: SpanBatch) -> None:
+    def full(self: Journal, records: object) -> None:
         raise StoreFullError("The disk is full")
 
-    monkeypatch.setattr(collector._commits, "_append", full)
+    monkeypatch.setattr(Journal, "append", full)
     answer = post(collector, GOOD)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1

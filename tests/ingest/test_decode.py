@@ -32,9 +32,9 @@ def test_every_field_of_a_span_arrives() -> None:
     message.links.add(
         trace_id=b"l" * 16, span_id=b"m" * 8, trace_state="l=1", flags=1, dropped_attributes_count=5
     )
-    batch = decoded(message, service="shop").batch
+    tables = decoded(message, service="shop").tables
 
-    (row,) = batch.spans.to_pylist()
+    (row,) = tables["spans"].to_pylist()
     attributes = decode_attributes(row.pop("attributes"))
     assert attributes == {"user.id": "42", "server.address": "db", "server.port": 5432}
     ids = {"resource_id": row.pop("resource_id"), "scope_id": row.pop("scope_id")}
@@ -57,14 +57,14 @@ def test_every_field_of_a_span_arrives() -> None:
         "dropped_events": 2,
         "dropped_links": 3,
     }
-    (event,) = batch.events.to_pylist()
+    (event,) = tables["events"].to_pylist()
     assert (event["time_ns"], event["name"], event["attributes"], event["dropped_attributes"]) == (
         12,
         "e",
         '{"k":1}',
         4,
     )
-    (link,) = batch.links.to_pylist()
+    (link,) = tables["links"].to_pylist()
     assert link["linked_trace_id"] == b"l" * 16
     assert (link["start_ns"], link["trace_state"], link["flags"], link["dropped_attributes"]) == (
         10,
@@ -72,13 +72,13 @@ def test_every_field_of_a_span_arrives() -> None:
         1,
         5,
     )
-    assert [batch.resources["resource_id"][0].as_py(), batch.scopes["scope_id"][0].as_py()] == list(
+    assert [tables["resources"]["resource_id"][0].as_py(), tables["scopes"]["scope_id"][0].as_py()] == list(
         ids.values()
     )
 
 
 def test_ids_keep_all_their_bits() -> None:
-    (row,) = decoded(span(span_id=b"\xff" * 8, trace_id=b"\x80" + b"\0" * 15)).batch.spans.to_pylist()
+    (row,) = decoded(span(span_id=b"\xff" * 8, trace_id=b"\x80" + b"\0" * 15)).tables["spans"].to_pylist()
     assert row["span_id"] == -1
     assert row["trace_id"] == b"\x80" + b"\0" * 15
 
@@ -98,14 +98,14 @@ def test_ids_keep_all_their_bits() -> None:
 )
 def test_a_bad_span_is_rejected_alone_and_named(bad: Span, reason: str) -> None:
     result = decoded(span("before"), bad, span("after"))
-    assert result.batch.spans["operation"].to_pylist() == ["before", "after"]
-    assert (result.spans, result.rejected, result.message) == (2, 1, f"1 × {reason}")
+    assert result.tables["spans"]["operation"].to_pylist() == ["before", "after"]
+    assert (result.items, result.rejected, result.message) == (2, 1, f"1 × {reason}")
 
 
 def test_bad_utf8_rejects_the_span_that_carries_it() -> None:
     data = request(span("good"), span("marker")).SerializeToString().replace(b"marker", b"mark\xffr")
     result = decode_traces(data)
-    assert result.batch.spans["operation"].to_pylist() == ["good"]
+    assert result.tables["spans"]["operation"].to_pylist() == ["good"]
     assert result.message == "1 × text that is not UTF-8"
 
 
@@ -113,33 +113,33 @@ def test_bad_utf8_in_a_resource_rejects_its_spans_and_no_others() -> None:
     message = request(span("a"), span("b"), service="marker")
     message.MergeFrom(request(span("c"), service="other"))
     result = decode_traces(message.SerializeToString().replace(b"marker", b"mark\xffr"))
-    assert result.batch.spans["operation"].to_pylist() == ["c"]
+    assert result.tables["spans"]["operation"].to_pylist() == ["c"]
     assert result.rejected == 2
-    assert result.batch.resources["service"].to_pylist() == ["other"]
+    assert result.tables["resources"]["service"].to_pylist() == ["other"]
 
 
 def test_a_rejected_span_leaves_no_event_or_link_behind() -> None:
     bad = span(trace_id=b"short")
     bad.events.add(time_unix_nano=1, name="e")
     bad.links.add(trace_id=b"l" * 16, span_id=b"m" * 8)
-    batch = decoded(bad).batch
-    assert [table.num_rows for table in (batch.spans, batch.events, batch.links)] == [0, 0, 0]
+    tables = decoded(bad).tables
+    assert [table.num_rows for table in (tables["spans"], tables["events"], tables["links"])] == [0, 0, 0]
 
 
 def test_an_all_zero_parent_is_no_parent() -> None:
-    assert decoded(span(parent=b"\0" * 8)).batch.spans["parent_span_id"].to_pylist() == [0]
+    assert decoded(span(parent=b"\0" * 8)).tables["spans"]["parent_span_id"].to_pylist() == [0]
 
 
 def test_the_last_of_duplicate_keys_wins() -> None:
     message = span()
     message.attributes.extend(key_values({"k": 1}) + key_values({"k": "two"}))
-    assert decoded(message).batch.spans["attributes"].to_pylist() == ['{"k":"two"}']
+    assert decoded(message).tables["spans"]["attributes"].to_pylist() == ['{"k":"two"}']
 
 
 @pytest.mark.parametrize("service", [None, "", 7])
 def test_a_resource_without_a_service_name_is_unknown_service(service: object) -> None:
     message = request(span(), service=None, **({} if service is None else {"service.name": service}))
-    assert decode_traces(message.SerializeToString()).batch.spans["service"].to_pylist() == [
+    assert decode_traces(message.SerializeToString()).tables["spans"]["service"].to_pylist() == [
         "unknown_service"
     ]
 
@@ -150,7 +150,7 @@ def test_empty_requests_at_every_level_are_fine() -> None:
     message.resource_spans.add().scope_spans.add()
     for data in (b"", message.SerializeToString()):
         result = decode_traces(data)
-        assert (result.spans, result.rejected) == (0, 0)
+        assert (result.items, result.rejected) == (0, 0)
 
 
 def test_values_nested_too_deep_reject_the_span() -> None:
@@ -158,14 +158,14 @@ def test_values_nested_too_deep_reject_the_span() -> None:
     for _ in range(MAX_VALUE_DEPTH):
         fine = [fine]
     result = decoded(span("fine", attributes={"a": fine}), span("deep", attributes={"a": [fine]}))
-    assert result.batch.spans["operation"].to_pylist() == ["fine"]
+    assert result.tables["spans"]["operation"].to_pylist() == ["fine"]
     assert result.message == "1 × an attribute nests deeper than 32"
 
 
 def test_unknown_enum_values_become_unset() -> None:
     message = span(kind=99)
     message.status.code = 77  # type: ignore[assignment]
-    (row,) = decoded(message).batch.spans.to_pylist()
+    (row,) = decoded(message).tables["spans"].to_pylist()
     assert (row["kind"], row["status"]) == (0, 0)
 
 
@@ -178,7 +178,7 @@ def test_the_first_reasons_are_named_with_their_counts() -> None:
 def test_promoted_columns_take_the_first_key_that_is_set_and_the_right_type() -> None:
     new_and_old = span(attributes={"db.system": "old", "db.system.name": "new", "http.status_code": "503"})
     wrong = span(attributes={"db.system.name": 7, "server.port": 2**40, "http.response.status_code": True})
-    first, second = decoded(new_and_old, wrong).batch.spans.to_pylist()
+    first, second = decoded(new_and_old, wrong).tables["spans"].to_pylist()
     assert (first["db_system"], first["http_status"]) == ("new", 503)
     assert (second["db_system"], second["server_port"], second["http_status"]) == (None, None, None)
 
@@ -207,4 +207,4 @@ def test_a_real_message_with_one_byte_changed_never_crashes(position: int, value
         result = decode_traces(mutated)
     except UndecodableError:
         return
-    assert result.spans == result.batch.spans.num_rows
+    assert result.items == result.tables["spans"].num_rows

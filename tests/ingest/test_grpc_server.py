@@ -1,6 +1,6 @@
 """OTLP/gRPC as real clients meet it: the SDK's exporter, and a bare channel for what no SDK sends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -14,13 +14,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind
 
 from support.otlp import request, span
+from tracescape_ingest.access import Access
 from tracescape_ingest.address import PortInUseError
-from tracescape_ingest.group_commit import GroupCommit
-from tracescape_ingest.grpc_server import SERVICE, TraceReceiver
+from tracescape_ingest.grpc_server import SERVICE, GrpcReceiver
 from tracescape_ingest.intake import Intake
+from tracescape_ingest.reception import Reception
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.errors import StoreError, StoreFullError
-from tracescape_storage.schema import SpanBatch
+from tracescape_storage.journal import Record
 
 
 class Stand:
@@ -29,25 +30,29 @@ class Stand:
     def __init__(self, path: Path, **options: int) -> None:
         self.store = DuckDBStore(path)
         self.failure: Exception | None = None
-        self.commits = GroupCommit(self._append)
-        self.receiver = TraceReceiver("127.0.0.1:0", Intake(self.commits), **options)
+        self.intake = Intake(self.store)
+        self._write = self.intake._journal.append
+        self.intake._journal.append = self.append
+        self.reception = Reception(Access.free(self.intake), **options)
+        self.receiver = GrpcReceiver("127.0.0.1:0", self.reception)
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{self.receiver.port}", options=[("grpc.max_send_message_length", -1)]
         )
         self.export = self.channel.unary_unary(f"/{SERVICE}/Export")
 
-    def _append(self, batch: SpanBatch) -> None:
+    def append(self, records: Sequence[Record]) -> list[Record]:
         if self.failure is not None:
             raise self.failure
-        self.store.append(batch)
+        return self._write(records)
 
     def stored(self) -> int:
-        return self.store.reader().extent().spans
+        return self.intake.reader().extent().spans
 
     def close(self) -> None:
         self.channel.close()
         self.receiver.stop(0)
-        self.commits.close()
+        self.reception.close()
+        self.intake.close()
         self.store.close()
 
 
@@ -72,7 +77,7 @@ def test_the_sdk_exports_and_everything_arrives(stand: Stand, compression: grpc.
         with tracer.start_as_current_span("SELECT", kind=SpanKind.CLIENT, links=[link]) as child:
             child.record_exception(ValueError("no rows"))
     provider.shutdown()
-    reader = stand.store.reader()
+    reader = stand.intake.reader()
     rows = {
         row["operation"]: row for row in reader.sql("select * exclude start_time from spans_v").to_pylist()
     }
@@ -141,15 +146,14 @@ def test_a_failure_that_all_retries_meet_is_logged_once(
 def test_the_sdk_retries_until_the_store_takes_it(stand: Stand) -> None:
     stand.failure = StoreError("not yet")
     attempts = []
-    original = stand.commits._append
 
-    def fail_once(batch: SpanBatch) -> None:
-        attempts.append(batch.spans.num_rows)
+    def fail_once(records: Sequence[Record]) -> list[Record]:
+        attempts.append(len(records))
         if len(attempts) > 1:
             stand.failure = None
-        original(batch)
+        return stand.append(records)
 
-    stand.commits._append = fail_once
+    stand.intake._journal.append = fail_once
     exporter = OTLPSpanExporter(endpoint=f"http://127.0.0.1:{stand.receiver.port}", insecure=True)
     provider = TracerProvider(resource=Resource.create({"service.name": "cart"}))
     provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -178,10 +182,10 @@ def test_many_calls_at_once_are_all_stored(stand: Stand) -> None:
 def test_a_port_in_use_is_one_sentence(stand: Stand) -> None:
     address = f"127.0.0.1:{stand.receiver.port}"
     with pytest.raises(PortInUseError, match=f"cannot listen at {address}: Address already in use"):
-        TraceReceiver(address, Intake(stand.commits))
+        GrpcReceiver(address, stand.reception)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "203.0.113.7:4317"])
 def test_an_address_that_is_not_ours_is_one_sentence(stand: Stand, address: str) -> None:
     with pytest.raises(PortInUseError, match="cannot listen at"):
-        TraceReceiver(address, Intake(stand.commits))
+        GrpcReceiver(address, stand.reception)

@@ -100,10 +100,10 @@ def test_a_record_without_its_own_time_has_the_observed_one() -> None:
 
 
 def test_a_resource_and_a_scope_have_the_same_id_in_every_signal() -> None:
-    spans = decode_traces(request(span(), service="shop").SerializeToString()).batch
+    spans = decode_traces(request(span(), service="shop").SerializeToString()).tables
     tables = decode_logs(logs_request(log(), service="shop").SerializeToString()).tables
-    assert tables["resources"].equals(spans.resources)
-    assert tables["scopes"].equals(spans.scopes)
+    assert tables["resources"].equals(spans["resources"])
+    assert tables["scopes"].equals(spans["scopes"])
 
 
 def test_an_all_zero_id_is_no_id() -> None:

@@ -298,7 +298,7 @@ def test_one_commit_takes_several_requests_together(path: Path) -> None:
     store = DuckDBStore(path)
     message = request(span("a"), service="one")
     message.MergeFrom(request(span("b"), span("c"), service="two"))
-    store.append(decode_traces(message.SerializeToString()).batch)
+    store.append(decode_traces(message.SerializeToString()).tables)
     rows = store.reader().sql("select service, count(*) n from spans group by all order by 1").to_pylist()
     assert rows == [{"service": "one", "n": 1}, {"service": "two", "n": 2}]
     store.close()

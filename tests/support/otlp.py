@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+import pyarrow as pa
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tracescape_ingest.decode import decode_traces
-from tracescape_storage.schema import SpanBatch
 
 _ids = itertools.count(1)
 
@@ -76,5 +76,5 @@ def request(*spans: Span, service: str | None = "shop", **resource: object) -> E
     return message
 
 
-def batch(*spans: Span, service: str | None = "shop") -> SpanBatch:
-    return decode_traces(request(*spans, service=service).SerializeToString()).batch
+def batch(*spans: Span, service: str | None = "shop") -> dict[str, pa.Table]:
+    return decode_traces(request(*spans, service=service).SerializeToString()).tables

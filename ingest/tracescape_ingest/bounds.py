@@ -1,0 +1,134 @@
+"""What keeps a collector's memory bounded, whoever sends: bytes in hand, and messages on their way in."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from tracescape_ingest.errors import OverloadError
+
+DEFAULT_MAX_HELD_BYTES: Final = 256 << 20
+
+T = TypeVar("T")
+
+
+class TooSlowError(Exception):
+    """A request did not arrive in time."""
+
+
+class Budget:
+    """The bytes of all requests between their arrival and their answer. Safe to use from several threads."""
+
+    def __init__(self, max_bytes: int = DEFAULT_MAX_HELD_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._held = 0
+        self._lock = threading.Lock()
+
+    @property
+    def held(self) -> int:
+        """Bytes in hand now."""
+        return self._held
+
+    def hold(self) -> Hold:
+        """An empty share, for one request."""
+        return Hold(self)
+
+    def _change(self, mine: int, nbytes: int) -> None:
+        """Add ``nbytes`` to a share of ``mine``; one that is alone may be larger than the whole budget."""
+        with self._lock:
+            total = self._held + nbytes
+            if nbytes > 0 and self._held > mine and total > self._max_bytes:
+                raise OverloadError(f"{self._held >> 20} MiB of requests are in hand already")
+            self._held = total
+
+
+class Hold:
+    """One request's share of a `Budget`; a context manager that gives it back."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._nbytes = 0
+
+    def add(self, nbytes: int) -> None:
+        """Hold that much more. Raises `OverloadError`; the share is then as it was."""
+        self._budget._change(self._nbytes, nbytes)
+        self._nbytes += nbytes
+
+    def moved(self) -> Hold:
+        """Another owner's hold of the same bytes; this one is empty afterwards."""
+        other = Hold(self._budget)
+        other._nbytes, self._nbytes = self._nbytes, 0
+        return other
+
+    def release(self) -> None:
+        """Give everything back. Idempotent."""
+        nbytes, self._nbytes = self._nbytes, 0
+        self._budget._change(0, -nbytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class SlowLane:
+    """Lets messages arrive; those that take longer than a moment need one of ``seats`` places.
+
+    gRPC tells the size of a message only when it is there. So what bounds the memory of unfinished messages
+    is how many are slow at once, each as large as is allowed, and what the network carries in a moment. Who
+    finds no seat is told to try again; who has one for long loses it to the next. Nobody waits for a turn, so
+    clients that never finish are in nobody's way. For one event loop.
+
+    Args:
+        seats: how many slow messages there may be.
+        moment_s: how long every message may take.
+        patience_s: how long a seat is safe from others.
+        limit_s: how long a message may take at all.
+    """
+
+    def __init__(
+        self, seats: int, *, moment_s: float = 0.5, patience_s: float = 2.0, limit_s: float = 30.0
+    ) -> None:
+        self._seats = seats
+        self._moment_s = moment_s
+        self._patience_s = patience_s
+        self._limit_s = limit_s
+        self._slow: dict[asyncio.Task[Any], float] = {}  # since when, the oldest first
+
+    async def arrival(self, receive: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What ``receive`` gives.
+
+        Raises:
+            OverloadError: it is slow, and so are too many others.
+            TooSlowError: it took too long.
+        """
+        task = asyncio.ensure_future(receive())
+        try:
+            if not (await asyncio.wait({task}, timeout=self._moment_s))[0]:
+                self._sit_down(task)
+                await asyncio.wait({task}, timeout=self._limit_s)
+            if task.cancelled() or not task.done():
+                raise TooSlowError("the message did not arrive in time")
+            return task.result()
+        finally:
+            self._slow.pop(task, None)
+            task.cancel()
+
+    def _sit_down(self, task: asyncio.Task[Any]) -> None:
+        now = asyncio.get_running_loop().time()
+        if len(self._slow) >= self._seats:
+            oldest, since = next(iter(self._slow.items()))
+            if now - since < self._patience_s:
+                raise OverloadError("too many slow messages are on their way in")
+            del self._slow[oldest]
+            oldest.cancel()
+        self._slow[task] = now

@@ -1,0 +1,107 @@
+"""`tracescape serve` with certificates and keys, as a person starts it and asks it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from support.certificates import Certificates, make_certificates
+
+COMMAND = [sys.executable, "-c", "from tracescape.cli import main; main()"]
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("TRACESCAPE_")},
+    "PYTHONPATH": os.pathsep.join(sys.path),
+}
+KEY = "the-key-of-the-shop"
+
+
+def run(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env={**ENVIRONMENT, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    path = tmp_path / "keys.toml"
+    path.write_text(f'[tenants]\nshop = ["{KEY}"]\n')
+    path.chmod(0o600)
+    return path
+
+
+def test_what_is_wrong_is_one_sentence(tmp_path: Path, files: Certificates, keys: Path) -> None:
+    keys.chmod(0o644)
+    cases = [
+        (("--tls-cert", files.cert), "needs both --tls-cert and --tls-key"),
+        (("--tls-cert", files.cert, "--tls-key", files.client_key), "is not that of the certificate"),
+        (("--tls-cert", "no.pem", "--tls-key", files.key), "no.pem cannot be read: No such file"),
+        (("--api-keys", "no.toml"), "no.toml cannot be read: No such file"),
+        (("--api-keys", keys), "chmod 600"),
+    ]
+    for arguments, reason in cases:
+        result = run("serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", *arguments, cwd=tmp_path)
+        assert result.returncode == 1
+        assert result.stderr.startswith("tracescape: ")
+        assert len(result.stderr.splitlines()) == 1
+        assert reason in result.stderr
+
+
+def test_a_collector_with_certificates_and_keys_is_sent_to_and_asked(
+    tmp_path: Path, files: Certificates, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {
+        "TRACESCAPE_TLS_CERT": str(files.cert),
+        "TRACESCAPE_TLS_KEY": str(files.key),
+        "TRACESCAPE_API_KEYS": str(keys),
+    }
+    arguments = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--db", "traces.db"]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=tmp_path,
+        env={**ENVIRONMENT, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(4)]
+    endpoint, url = (match[0] for line in lines[:2] if (match := re.search(r"https://[\w.:]+", line)))
+    assert lines[2].split()[-1] == str(tmp_path / "traces.shop.db")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(files.ca))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"x-api-key={KEY}")
+    provider = TracerProvider(resource=Resource.create({"service.name": "cart"}))
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))
+    provider.get_tracer("t").start_span("sold").end()
+    provider.shutdown()
+    sql = ("query", "--json", "select operation from spans", "--store")
+    denied = run(*sql, url, cwd=tmp_path, TRACESCAPE_CA=str(files.ca))
+    assert denied.returncode == 1
+    assert "Set TRACESCAPE_TOKEN" in denied.stderr
+    asked = run(*sql, url, cwd=tmp_path, TRACESCAPE_CA=str(files.ca), TRACESCAPE_TOKEN=KEY)
+    assert json.loads(asked.stdout) == {"operation": "sold"}
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (0, "")
+    closed = run(*sql, tmp_path / "traces.shop.db", cwd=tmp_path)
+    assert json.loads(closed.stdout) == {"operation": "sold"}
