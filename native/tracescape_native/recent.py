@@ -18,6 +18,8 @@ NEW: Final = 0
 SEEN: Final = 1
 SAME_IDENTITY: Final = 2  # and other content
 
+_AT_ONCE: Final = 256  # fingerprints whose slots are fetched together
+
 
 @njit(cache=True, nogil=True)
 def _look(table: WordArray, identity: int, content: int) -> int:
@@ -43,11 +45,26 @@ def _enter(table: WordArray, identity: int, content: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _touch(table: WordArray, fingerprints: WordArray) -> int:
+    # Bring the slots that fingerprints belong into near the processor, many at once: looked up one after the
+    # other, each would be waited for.
+    last = len(table) // 2 - 1
+    touched = np.int64(0)
+    for row in range(len(fingerprints)):
+        touched ^= table[2 * (mix(fingerprints[row, 0], 0) & last)]
+    return touched
+
+
+@njit(cache=True, nogil=True)
 def _judge(
     fingerprints: WordArray, newer: WordArray, older: WordArray, pending: WordArray, verdicts: WordArray
 ) -> int:
     new = 0
+    begun = 0
     for row in range(len(fingerprints)):
+        if row == begun:
+            begun += _AT_ONCE
+            verdicts[row] = _touch(newer, fingerprints[row:begun]) ^ _touch(older, fingerprints[row:begun])
         identity, content = fingerprints[row, 0], fingerprints[row, 1]
         verdict = NEW
         for table in (newer, older, pending):
