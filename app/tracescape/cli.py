@@ -19,6 +19,7 @@ from rich.console import Console
 from tracescape import __version__
 from tracescape.collector import DEFAULT_GRPC, DEFAULT_HTTP, Collector
 from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES
+from tracescape_ingest.self_observation import DEFAULT_INTERVAL_S
 from tracescape_ingest.tls import Tls
 from tracescape_storage.errors import StoreError
 
@@ -102,6 +103,10 @@ def serve(
         int,
         typer.Option(envvar="TRACESCAPE_MAX_MESSAGE_MIB", min=1, max=1024, help="Largest request in MiB."),
     ] = DEFAULT_MAX_MESSAGE_BYTES >> 20,
+    observe_s: Annotated[
+        float,
+        typer.Option(envvar="TRACESCAPE_OBSERVE_S", min=0, help="Report about itself so often; 0 = never."),
+    ] = DEFAULT_INTERVAL_S,
 ) -> None:
     """Collect: OTLP in over gRPC or HTTP, durable in DuckDB before it is acknowledged."""
     _allow_many_connections()
@@ -114,6 +119,8 @@ def serve(
         api_keys=api_keys,
         cors_origins=cors_origin or (),
         max_message_bytes=max_message_mib << 20,
+        observe_s=observe_s,
+        ready=lambda: out.print("decoder     compiled; the slower one served until now"),
     ) as collector:
         out.print(
             f"OTLP/gRPC   {collector.grpc_endpoint}   (OTEL_EXPORTER_OTLP_ENDPOINT={collector.grpc_endpoint})"
@@ -210,6 +217,25 @@ def query(
         out.print(str(frame), markup=False)
     if frame.height > 50:
         out.print(f"{frame.height:,} rows; --json prints them all")
+
+
+@app.command()
+def doctor(
+    target: Annotated[
+        str, typer.Argument(help="A store file, or HOST:PORT of a collector.")
+    ] = "localhost:4318",
+    as_json: JsonOption = False,
+) -> None:
+    """See how a store and its collector are: what is there, what it costs, what was refused."""
+    from tracescape.doctor import examine, report
+
+    with _target(target) as store:
+        found = examine(store)
+    if as_json:
+        sys.stdout.write(json.dumps(found) + "\n")
+        return
+    for line in report(found):
+        out.print(line, markup=False)
 
 
 @app.command()

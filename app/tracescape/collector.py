@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,6 +22,7 @@ from tracescape_ingest.grpc_server import GrpcReceiver
 from tracescape_ingest.http_receiver import OPEN_PATHS, health_route, otlp_routes
 from tracescape_ingest.intake import Intake
 from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES, Reception
+from tracescape_ingest.self_observation import SelfObservation
 from tracescape_ingest.signals import PATHS
 from tracescape_ingest.tls import Tls
 from tracescape_storage.discovery import announce, withdraw
@@ -52,6 +53,8 @@ class Collector(Closing):
         api_keys: the file of keys (see `tracescape_ingest.access`); without it everybody may send and ask.
         cors_origins: origins whose web pages may send.
         max_message_bytes: a larger request is refused.
+        observe_s: how often it reports about itself into each store; 0 = never.
+        ready: called from another thread when the compiled decoder serves.
 
     Raises:
         StoreError: the file cannot be the store.
@@ -69,10 +72,14 @@ class Collector(Closing):
         api_keys: Path | None = None,
         cors_origins: Sequence[str] = (),
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        observe_s: float = 0.0,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
         keys = None if api_keys is None else read_keys(api_keys)
         with contextlib.ExitStack() as undo:
-            self.lanes = {tenant: _lane(path, undo) for tenant, path in _files(db.absolute(), keys).items()}
+            self.lanes: dict[str, Lane] = {}
+            for number, (tenant, path) in enumerate(_files(db.absolute(), keys).items()):
+                self.lanes[tenant] = _lane(path, undo, observe_s, None if number else ready)
             self.store = next(iter(self.lanes.values())).store
             access = Access({tenant: lane.intake for tenant, lane in self.lanes.items()}, keys)
             listener = listen(http)
@@ -132,11 +139,13 @@ def _files(db: Path, keys: Keys | None) -> dict[str, Path]:
     return {tenant: store_of(db, tenant) for tenant in sorted(set(keys.values()))}
 
 
-def _lane(path: Path, undo: contextlib.ExitStack) -> Lane:
+def _lane(path: Path, undo: contextlib.ExitStack, observe_s: float, ready: Callable[[], None] | None) -> Lane:
     store = DuckDBStore(path)
     undo.callback(store.close)
-    intake = Intake(store)
+    intake = Intake(store, ready=ready)
     undo.callback(intake.close)
+    if observe_s:
+        undo.callback(SelfObservation(intake, interval_s=observe_s).close)
     return Lane(store, intake)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import NamedTuple
 
 from tracescape_ingest.accepting import Accepted, Decoder, Signal
+from tracescape_ingest.counting import Counting
 from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.pipeline import (
     DEFAULT_LINGER_S,
@@ -41,6 +43,7 @@ class Intake:
         store: an open store; it stays the caller's to close, after this.
         max_waiting_bytes: see `Pipeline`.
         linger_s: see `Pipeline`.
+        ready: called from another thread when the compiled decoder serves.
 
     Raises:
         StoreError: the journal cannot be used.
@@ -52,9 +55,11 @@ class Intake:
         *,
         max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
         linger_s: float = DEFAULT_LINGER_S,
+        ready: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
-        self.decoder = Decoder(store.seed)
+        self.counting = Counting()
+        self.decoder = Decoder(store.seed, ready or (lambda: None))
         self._journal = Journal(store.journal_folder, settled=store.position.sequence)
         self._pipeline = Pipeline(
             store,
@@ -62,21 +67,31 @@ class Intake:
             max_waiting_bytes=max_waiting_bytes,
             linger_s=linger_s,
             kernels=self.decoder.duplicate_kernels,
+            counting=self.counting,
         )
         self._pipeline.recover(self._unsettled(store), store.position)
         self._pipeline.start()
         self.decoder.start()
 
-    def submit(self, signal: Signal, data: bytes) -> Future[Outcome]:
+    @property
+    def held_bytes(self) -> int:
+        """What is in memory because it is not settled."""
+        return self._pipeline.held_bytes
+
+    def submit(self, signal: Signal, data: bytes, *, own: bool = False) -> Future[Outcome]:
         """Take an encoded ``Export…ServiceRequest``; the future resolves once its items are on disk.
 
-        Decoding happens in the caller's thread. The future fails with `StoreError` when storing failed.
+        Decoding happens in the caller's thread. The future fails with `StoreError` when storing failed. What
+        the collector reports about itself (``own``) is not counted.
 
         Raises:
             UndecodableError: ``data`` is no such message.
             OverloadError: not admitted, nothing of it will be stored; sending again later is right.
         """
+        begin = time.monotonic()
+        counting = Counting() if own else self.counting
         request = self.decoder.decode(signal, data)
+        counting.received(signal, len(data), rejected=request.rejected)
         outcome = Outcome(request.items, request.rejected, request.message)
         answer: Future[Outcome] = Future()
         if not request.items:
@@ -86,11 +101,17 @@ class Intake:
         def settle(done: Future[None]) -> None:
             error = done.exception()
             if error is None:
+                counting.acknowledged(signal, request.items, time.monotonic() - begin)
                 answer.set_result(outcome)
             else:
+                counting.refused(signal)
                 answer.set_exception(error)
 
-        self._pipeline.submit(request).add_done_callback(settle)
+        try:
+            self._pipeline.submit(request).add_done_callback(settle)
+        except OverloadError:
+            counting.refused(signal)
+            raise
         return answer
 
     def settle(self, timeout_s: float = DEFAULT_SETTLE_S) -> bool:

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from tracescape_ingest.accepting import Accepted, Signal, TableRequest
+from tracescape_ingest.counting import Commit, Counting
 from tracescape_ingest.duplicates import (
     DEFAULT_REQUESTS,
     DEFAULT_SPANS,
@@ -76,6 +77,7 @@ class Pipeline:
         max_waiting_bytes: the admission bound over all that is not settled.
         linger_s: see `DEFAULT_LINGER_S`.
         kernels: see `Recent`.
+        counting: where duplicates and commits are counted.
     """
 
     def __init__(
@@ -86,7 +88,9 @@ class Pipeline:
         max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
         linger_s: float = DEFAULT_LINGER_S,
         kernels: Callable[[], ModuleType | None] = lambda: None,
+        counting: Counting | None = None,
     ) -> None:
+        self._counting = counting or Counting()
         self._store = store
         self._journal = journal
         self._max_waiting_bytes = max_waiting_bytes
@@ -131,6 +135,11 @@ class Pipeline:
         """Begin to take requests."""
         for thread in self._threads:
             thread.start()
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes that admission counts now."""
+        return self._held_bytes
 
     def submit(self, request: Accepted) -> Future[None]:
         """Admit ``request``; the future resolves once it is durable, or fails with `StoreError`.
@@ -220,6 +229,7 @@ class Pipeline:
         request = waiting.request
         _, new = self._requests.judge(request_fingerprint(request.digest))
         if not new or not len(request.content):
+            self._counting.left_out(request.signal, len(request.content))
             return False
         if not len(request.fingerprints):
             return True
@@ -227,6 +237,7 @@ class Pipeline:
         if other := int((verdicts == SAME_IDENTITY).sum()):
             _log.warning("%d spans have ids that were stored with other content before; both are kept", other)
         if new < len(verdicts):
+            self._counting.left_out(request.signal, len(verdicts) - new)
             waiting.request = request.keep(verdicts != SEEN)
         return new > 0
 
@@ -285,8 +296,11 @@ class Pipeline:
             mask = np.arange(len(last.content)) < len(last.content) - stay
             requests[-1], rest = last.keep(mask), last.keep(~mask)
             position = Position(last.sequence - 1, int(rest.content.rows[0]))
+        begin = time.time_ns()
         if not self._append(requests, position):
             return
+        items = sum(len(request.content) for request in requests)
+        self._counting.committed(Commit(begin, time.time_ns(), len(requests), items))
         done = group[:-1] if rest is not None else group
         with self._changed:
             if rest is not None:

@@ -1,0 +1,115 @@
+"""How a store and its collector are: what is there, what it costs, what was refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from tracescape.store import Store
+from tracescape.times import format_time
+
+_TABLES: Final = ("spans", "events", "links", "logs", "metrics", "exemplars", "resources", "scopes")
+_COUNTS_SQL: Final = "select " + ", ".join(f"(select count(*) from {name}) as {name}" for name in _TABLES)
+_SIZE_SQL: Final = "select block_size, total_blocks, used_blocks, wal_size from pragma_database_size()"
+_VERSION_SQL: Final = "select max(version) as version from tracescape_store"
+#: The newest point of each of the collector's own series.
+_OWN_SQL: Final = """
+select name, type, attributes, value_int, count, sum, bounds, bucket_counts, time_ns, start_ns from metrics
+where service = 'tracescape' and name like 'tracescape.%'
+qualify row_number() over (partition by name, attributes order by time_ns desc) = 1
+order by name, attributes
+"""
+
+
+def examine(store: Store) -> dict[str, Any]:
+    """Everything that `report` tells, as plain values; times in nanoseconds, sizes in bytes."""
+    extent = store.extent()
+    size = store.sql(_SIZE_SQL).row(0, named=True)
+    used = int(size["used_blocks"]) * int(size["block_size"])
+    return {
+        "location": store.location,
+        "live": store.live,
+        "schema_version": store.sql(_VERSION_SQL).item(),
+        "rows": store.sql(_COUNTS_SQL).row(0, named=True),
+        "first_start_ns": extent.first_start_ns,
+        "last_start_ns": extent.last_start_ns,
+        "file_bytes": int(size["total_blocks"]) * int(size["block_size"]),
+        "used_bytes": used,
+        "wal_size": size["wal_size"],
+        "bytes_per_span": round(used / extent.spans, 1) if extent.spans else None,
+        "collector": _own(store),
+    }
+
+
+def report(found: dict[str, Any]) -> Iterator[str]:
+    """``found`` (see `examine`) in lines for people."""
+    state = "live" if found["live"] else "closed"
+    yield f"{found['location']}   {state}, store version {found['schema_version']}"
+    rows = found["rows"]
+    kinds = [name for name in _TABLES if rows[name] or name == "spans"]
+    yield "holds       " + ", ".join(f"{rows[name]:,} {name}" for name in kinds)
+    if rows["spans"]:
+        yield f"from        {format_time(found['first_start_ns'])} to {format_time(found['last_start_ns'])}"
+        cost = f"{found['bytes_per_span']:g} bytes a span" if found["used_bytes"] else "all in the log so far"
+        yield f"size        {_mib(found['file_bytes'])} in the file, log {found['wal_size']}; {cost}"
+    own = found["collector"]
+    if not own:
+        yield "collector   has not reported yet (it does every 15 s while `tracescape serve` runs)"
+        return
+    yield f"collector   as of {format_time(own['time_ns'])}, since {format_time(own['start_ns'])}"
+    for name, by_signal in own["counters"].items():
+        parts = ", ".join(f"{value:,} {signal}" for signal, value in by_signal.items())
+        yield f"  {_short(name):<11} {parts}"
+    for name, value in own["gauges"].items():
+        yield f"  {_short(name):<11} {_mib(value)}"
+    for name, durations in own["durations"].items():
+        half, most = durations["p50_s"] * 1e3, durations["p99_s"] * 1e3
+        quantiles = f"half within {half:g} ms, 99 % within {most:g} ms"
+        yield f"  {_short(name):<11} {durations['count']:,} times, {quantiles}"
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("tracescape.").removesuffix(".duration")
+
+
+def _own(store: Store) -> dict[str, Any]:
+    rows = store.sql(_OWN_SQL).to_dicts()
+    if not rows:
+        return {}
+    found: dict[str, Any] = {
+        "time_ns": max(row["time_ns"] for row in rows),
+        "start_ns": max(row["start_ns"] for row in rows),
+        "counters": {},
+        "gauges": {},
+        "durations": {},
+    }
+    newest = [row for row in rows if row["start_ns"] == found["start_ns"]]  # of the process that runs last
+    for row in newest:
+        signal = json.loads(row["attributes"]).get("signal")
+        if row["type"] == "sum":
+            found["counters"].setdefault(row["name"], {})[signal] = row["value_int"]
+        elif row["type"] == "gauge":
+            found["gauges"][row["name"]] = row["value_int"]
+        elif row["count"]:
+            found["durations"][row["name"]] = {
+                "count": row["count"],
+                "mean_s": row["sum"] / row["count"],
+                "p50_s": _bound_of(row, 0.5),
+                "p99_s": _bound_of(row, 0.99),
+            }
+    return found
+
+
+def _bound_of(row: dict[str, Any], quantile: float) -> float:
+    """The upper bound of the bucket that the quantile falls into; the last bound for the open one."""
+    wanted, seen = quantile * row["count"], 0
+    for bound, count in zip(row["bounds"], row["bucket_counts"], strict=False):
+        seen += count
+        if seen >= wanted:
+            return float(bound)
+    return float(row["bounds"][-1])
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):,.1f} MiB"
