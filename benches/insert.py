@@ -1,7 +1,7 @@
 """What DuckDB charges for spans: CPU time a row by rows a commit and by the form of the attributes.
 
-The figures behind docs/decisions/0002. Rows have the store's columns and ten attributes. CPU is this process's,
-commit and the checkpoint afterwards together.
+The figures behind docs/decisions/0002. Rows have the store's columns and ten attributes. CPU is this
+process's, commit and the checkpoint afterwards together.
 """
 
 from __future__ import annotations

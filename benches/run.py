@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 #: Those that take minutes run in a short form here.
 BENCHES = (
     ("receive.py",),
+    ("insert.py",),
     ("ingest.py", "--short"),
     ("fsync.py",),
     ("faults.py", "--rounds", "2"),

@@ -1,0 +1,38 @@
+"""`tracescape doctor`: what is there, what it costs, what was refused."""
+
+from pathlib import Path
+
+import httpx
+
+import tracescape as ts
+from support.otlp import request, span
+from tracescape.collector import Collector
+from tracescape.doctor import examine, report
+
+
+def test_a_live_collector_tells_what_it_holds_and_what_it_has_done(tmp_path: Path) -> None:
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0", observe_s=0.1) as collector:
+        body = request(span(), span(), span(trace_id=b"x")).SerializeToString()
+        headers = {"content-type": "application/x-protobuf"}
+        httpx.post(f"{collector.http_url}/v1/traces", content=body, headers=headers).raise_for_status()
+        with ts.connect(collector.http_url) as store:
+            while True:
+                found = examine(store)
+                counters = found["collector"].get("counters", {})
+                if counters.get("tracescape.rejected", {}).get("traces"):
+                    break
+    assert found["rows"]["spans"] >= 2
+    assert counters["tracescape.accepted"] == {"traces": 2}
+    assert counters["tracescape.rejected"] == {"traces": 1}
+    lines = "\n".join(report(found))
+    assert "accepted    2 traces" in lines
+    assert "acknowledge 1 times" in lines
+
+
+def test_an_empty_closed_store_is_no_error(tmp_path: Path) -> None:
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0"):
+        pass
+    with ts.open(tmp_path / "t.db") as store:
+        lines = list(report(examine(store)))
+    assert lines[1] == "holds       0 spans"
+    assert lines[-1].startswith("collector   has not reported yet")
