@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import NamedTuple
+
+import numpy as np
 
 from tracescape_ingest.accepting import Accepted, Decoder, Signal
 from tracescape_ingest.errors import OverloadError
@@ -15,8 +18,11 @@ from tracescape_ingest.pipeline import (
     SIGNALS,
     Pipeline,
 )
-from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore
+from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore, Position
+from tracescape_storage.errors import StoreError
 from tracescape_storage.journal import Journal, Record
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["Intake", "Outcome", "OverloadError", "Signal"]
 
@@ -35,15 +41,17 @@ class Outcome(NamedTuple):
 class Intake:
     """Decodes, admits and stores requests of one store. Safe to use from several threads.
 
-    What an earlier process accepted and did not settle is taken from the journal first.
+    What an earlier process accepted and did not settle is settled first, from the journal, while requests
+    are taken already.
 
     Args:
         store: an open store; it stays the caller's to close, after this.
         max_waiting_bytes: see `Pipeline`.
         linger_s: see `Pipeline`.
+        compiled: whether to make the compiled decoder ready; without it, the reference decoder does all.
 
     Raises:
-        StoreError: the journal cannot be used.
+        StoreError: the journal cannot be used, or belongs to another store.
     """
 
     def __init__(
@@ -52,20 +60,33 @@ class Intake:
         *,
         max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
         linger_s: float = DEFAULT_LINGER_S,
+        compiled: bool = True,
     ) -> None:
         self._store = store
         self.decoder = Decoder(store.seed)
-        self._journal = Journal(store.journal_folder, settled=store.position.sequence)
-        self._pipeline = Pipeline(
-            store,
-            self._journal,
-            max_waiting_bytes=max_waiting_bytes,
-            linger_s=linger_s,
-            kernels=self.decoder.duplicate_kernels,
+        position = store.position
+        self._journal = Journal(
+            store.journal_folder, settled=position.sequence, partly=position.rows > 0, seed=store.seed
         )
-        self._pipeline.recover(self._unsettled(store), store.position)
+        try:
+            self._pipeline = Pipeline(
+                store,
+                self._journal,
+                position=position,
+                max_waiting_bytes=max_waiting_bytes,
+                linger_s=linger_s,
+                kernels=self.decoder.duplicate_kernels,
+            )
+            self._pipeline.recover(self._journal.known(), lambda after: self._left_behind(after, position))
+        except OSError as error:
+            self._journal.close()
+            raise StoreError(f"{store.journal_folder} cannot be read: {error.strerror}.") from error
+        except BaseException:
+            self._journal.close()
+            raise
         self._pipeline.start()
-        self.decoder.start()
+        if compiled:
+            self.decoder.start()
 
     def submit(self, signal: Signal, data: bytes) -> Future[Outcome]:
         """Take an encoded ``Export…ServiceRequest``; the future resolves once its items are on disk.
@@ -79,6 +100,7 @@ class Intake:
         request = self.decoder.decode(signal, data)
         outcome = Outcome(request.items, request.rejected, request.message)
         answer: Future[Outcome] = Future()
+        answer.set_running_or_notify_cancel()  # what is admitted cannot be called off
         if not request.items:
             answer.set_result(outcome)
             return answer
@@ -93,7 +115,7 @@ class Intake:
         self._pipeline.submit(request).add_done_callback(settle)
         return answer
 
-    def settle(self, timeout_s: float = DEFAULT_SETTLE_S) -> bool:
+    def settle(self, timeout_s: float | None = DEFAULT_SETTLE_S) -> bool:
         """Wait until a question sees everything that was acknowledged before; see `Pipeline.settle`."""
         return self._pipeline.settle(timeout_s)
 
@@ -107,9 +129,27 @@ class Intake:
         self._pipeline.close()
         self._journal.close()
 
-    def _unsettled(self, store: DuckDBStore) -> Iterator[tuple[Record, Accepted | None]]:
-        for record in self._journal.records():
-            if record.sequence <= store.position.sequence:
-                yield record, None
-            else:
-                yield record, self.decoder.decode(SIGNALS[record.kind], record.payload)
+    def _left_behind(self, after: int, position: Position) -> Iterator[Accepted]:
+        """What is in the journal beyond ``after``; ``position`` is where the store was at the start."""
+        for record in self._journal.records(after):
+            skipped = position.rows if record.sequence == position.sequence + 1 else 0
+            try:
+                yield self._decoded_again(record, skipped)
+            except MemoryError:
+                raise  # later there may be more
+            except Exception as error:
+                path = self._journal.set_aside(record.sequence)
+                _log.error(
+                    "a request that was accepted cannot be decoded (%s); it is kept as %s", error, path
+                )
+
+    def _decoded_again(self, record: Record, skipped: int) -> Accepted:
+        """The items of a record that were new when it was accepted, without the first ``skipped`` numbers."""
+        request = self.decoder.decode(SIGNALS[record.kind], record.payload)
+        request.sequence = record.sequence
+        rows = request.content.rows
+        if record.rows is not None:
+            request = request.keep(np.isin(rows, record.rows))
+        if skipped:
+            request = request.keep(request.content.rows >= skipped)
+        return request
