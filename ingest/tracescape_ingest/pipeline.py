@@ -392,32 +392,35 @@ class Pipeline:
 
     def _append(self, requests: list[Accepted], position: Position) -> bool:
         """Store ``requests``, however long that takes; False when the collector closes over it."""
-        blamed = False
         failures = 0
-        while True:
-            try:
-                if blamed:
-                    self._set_aside(requests.pop())
-                    blamed = False
-                self._store.append(*_tables(requests), position=position)
-            except Exception as error:
-                if requests and _is_of_content(error):
-                    if len(requests) > 1:
-                        return self._append_one_by_one(requests, position)
-                    if not self._fails_again(requests, position):
-                        return True
-                    _log.error("a request cannot be stored: %s", error)
-                    blamed = True
-                    continue
-                self._stop_for(error)
-                if not self._may_try_again():
-                    return False
-                failures += not isinstance(error, StoreFullError)
-                if failures >= _FAILURES_TOGETHER and len(requests) > 1:
-                    return self._append_one_by_one(requests, position)  # less needs less memory
-            else:
-                self._stuck = False
-                return True
+        while (error := self._attempt(requests, position)) is not None:
+            if requests and _is_of_content(error):
+                if len(requests) > 1:
+                    return self._append_one_by_one(requests, position)
+                error = self._attempt(requests, position)  # perhaps it was not to blame
+                if error is None:
+                    break
+                if _is_of_content(error):
+                    error = self._set_aside(requests[0], error)
+                    if error is None:
+                        requests = []
+                        continue
+            self._stop_for(error)
+            if not self._may_try_again():
+                return False
+            failures += not isinstance(error, StoreFullError)
+            if failures >= _FAILURES_TOGETHER and len(requests) > 1:
+                return self._append_one_by_one(requests, position)  # less needs less memory
+        self._stuck = False
+        return True
+
+    def _attempt(self, requests: list[Accepted], position: Position) -> Exception | None:
+        """Store ``requests``; what went wrong, and then nothing of them is stored."""
+        try:
+            self._store.append(*_tables(requests), position=position)
+        except Exception as error:
+            return error
+        return None
 
     def _append_one_by_one(self, requests: list[Accepted], position: Position) -> bool:
         """One of ``requests`` cannot be stored: find it, so that it does not hold up the others."""
@@ -427,17 +430,14 @@ class Pipeline:
                 return False
         return True
 
-    def _fails_again(self, requests: list[Accepted], position: Position) -> bool:
-        """Whether it is the content indeed: a store that was in the midst of something else takes it now."""
+    def _set_aside(self, request: Accepted, reason: Exception) -> Exception | None:
+        """Keep a request that cannot be stored; what went wrong with that."""
         try:
-            self._store.append(*_tables(requests), position=position)
+            path = self._journal.set_aside(request.sequence)
         except Exception as error:
-            return _is_of_content(error)
-        return False
-
-    def _set_aside(self, request: Accepted) -> None:
-        path = self._journal.set_aside(request.sequence)
-        _log.error("what cannot be stored is kept as %s", path)
+            return error
+        _log.error("a request cannot be stored: %s; it is kept as %s", reason, path)
+        return None
 
     def _stop_for(self, error: Exception) -> None:
         self._say_seldom(f"{error}; what was accepted is safe in the journal, trying again")
