@@ -19,7 +19,6 @@ from tracescape_ingest.pipeline import (
     Pipeline,
 )
 from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore, Position
-from tracescape_storage.errors import StoreError
 from tracescape_storage.journal import Journal, Record
 
 _log = logging.getLogger(__name__)
@@ -78,9 +77,6 @@ class Intake:
                 kernels=self.decoder.duplicate_kernels,
             )
             self._pipeline.recover(self._journal.known(), lambda after: self._left_behind(after, position))
-        except OSError as error:
-            self._journal.close()
-            raise StoreError(f"{store.journal_folder} cannot be read: {error.strerror}.") from error
         except BaseException:
             self._journal.close()
             raise

@@ -115,6 +115,7 @@ class Pipeline:
         self._linger_s = linger_s
         self._requests = Recent(DEFAULT_REQUESTS, kernels)
         self._spans = Recent(DEFAULT_SPANS, kernels)
+        self._known: Iterable[Known] = ()
         self._left_behind: Callable[[int], Iterator[Accepted]] = lambda after: iter(())
         self._changed = threading.Condition()
         self._arrived: deque[_Waiting] = deque()
@@ -130,32 +131,23 @@ class Pipeline:
         self._settled = position.sequence
         self._journal_end = journal.last  # of what an earlier process left
         self._last = max(journal.last, self._settled)  # the last sequence that was acknowledged
-        self._said_at = -_SAY_EVERY_S
+        self._learned = False  # the journal has been looked through
+        self._said_at: dict[str, float] = {}
         self._threads = [
             threading.Thread(target=self._accept, name="tracescape-journal", daemon=True),
             threading.Thread(target=self._settle_all, name="tracescape-settle", daemon=True),
         ]
 
     def recover(self, known: Iterable[Known], left_behind: Callable[[int], Iterator[Accepted]]) -> None:
-        """Before `start`: what the journal has.
+        """Before `start`: what the journal has. Neither is read before that.
 
         Args:
-            known: what must not be accepted again.
+            known: what must not be accepted again; the first thread reads it before it takes anything.
             left_behind: gives the requests beyond a sequence number that are not settled; called from the
                 second thread, which reads on only as the store takes them.
         """
+        self._known = known
         self._left_behind = left_behind
-        requests: list[Any] = []
-        spans: list[Any] = []
-        count = 0
-        for each in known:
-            requests.append(request_fingerprint(each.kind, each.digest))
-            spans.append(each.fingerprints)
-            count += 1 + len(each.fingerprints)
-            if count >= _REMEMBERED_AT_ONCE:
-                self._remember(requests, spans)
-                count = 0
-        self._remember(requests, spans)
 
     def start(self) -> None:
         """Begin to take requests."""
@@ -207,23 +199,42 @@ class Pipeline:
         while self._arrived:  # it was never started
             self._arrived.popleft().done.set_exception(StoreError("The collector was closed."))
 
-    def _remember(self, requests: list[Any], spans: list[Any]) -> None:
-        if requests:
-            self._requests.add(np.concatenate(requests))
-            self._spans.add(np.concatenate(spans))
-            requests.clear()
-            spans.clear()
-
     # The first thread.
 
     def _accept(self) -> None:
         try:
+            self._learn()
             while group := self._next_arrived():
                 self._journal_group(group)
         finally:
             with self._changed:
                 self._journalled = True
                 self._changed.notify_all()
+
+    def _learn(self) -> None:
+        """Remember what the journal has; nothing of that is removed before it has been looked through."""
+        requests: list[Any] = []
+        spans: list[Any] = []
+        count = 0
+        try:
+            for each in self._known:
+                requests.append(request_fingerprint(each.kind, each.digest))
+                spans.append(each.fingerprints)
+                count += 1 + len(each.fingerprints)
+                if count >= _REMEMBERED_AT_ONCE:
+                    self._remember(requests, spans)
+                    count = 0
+            self._remember(requests, spans)
+        except Exception as error:
+            _log.error("what was accepted before may be accepted a second time: %s", error)
+        self._learned = True
+
+    def _remember(self, requests: list[Any], spans: list[Any]) -> None:
+        if requests:
+            self._requests.add(np.concatenate(requests))
+            self._spans.add(np.concatenate(spans))
+            requests.clear()
+            spans.clear()
 
     def _next_arrived(self) -> list[_Waiting]:
         """Everything that waits; empty when closed and drained."""
@@ -278,7 +289,11 @@ class Pipeline:
             return True
         verdicts, new = self._spans.judge(request.fingerprints)
         if other := int((verdicts == SAME_IDENTITY).sum()):
-            _log.warning("%d spans have ids that were stored with other content before; both are kept", other)
+            self._say_seldom(
+                "ids",
+                f"{other} spans have ids that were stored with other content before; both are kept",
+                logging.WARNING,
+            )
         if new < len(verdicts):
             waiting.request = request.keep(verdicts != SEEN)
         return new > 0
@@ -301,7 +316,7 @@ class Pipeline:
         try:
             return step()
         except Exception as error:
-            self._say_seldom(f"settling failed: {type(error).__name__}: {error}")
+            self._say_seldom("failed", f"settling failed: {type(error).__name__}: {error}")
             _log.debug("settling failed", exc_info=error)
             return self._may_try_again()
 
@@ -440,8 +455,8 @@ class Pipeline:
         return None
 
     def _stop_for(self, error: Exception) -> None:
-        self._say_seldom(f"{error}; what was accepted is safe in the journal, trying again")
-        if isinstance(error, StoreFullError):
+        self._say_seldom("stopped", f"{error}; what was accepted is safe in the journal, trying again")
+        if isinstance(error, StoreFullError) and self._learned:
             try:
                 self._journal.make_room()
             except OSError as failure:
@@ -456,16 +471,18 @@ class Pipeline:
             return not self._changed.wait_for(lambda: self._closing, _RETRY_S)
 
     def _forget(self) -> None:
+        if not self._learned:
+            return
         try:
             self._journal.forget(self._settled)
         except OSError as error:
-            self._say_seldom(f"old segments of the journal could not be removed: {error}")
+            self._say_seldom("kept", f"old segments of the journal could not be removed: {error}")
 
-    def _say_seldom(self, message: str) -> None:
+    def _say_seldom(self, what: str, message: str, level: int = logging.ERROR) -> None:
         now = time.monotonic()
-        if now - self._said_at >= _SAY_EVERY_S:
-            self._said_at = now
-            _log.error("%s", message)
+        if now - self._said_at.get(what, -_SAY_EVERY_S) >= _SAY_EVERY_S:
+            self._said_at[what] = now
+            _log.log(level, "%s", message)
 
     def _release(self, group: Sequence[_Waiting]) -> None:
         with self._changed:

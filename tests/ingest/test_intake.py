@@ -46,10 +46,7 @@ def rich(*names: str) -> bytes:
 
 def contents(store: DuckDBStore) -> dict[str, list[dict[str, Any]]]:
     reader = store.reader()
-    return {
-        name: reader.sql(f"select * from {name} order by all").to_pylist()
-        for name in TABLES
-    }
+    return {name: reader.sql(f"select * from {name} order by all").to_pylist() for name in TABLES}
 
 
 def names(path: Path) -> list[str]:
