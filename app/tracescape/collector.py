@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_GRPC: Final = "127.0.0.1:4317"
 DEFAULT_HTTP: Final = "127.0.0.1:4318"
+#: Less than the journal keeps free: what has been accepted must still fit into the store when no more is.
+SETTLE_RESERVE_BYTES: Final = 16 << 20
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -140,7 +142,7 @@ def _files(db: Path, keys: Keys | None) -> dict[str, Path]:
 
 
 def _lane(path: Path, undo: contextlib.ExitStack, observe_s: float, ready: Callable[[], None] | None) -> Lane:
-    store = DuckDBStore(path)
+    store = DuckDBStore(path, reserve_bytes=SETTLE_RESERVE_BYTES)
     undo.callback(store.close)
     intake = Intake(store, ready=ready)
     undo.callback(intake.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import re
 import time
@@ -20,12 +21,20 @@ from tracescape.times import When, Window, format_time, parse_when
 from tracescape_analytics.trace import Trace
 from tracescape_storage.collector import CollectorReader
 from tracescape_storage.discovery import collector_of
-from tracescape_storage.duckdb_file import LockedStoreError, open_reader
+from tracescape_storage.duckdb_file import (
+    DuckDBReader,
+    DuckDBStore,
+    LockedStoreError,
+    open_reader,
+    unsettled,
+)
 from tracescape_storage.errors import StoreError
 from tracescape_storage.reader import Extent, Reader
 
 if TYPE_CHECKING:
     from tracescape_render.scene import Scene
+
+_log = logging.getLogger(__name__)
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -33,12 +42,14 @@ _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 def open(path: str | os.PathLike[str]) -> Store:
     """Open a store file. While a collector holds it, this connects to that collector instead.
 
+    What a collector accepted before it was killed is stored first.
+
     Raises:
         StoreError: there is no such file, it is no store, or a process that answers nothing holds it.
     """
     file = Path(path).expanduser()
     try:
-        return Store(open_reader(file))
+        return Store(_opened(file))
     except LockedStoreError as locked:
         url = collector_of(file.absolute())
         if url is None:
@@ -47,6 +58,36 @@ def open(path: str | os.PathLike[str]) -> Store:
             return connect(url)
         except StoreError as error:
             raise StoreError(f"{locked} ({error})") from error
+
+
+def _opened(file: Path) -> DuckDBReader:
+    reader = open_reader(file)
+    try:
+        if not unsettled(reader, file):
+            return reader
+        reader.close()
+        _settle(file)
+        return open_reader(file)
+    except LockedStoreError:
+        raise
+    except StoreError as error:
+        reader.close()
+        _log.warning("%s lacks what its collector accepted last, before it was killed: %s", file, error)
+        return open_reader(file)
+
+
+def _settle(file: Path) -> None:
+    from tracescape_ingest.intake import Intake
+
+    store = DuckDBStore(file)
+    try:
+        intake = Intake(store, compiled=False)
+        settled = intake.settle(timeout_s=None)
+        intake.close()
+    finally:
+        store.close()
+    if not settled:
+        raise StoreError("it could not be stored. The log says why.")
 
 
 def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str] | None = None) -> Store:

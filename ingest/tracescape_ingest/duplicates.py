@@ -34,8 +34,8 @@ class Recent:
 
     Args:
         entries: how many a generation holds at most; between one and two generations are remembered.
-        kernels: gives `tracescape_native.recent` once that is compiled. Until then NumPy and a dictionary
-            do the same, slowly: a collector that has just been installed need not wait.
+        kernels: gives `tracescape_native.recent` once that is compiled. Until then NumPy does the same,
+            slowly: a collector that has just been installed need not wait.
         keep_s: a generation that is older than this makes room for the next.
     """
 
@@ -47,13 +47,14 @@ class Recent:
         keep_s: float = DEFAULT_KEEP_S,
     ) -> None:
         self._kernels_of = kernels
-        self._kernels: Any = None
+        self._kernels: ModuleType | None = None
         self._entries = entries
         self._keep_s = keep_s
-        self._begin_generation()
-        self._older = self._newer
-        self._slow = _Slow()
-        self._pending = _Pending()
+        self._older = self._table()
+        self._newer = self._table()
+        self._began = time.monotonic()
+        self._pending = self._table()
+        self._judged: list[Pairs] = []
 
     def judge(self, fingerprints: Pairs) -> tuple[Pairs, int]:
         """Which of ``fingerprints``, shape (n, 2), are known; what is not becomes pending.
@@ -61,100 +62,141 @@ class Recent:
         Returns verdicts (`NEW`, `SEEN`, `SAME_IDENTITY`) and how many are not `SEEN`.
         """
         if self._kernels is None and (kernels := self._kernels_of()) is not None:
-            self._kernels = kernels
-            self.add(self._slow.all())
-            self._slow = _Slow()
-        if self._kernels is None:
-            verdicts = self._slow.judge(fingerprints, self._pending.pairs)
-        else:
-            table = self._pending.table(len(fingerprints))
-            verdicts, _ = self._kernels.judge(fingerprints, self._newer, self._older, table)
+            self._use(kernels)
+        verdicts = self._newer.judge(fingerprints, self._older, self._pending)
         new = fingerprints[verdicts != SEEN]
-        self._pending.pairs += [new]
+        self._judged.append(new)
         return verdicts, len(new)
 
     def keep_pending(self) -> None:
         """What was judged since the last call is accepted: remember it."""
-        for pairs in self._pending.pairs:
-            self.add(pairs)
+        judged = self._judged
         self.drop_pending()
+        for pairs in judged:
+            self.add(pairs)
 
     def drop_pending(self) -> None:
         """What was judged since the last call is refused: it may come again."""
-        self._pending = _Pending()
+        self._judged = []
+        self._pending = self._table()
 
     def add(self, fingerprints: Pairs) -> None:
         """Remember ``fingerprints``, shape (n, 2)."""
-        if self._kernels is None:
-            self._slow.add(fingerprints)
-            return
         for begin in range(0, len(fingerprints), self._entries):
             part = fingerprints[begin : begin + self._entries]
-            full = self._count + len(part) > self._entries
+            full = self._newer.count + len(part) > self._entries
             if full or time.monotonic() - self._began >= self._keep_s:
-                self._older = self._newer
-                self._begin_generation()
-            self._newer = _with_room(self._kernels, self._newer, self._count + len(part))
-            self._kernels.enter(self._newer, part)
-            self._count += len(part)
+                self._older, self._newer = self._newer, self._table(self._newer.count if full else 0)
+                self._began = time.monotonic()
+            self._newer.add(part)
 
-    def _begin_generation(self) -> None:
-        self._newer = np.zeros(2 * _FIRST_SLOTS, np.int64)
-        self._count = 0
-        self._began = time.monotonic()
+    def _use(self, kernels: ModuleType) -> None:
+        slow = self._older, self._newer, self._pending
+        self._kernels = kernels
+        self._older, self._newer, self._pending = (self._table(table.count, table.pairs()) for table in slow)
 
-
-class _Pending:
-    """What is judged but not accepted yet, and a table of it for the kernel."""
-
-    def __init__(self) -> None:
-        self.pairs: list[Pairs] = []
-        self._table = np.zeros(2 * _FIRST_SLOTS, np.int64)
-
-    def table(self, more: int) -> Pairs:
-        """The table, with room for ``more``."""
-        from tracescape_native import recent
-
-        self._table = _with_room(recent, self._table, sum(map(len, self.pairs)) + more)
-        return self._table
+    def _table(self, expected: int = 0, pairs: Pairs | None = None) -> _Hashed | _Sorted:
+        table = _Sorted() if self._kernels is None else _Hashed(self._kernels, expected)
+        if pairs is not None:
+            table.add(pairs)
+        return table
 
 
-class _Slow:
-    """The same memory without kernels, without a bound: it serves for the seconds that they take."""
+class _Hashed:
+    """A table of the kernels, which grows."""
 
-    def __init__(self) -> None:
-        self._parts: list[Pairs] = []
-        self._known: set[tuple[int, int]] = set()
-        self._identities: set[int] = set()
+    def __init__(self, kernels: Any, expected: int = 0) -> None:
+        self._kernels = kernels
+        self.count = 0
+        self._words = np.zeros(2 * _slots(expected), np.int64)
 
     def add(self, pairs: Pairs) -> None:
-        self._parts.append(pairs)
-        self._known.update(map(tuple, pairs.tolist()))
-        self._identities.update(pairs[:, 0].tolist())
+        self._make_room(len(pairs))
+        self._kernels.enter(self._words, pairs)
+        self.count += len(pairs)
 
-    def all(self) -> Pairs:
-        return np.concatenate([np.empty((0, 2), np.int64), *self._parts])
-
-    def judge(self, fingerprints: Pairs, pending: list[Pairs]) -> Pairs:
-        known, identities = set(self._known), set(self._identities)
-        for part in pending:
-            known.update(map(tuple, part.tolist()))
-            identities.update(part[:, 0].tolist())
-        verdicts = np.empty(len(fingerprints), np.int64)
-        for row, pair in enumerate(map(tuple, fingerprints.tolist())):
-            verdicts[row] = SEEN if pair in known else SAME_IDENTITY if pair[0] in identities else NEW
-            known.add(pair)
-            identities.add(pair[0])
+    def judge(self, fingerprints: Pairs, older: Any, pending: Any) -> Pairs:
+        """Verdicts; what is not seen goes into ``pending``."""
+        pending._make_room(len(fingerprints))
+        verdicts: Pairs
+        verdicts, new = self._kernels.judge(fingerprints, self._words, older._words, pending._words)
+        pending.count += new
         return verdicts
 
+    def pairs(self) -> Pairs:
+        """What it holds, shape (n, 2)."""
+        pairs: Pairs = self._words.reshape(-1, 2)
+        held: Pairs = pairs[(pairs != 0).any(axis=1)]
+        return held
 
-def _with_room(kernels: Any, table: Pairs, entries: int) -> Pairs:
-    slots = wanted = len(table) // 2
-    while 2 * (entries + 1) > wanted:
-        wanted *= 2
-    return kernels.with_slots(table, wanted) if wanted > slots else table
+    def _make_room(self, more: int) -> None:
+        slots = _slots(self.count + more)
+        if 2 * slots > len(self._words):
+            self._words = self._kernels.with_slots(self._words, slots)
 
 
-def request_fingerprint(digest: bytes) -> Pairs:
-    """The fingerprint of a whole request, shape (1, 2), from its 16-byte digest."""
-    return np.frombuffer(digest, np.int64).reshape(1, 2)
+def _slots(entries: int) -> int:
+    """A power of two, at least twice as many."""
+    return int(max(_FIRST_SLOTS, 1 << max(2 * entries - 1, 1).bit_length()))
+
+
+class _Sorted:
+    """The same without kernels: sorted runs, the longer ones first, merged when they are alike."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._runs: list[Pairs] = []
+
+    def add(self, pairs: Pairs) -> None:
+        self.count += len(pairs)
+        run = _sorted(pairs)
+        while self._runs and len(self._runs[-1]) <= 2 * len(run):
+            run = _sorted(np.concatenate([self._runs.pop(), run]))
+        self._runs.append(run)
+
+    def judge(self, fingerprints: Pairs, older: Any, pending: Any) -> Pairs:
+        """Verdicts; what is not seen goes into ``pending``."""
+        verdicts = np.full(len(fingerprints), NEW, np.int64)
+        for run in (*self._runs, *older._runs, *pending._runs):
+            _look(run, fingerprints, verdicts)
+        if len(np.unique(fingerprints[:, 0])) < len(fingerprints):
+            _look_at_earlier(fingerprints, verdicts)
+        pending.add(fingerprints[verdicts != SEEN])
+        return verdicts
+
+    def pairs(self) -> Pairs:
+        """What it holds, shape (n, 2)."""
+        return np.concatenate([np.empty((0, 2), np.int64), *self._runs])
+
+
+def _sorted(pairs: Pairs) -> Pairs:
+    return pairs[np.argsort(pairs[:, 0], kind="stable")]
+
+
+def _look(run: Pairs, fingerprints: Pairs, verdicts: Pairs) -> None:
+    begins = np.searchsorted(run[:, 0], fingerprints[:, 0], "left")
+    ends = np.searchsorted(run[:, 0], fingerprints[:, 0], "right")
+    for row in np.flatnonzero(begins < ends):
+        if (run[begins[row] : ends[row], 1] == fingerprints[row, 1]).any():
+            verdicts[row] = SEEN
+        elif verdicts[row] == NEW:
+            verdicts[row] = SAME_IDENTITY
+
+
+def _look_at_earlier(fingerprints: Pairs, verdicts: Pairs) -> None:
+    """Where a request has the same ids twice."""
+    contents: dict[int, set[int]] = {}
+    for row, (identity, content) in enumerate(fingerprints.tolist()):
+        earlier = contents.setdefault(identity, set())
+        if content in earlier:
+            verdicts[row] = SEEN
+        elif earlier and verdicts[row] == NEW:
+            verdicts[row] = SAME_IDENTITY
+        earlier.add(content)
+
+
+def request_fingerprint(kind: int, digest: bytes) -> Pairs:
+    """The fingerprint of a whole request, shape (1, 2), from its signal and its 16-byte digest."""
+    pair = np.frombuffer(digest, np.int64).reshape(1, 2).copy()
+    pair[0, 0] ^= kind
+    return pair

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import NamedTuple
+
+import numpy as np
 
 from tracescape_ingest.accepting import Accepted, Decoder, Signal
 from tracescape_ingest.counting import Counting
@@ -17,8 +20,10 @@ from tracescape_ingest.pipeline import (
     SIGNALS,
     Pipeline,
 )
-from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore
+from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore, Position
 from tracescape_storage.journal import Journal, Record
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["Intake", "Outcome", "OverloadError", "Signal"]
 
@@ -37,16 +42,18 @@ class Outcome(NamedTuple):
 class Intake:
     """Decodes, admits and stores requests of one store. Safe to use from several threads.
 
-    What an earlier process accepted and did not settle is taken from the journal first.
+    What an earlier process accepted and did not settle is settled first, from the journal, while requests
+    are taken already.
 
     Args:
         store: an open store; it stays the caller's to close, after this.
         max_waiting_bytes: see `Pipeline`.
         linger_s: see `Pipeline`.
+        compiled: whether to make the compiled decoder ready; without it, the reference decoder does all.
         ready: called from another thread when the compiled decoder serves.
 
     Raises:
-        StoreError: the journal cannot be used.
+        StoreError: the journal cannot be used, or belongs to another store.
     """
 
     def __init__(
@@ -55,23 +62,33 @@ class Intake:
         *,
         max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
         linger_s: float = DEFAULT_LINGER_S,
+        compiled: bool = True,
         ready: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self.counting = Counting()
         self.decoder = Decoder(store.seed, ready or (lambda: None))
-        self._journal = Journal(store.journal_folder, settled=store.position.sequence)
-        self._pipeline = Pipeline(
-            store,
-            self._journal,
-            max_waiting_bytes=max_waiting_bytes,
-            linger_s=linger_s,
-            kernels=self.decoder.duplicate_kernels,
-            counting=self.counting,
+        position = store.position
+        self._journal = Journal(
+            store.journal_folder, settled=position.sequence, partly=position.rows > 0, seed=store.seed
         )
-        self._pipeline.recover(self._unsettled(store), store.position)
+        try:
+            self._pipeline = Pipeline(
+                store,
+                self._journal,
+                position=position,
+                max_waiting_bytes=max_waiting_bytes,
+                linger_s=linger_s,
+                kernels=self.decoder.duplicate_kernels,
+                counting=self.counting,
+            )
+            self._pipeline.recover(self._journal.known(), lambda after: self._left_behind(after, position))
+        except BaseException:
+            self._journal.close()
+            raise
         self._pipeline.start()
-        self.decoder.start()
+        if compiled:
+            self.decoder.start()
 
     @property
     def held_bytes(self) -> int:
@@ -81,8 +98,8 @@ class Intake:
     def submit(self, signal: Signal, data: bytes, *, own: bool = False) -> Future[Outcome]:
         """Take an encoded ``Export…ServiceRequest``; the future resolves once its items are on disk.
 
-        Decoding happens in the caller's thread. The future fails with `StoreError` when storing failed. What
-        the collector reports about itself (``own``) is not counted.
+        Decoding happens in the caller's thread, which waits a moment when there is no room. The future fails
+        with `StoreError` when storing failed. What it says about itself (``own``) is not counted.
 
         Raises:
             UndecodableError: ``data`` is no such message.
@@ -94,6 +111,7 @@ class Intake:
         counting.received(signal, len(data), rejected=request.rejected)
         outcome = Outcome(request.items, request.rejected, request.message)
         answer: Future[Outcome] = Future()
+        answer.set_running_or_notify_cancel()  # what is admitted cannot be called off
         if not request.items:
             answer.set_result(outcome)
             return answer
@@ -114,7 +132,7 @@ class Intake:
             raise
         return answer
 
-    def settle(self, timeout_s: float = DEFAULT_SETTLE_S) -> bool:
+    def settle(self, timeout_s: float | None = DEFAULT_SETTLE_S) -> bool:
         """Wait until a question sees everything that was acknowledged before; see `Pipeline.settle`."""
         return self._pipeline.settle(timeout_s)
 
@@ -128,9 +146,27 @@ class Intake:
         self._pipeline.close()
         self._journal.close()
 
-    def _unsettled(self, store: DuckDBStore) -> Iterator[tuple[Record, Accepted | None]]:
-        for record in self._journal.records():
-            if record.sequence <= store.position.sequence:
-                yield record, None
-            else:
-                yield record, self.decoder.decode(SIGNALS[record.kind], record.payload)
+    def _left_behind(self, after: int, position: Position) -> Iterator[Accepted]:
+        """What is in the journal beyond ``after``; ``position`` is where the store was at the start."""
+        for record in self._journal.records(after):
+            skipped = position.rows if record.sequence == position.sequence + 1 else 0
+            try:
+                yield self._decoded_again(record, skipped)
+            except MemoryError:
+                raise  # later there may be more
+            except Exception as error:
+                path = self._journal.set_aside(record.sequence)
+                _log.error(
+                    "a request that was accepted cannot be decoded (%s); it is kept as %s", error, path
+                )
+
+    def _decoded_again(self, record: Record, skipped: int) -> Accepted:
+        """The items of a record that were new when it was accepted, without the first ``skipped`` numbers."""
+        request = self.decoder.decode(SIGNALS[record.kind], record.payload)
+        request.sequence = record.sequence
+        rows = request.content.rows
+        if record.rows is not None:
+            request = request.keep(np.isin(rows, record.rows))
+        if skipped:
+            request = request.keep(request.content.rows >= skipped)
+        return request

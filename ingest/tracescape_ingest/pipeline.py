@@ -4,6 +4,10 @@ Two threads. The first takes everything that waits, leaves out what has been acc
 to the journal at once and answers; so an acknowledgement costs one ``fdatasync`` that many share. The second
 brings what is in the journal into the store, many requests to a transaction: a columnar store wants whole row
 groups. Whoever asks the store calls `Pipeline.settle` first and sees everything that was acknowledged before.
+
+What is acknowledged is in the journal, so nothing that goes wrong later may lose it: the second thread takes
+nothing off its queue before the store has it, goes past nothing that the store refused, and what it cannot
+store at all is kept as a file of its own.
 """
 
 from __future__ import annotations
@@ -12,11 +16,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -34,8 +38,8 @@ from tracescape_ingest.duplicates import (
 from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.fast_spans import ScannedRequest
 from tracescape_storage.duckdb_file import Position
-from tracescape_storage.errors import StoreError, StoreFullError
-from tracescape_storage.journal import Journal, Record
+from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
+from tracescape_storage.journal import Journal, Known, Record
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +47,18 @@ DEFAULT_MAX_WAITING_BYTES: Final = 256 << 20
 #: DuckDB's row group. Whole ones go straight into the file, compressed; anything less goes through its log
 #: first and is written again at a checkpoint.
 ROW_GROUP: Final = 122_880
+#: How many of them a transaction has at most: its tables are in memory beside what they are made of.
+_MOST_ROW_GROUPS: Final = 4
 #: How long what is acknowledged may wait for company when nobody asks for it.
 DEFAULT_LINGER_S: Final = 0.25
 #: How long a question waits for what is not in the store yet, before it is answered without.
 DEFAULT_SETTLE_S: Final = 5.0
+#: A client that waits a moment is served sooner than one that is told to come back in a second.
+DEFAULT_PATIENCE_S: Final = 0.5
+_LEFT_BEHIND_BYTES: Final = 64 << 20
+_REMEMBERED_AT_ONCE: Final = 1 << 18
 _RETRY_S: Final = 1.0
+_FAILURES_TOGETHER: Final = 3
 _SAY_EVERY_S: Final = 30.0
 _KINDS: Final = {Signal.TRACES: 1, Signal.LOGS: 2, Signal.METRICS: 3}
 SIGNALS: Final = {kind: signal for signal, kind in _KINDS.items()}
@@ -68,16 +79,29 @@ class _Waiting:
     done: Future[None]
 
 
+class _Batch(NamedTuple):
+    """What goes into the store together: the first ``whole`` that wait, and the beginning of the next."""
+
+    requests: list[Accepted]
+    whole: int
+    rest: Accepted | None  # of the next
+    rows: int
+    position: Position
+
+
 class Pipeline:
     """Stores accepted requests of one store.
 
     Args:
         store: where they settle.
         journal: where they are durable before that.
-        max_waiting_bytes: the admission bound over all that is not settled.
+        position: what the store has of the journal.
+        max_waiting_bytes: the admission bound over all that is not settled, decoded as it is. What an earlier
+            process left in the journal does not count: it is read as it is settled.
         linger_s: see `DEFAULT_LINGER_S`.
         kernels: see `Recent`.
         counting: where duplicates and commits are counted.
+        patience_s: how long `submit` waits for room before it refuses.
     """
 
     def __init__(
@@ -85,18 +109,23 @@ class Pipeline:
         store: Appends,
         journal: Journal,
         *,
+        position: Position = Position(-1, 0),  # noqa: B008  # an immutable value
         max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
         linger_s: float = DEFAULT_LINGER_S,
         kernels: Callable[[], ModuleType | None] = lambda: None,
         counting: Counting | None = None,
+        patience_s: float = DEFAULT_PATIENCE_S,
     ) -> None:
         self._counting = counting or Counting()
+        self._patience_s = patience_s
         self._store = store
         self._journal = journal
         self._max_waiting_bytes = max_waiting_bytes
         self._linger_s = linger_s
         self._requests = Recent(DEFAULT_REQUESTS, kernels)
         self._spans = Recent(DEFAULT_SPANS, kernels)
+        self._known: Iterable[Known] = ()
+        self._left_behind: Callable[[int], Iterator[Accepted]] = lambda after: iter(())
         self._changed = threading.Condition()
         self._arrived: deque[_Waiting] = deque()
         self._unsettled: deque[_Waiting] = deque()
@@ -105,41 +134,34 @@ class Pipeline:
         self._held_bytes = 0
         self._closing = False
         self._journalled = False  # the first thread has ended
+        self._ended = False  # the second has
+        self._stuck = False  # the store does not take what is due
         self._wanted = -1  # somebody waits for everything up to this sequence
-        self._last = -1  # the last sequence that was acknowledged
-        self._settled = -1
-        self._said_at = -_SAY_EVERY_S
+        self._settled = position.sequence
+        self._journal_end = journal.last  # of what an earlier process left
+        self._last = max(journal.last, self._settled)  # the last sequence that was acknowledged
+        self._learned = False  # the journal has been looked through
+        self._said_at: dict[str, float] = {}
         self._threads = [
             threading.Thread(target=self._accept, name="tracescape-journal", daemon=True),
             threading.Thread(target=self._settle_all, name="tracescape-settle", daemon=True),
         ]
 
-    def recover(self, records: Iterable[tuple[Record, Accepted | None]], position: Position) -> None:
-        """Before `start`: what the journal has. ``None`` stands for a request that is settled."""
-        self._last = self._settled = position.sequence
-        for record, request in records:
-            self._requests.add(request_fingerprint(record.digest))
-            self._spans.add(record.fingerprints)
-            self._last = record.sequence
-            if request is None:
-                continue
-            request.sequence = record.sequence
-            request = _as_accepted(request, record)
-            if record.sequence == position.sequence + 1 and position.rows:
-                request = request.keep(request.content.rows >= position.rows)
-            self._unsettled.append(_Waiting(request, request.nbytes, Future()))
-            self._held_bytes += request.nbytes
-            self._rows += len(request.content)
+    def recover(self, known: Iterable[Known], left_behind: Callable[[int], Iterator[Accepted]]) -> None:
+        """Before `start`: what the journal has. Neither is read before that.
+
+        Args:
+            known: what must not be accepted again; the first thread reads it before it takes anything.
+            left_behind: gives the requests beyond a sequence number that are not settled; called from the
+                second thread, which reads on only as the store takes them.
+        """
+        self._known = known
+        self._left_behind = left_behind
 
     def start(self) -> None:
         """Begin to take requests."""
         for thread in self._threads:
             thread.start()
-
-    @property
-    def held_bytes(self) -> int:
-        """The bytes that admission counts now."""
-        return self._held_bytes
 
     def submit(self, request: Accepted) -> Future[None]:
         """Admit ``request``; the future resolves once it is durable, or fails with `StoreError`.
@@ -149,23 +171,42 @@ class Pipeline:
                 whole bound is admitted alone, so that it is not refused for ever.
         """
         waiting = _Waiting(request, request.nbytes, Future())
+        waiting.done.set_running_or_notify_cancel()  # what is admitted cannot be called off
         with self._changed:
-            if self._closing:
+            self._changed.wait_for(
+                lambda: self._has_room(waiting.nbytes) or self._stuck or self._is_ending(), self._patience_s
+            )
+            if self._is_ending():
                 raise OverloadError("the collector is shutting down")
-            if self._held_bytes and self._held_bytes + waiting.nbytes > self._max_waiting_bytes:
+            if not self._has_room(waiting.nbytes):
                 raise OverloadError(f"{self._held_bytes >> 20} MiB wait to be stored already")
             self._held_bytes += waiting.nbytes
             self._arrived.append(waiting)
             self._changed.notify_all()
         return waiting.done
 
-    def settle(self, timeout_s: float = DEFAULT_SETTLE_S) -> bool:
-        """Wait until the store has everything that was acknowledged before this call; whether it has."""
+    @property
+    def held_bytes(self) -> int:
+        """The bytes that admission counts now."""
+        return self._held_bytes
+
+    def _is_ending(self) -> bool:
+        return self._closing or self._ended or self._journalled
+
+    def _has_room(self, nbytes: int) -> bool:
+        return not self._held_bytes or self._held_bytes + nbytes <= self._max_waiting_bytes
+
+    def settle(self, timeout_s: float | None = DEFAULT_SETTLE_S) -> bool:
+        """Wait until the store has everything that was acknowledged before this call; whether it has.
+
+        Does not wait for a store that takes nothing.
+        """
         with self._changed:
             wanted = self._last
             self._wanted = max(self._wanted, wanted)
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._settled >= wanted, timeout_s)
+            self._changed.wait_for(lambda: self._settled >= wanted or self._stuck or self._ended, timeout_s)
+            return self._settled >= wanted
 
     def close(self) -> None:
         """Admit nothing more, store what was admitted, end the threads. Idempotent.
@@ -178,15 +219,45 @@ class Pipeline:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
+        while self._arrived:  # it was never started
+            self._arrived.popleft().done.set_exception(StoreError("The collector was closed."))
 
     # The first thread.
 
     def _accept(self) -> None:
-        while group := self._next_arrived():
-            self._journal_group(group)
-        with self._changed:
-            self._journalled = True
-            self._changed.notify_all()
+        try:
+            self._learn()
+            while group := self._next_arrived():
+                self._journal_group(group)
+        finally:
+            with self._changed:
+                self._journalled = True
+                self._changed.notify_all()
+
+    def _learn(self) -> None:
+        """Remember what the journal has; nothing of that is removed before it has been looked through."""
+        requests: list[Any] = []
+        spans: list[Any] = []
+        count = 0
+        try:
+            for each in self._known:
+                requests.append(request_fingerprint(each.kind, each.digest))
+                spans.append(each.fingerprints)
+                count += 1 + len(each.fingerprints)
+                if count >= _REMEMBERED_AT_ONCE:
+                    self._remember(requests, spans)
+                    count = 0
+            self._remember(requests, spans)
+        except Exception as error:
+            _log.error("what was accepted before may be accepted a second time: %s", error)
+        self._learned = True
+
+    def _remember(self, requests: list[Any], spans: list[Any]) -> None:
+        if requests:
+            self._requests.add(np.concatenate(requests))
+            self._spans.add(np.concatenate(spans))
+            requests.clear()
+            spans.clear()
 
     def _next_arrived(self) -> list[_Waiting]:
         """Everything that waits; empty when closed and drained."""
@@ -199,11 +270,8 @@ class Pipeline:
     def _journal_group(self, group: list[_Waiting]) -> None:
         try:
             fresh = [waiting for waiting in group if self._is_new(waiting)]
-            if fresh:
-                records = self._journal.append([_record(waiting.request) for waiting in fresh])
-                for waiting, record in zip(fresh, records, strict=True):
-                    waiting.request.sequence = record.sequence
-                    waiting.request.payload = b""  # it is on disk
+            new = [_record(waiting.request) for waiting in fresh]
+            records = self._journal.append(new, room=self._held_bytes) if fresh else []
         except Exception as error:  # whatever it is, those who wait must hear of it and the thread must go on
             self._requests.drop_pending()
             self._spans.drop_pending()
@@ -211,23 +279,34 @@ class Pipeline:
             for waiting in group:
                 waiting.done.set_exception(_for_one_waiter(error))
             return
-        self._requests.keep_pending()
-        self._spans.keep_pending()
+        # From here on it is durable, and will be settled: whatever fails now, the answer is yes.
+        for waiting, record in zip(fresh, records, strict=True):
+            waiting.request.sequence = record.sequence
+            waiting.request.payload = b""  # it is on disk
         with self._changed:
-            if fresh and not self._unsettled:
-                self._oldest = time.monotonic()
-            self._unsettled.extend(fresh)
-            self._rows += sum(len(waiting.request.content) for waiting in fresh)
-            self._last = fresh[-1].request.sequence if fresh else self._last
+            if fresh:
+                if not self._unsettled:
+                    self._oldest = time.monotonic()
+                self._unsettled.extend(fresh)
+                self._rows += sum(len(waiting.request.content) for waiting in fresh)
+                self._last = fresh[-1].request.sequence
             self._changed.notify_all()
         self._release([waiting for waiting in group if waiting.request.sequence < 0])
         for waiting in group:
             waiting.done.set_result(None)
+        self._keep_in_mind()
+
+    def _keep_in_mind(self) -> None:
+        try:
+            self._requests.keep_pending()
+            self._spans.keep_pending()
+        except Exception:
+            _log.exception("what was accepted just now may be accepted a second time")
 
     def _is_new(self, waiting: _Waiting) -> bool:
         """Whether anything of a request is new; what is not is left out of it."""
         request = waiting.request
-        _, new = self._requests.judge(request_fingerprint(request.digest))
+        _, new = self._requests.judge(request_fingerprint(_KINDS[request.signal], request.digest))
         if not new or not len(request.content):
             self._counting.left_out(request.signal, len(request.content))
             return False
@@ -235,7 +314,11 @@ class Pipeline:
             return True
         verdicts, new = self._spans.judge(request.fingerprints)
         if other := int((verdicts == SAME_IDENTITY).sum()):
-            _log.warning("%d spans have ids that were stored with other content before; both are kept", other)
+            self._say_seldom(
+                "ids",
+                f"{other} spans have ids that were stored with other content before; both are kept",
+                logging.WARNING,
+            )
         if new < len(verdicts):
             self._counting.left_out(request.signal, len(verdicts) - new)
             waiting.request = request.keep(verdicts != SEEN)
@@ -244,33 +327,96 @@ class Pipeline:
     # The second thread.
 
     def _settle_all(self) -> None:
-        while group := self._next_unsettled():
-            self._store_group(*group)
+        try:
+            going_on = True
+            for step in (self._settle_left_behind, self._settle_next):
+                while going_on and (outcome := self._guarded(step)) is not None:
+                    going_on = outcome
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
 
-    def _next_unsettled(self) -> tuple[list[_Waiting], int] | None:
-        """What goes into the store next, and how many rows of the last one stay; None when all is done.
+    def _guarded(self, step: Callable[[], bool | None]) -> bool | None:
+        """``step``, and once more later if it fails in a way that nobody foresaw."""
+        try:
+            return step()
+        except Exception as error:
+            self._say_seldom("failed", f"settling failed: {type(error).__name__}: {error}")
+            _log.debug("settling failed", exc_info=error)
+            return self._may_try_again()
 
-        Whole row groups where there is enough for them, else everything, once it has waited long enough.
-        """
+    def _settle_left_behind(self) -> bool | None:
+        """Store what an earlier process accepted, one batch at a time. None: done; False: closed over it."""
+        if self._settled >= self._journal_end:
+            return None
+        requests: list[Accepted] = []
+        rows = nbytes = 0
+        for request in self._left_behind(self._settled):
+            if request.sequence > self._journal_end:
+                position = Position(self._journal_end, 0)
+                break
+            requests.append(request)
+            rows += len(request.content)
+            nbytes += request.nbytes
+            if rows >= ROW_GROUP or nbytes >= _LEFT_BEHIND_BYTES:
+                position = Position(request.sequence, 0)
+                break
+        else:
+            position = Position(self._journal_end, 0)
+        if not self._append(requests, position):
+            return False
         with self._changed:
-            self._changed.wait_for(self._is_due, self._patience())
+            self._settled = position.sequence
+            self._changed.notify_all()
+        self._forget()
+        return True
+
+    def _settle_next(self) -> bool | None:
+        """Store what is due next. None: all is done; False: the collector closed over it."""
+        batch = self._next_batch()
+        if batch is None:
+            return None
+        begin = time.time_ns()
+        if not self._append(batch.requests, batch.position):
+            return False
+        self._counting.committed(Commit(begin, time.time_ns(), len(batch.requests), batch.rows))
+        with self._changed:
+            for _ in range(batch.whole):
+                self._held_bytes -= self._unsettled.popleft().nbytes
+            if batch.rest is not None:
+                self._unsettled[0].request = batch.rest
+            else:
+                self._oldest = time.monotonic()
+            self._rows -= batch.rows
+            self._settled = batch.position.sequence
+            self._changed.notify_all()
+        self._forget()
+        return True
+
+    def _next_batch(self) -> _Batch | None:
+        """Whole row groups where there is enough for them, else everything that has waited long enough."""
+        with self._changed:
             while not self._is_due():
-                self._changed.wait_for(self._is_due, self._patience())
+                self._changed.wait(self._patience())
             if not self._unsettled:
                 return None
-            limit = self._rows // ROW_GROUP * ROW_GROUP
-            group: list[_Waiting] = []
+            limit = min(self._rows // ROW_GROUP, _MOST_ROW_GROUPS) * ROW_GROUP
+            requests: list[Accepted] = []
             rows = 0
-            while self._unsettled and (not limit or rows < limit):
-                waiting = self._unsettled[0]
-                group.append(waiting)
+            for waiting in self._unsettled:
+                requests.append(waiting.request)
                 rows += len(waiting.request.content)
-                self._unsettled.popleft()
-            stay = rows - limit if limit and _can_split(group[-1].request) else 0
-            if not stay:
-                self._oldest = time.monotonic()
-            self._rows -= rows
-            return group, stay
+                if limit and rows >= limit:
+                    break
+        last = requests[-1]
+        stay = rows - limit if limit and isinstance(last.content, ScannedRequest) else 0
+        if not stay:
+            return _Batch(requests, len(requests), None, rows, Position(last.sequence, 0))
+        mask = np.arange(len(last.content)) < len(last.content) - stay
+        requests[-1], rest = last.keep(mask), last.keep(~mask)
+        position = Position(last.sequence - 1, int(rest.content.rows[0]))
+        return _Batch(requests, len(requests) - 1, rest, rows - stay, position)
 
     def _is_due(self) -> bool:
         if not self._unsettled:
@@ -287,50 +433,37 @@ class Pipeline:
             return None
         return max(self._oldest + self._linger_s - time.monotonic(), 0.0)
 
-    def _store_group(self, group: list[_Waiting], stay: int) -> None:
-        last = group[-1].request
-        rest: Accepted | None = None
-        position = Position(last.sequence, 0)
-        requests = [waiting.request for waiting in group]
-        if stay:
-            mask = np.arange(len(last.content)) < len(last.content) - stay
-            requests[-1], rest = last.keep(mask), last.keep(~mask)
-            position = Position(last.sequence - 1, int(rest.content.rows[0]))
-        begin = time.time_ns()
-        if not self._append(requests, position):
-            return
-        items = sum(len(request.content) for request in requests)
-        self._counting.committed(Commit(begin, time.time_ns(), len(requests), items))
-        done = group[:-1] if rest is not None else group
-        with self._changed:
-            if rest is not None:
-                group[-1].request = rest
-                self._unsettled.appendleft(group[-1])
-                self._rows += len(rest.content)
-            self._settled = position.sequence
-            self._changed.notify_all()
-        self._release(done)
-        self._journal.forget(position.sequence)
-
     def _append(self, requests: list[Accepted], position: Position) -> bool:
         """Store ``requests``, however long that takes; False when the collector closes over it."""
-        while True:
-            try:
-                self._store.append(*_tables(requests), position=position)
-            except Exception as error:
-                self._say_seldom(f"{error}; what was accepted is safe in the journal, trying again")
-                full = isinstance(error, StoreFullError)
-                if not full and len(requests) > 1:
+        failures = 0
+        while (error := self._attempt(requests, position)) is not None:
+            if requests and _is_of_content(error):
+                if len(requests) > 1:
                     return self._append_one_by_one(requests, position)
-                if not full:
-                    self._set_aside(requests[0], error)
-                    requests = []
-                with self._changed:
-                    if self._closing and full:
-                        return False
-                    self._changed.wait(_RETRY_S)
-            else:
-                return True
+                error = self._attempt(requests, position)  # perhaps it was not to blame
+                if error is None:
+                    break
+                if _is_of_content(error):
+                    error = self._set_aside(requests[0], error)
+                    if error is None:
+                        requests = []
+                        continue
+            self._stop_for(error)
+            if not self._may_try_again():
+                return False
+            failures += not isinstance(error, StoreFullError)
+            if failures >= _FAILURES_TOGETHER and len(requests) > 1:
+                return self._append_one_by_one(requests, position)  # less needs less memory
+        self._stuck = False
+        return True
+
+    def _attempt(self, requests: list[Accepted], position: Position) -> Exception | None:
+        """Store ``requests``; what went wrong, and then nothing of them is stored."""
+        try:
+            self._store.append(*_tables(requests), position=position)
+        except Exception as error:
+            return error
+        return None
 
     def _append_one_by_one(self, requests: list[Accepted], position: Position) -> bool:
         """One of ``requests`` cannot be stored: find it, so that it does not hold up the others."""
@@ -340,19 +473,49 @@ class Pipeline:
                 return False
         return True
 
-    def _set_aside(self, request: Accepted, error: Exception) -> None:
-        path = self._journal.set_aside(request.sequence)
-        _log.error("a request cannot be stored (%s); it is kept as %s", error, path)
+    def _set_aside(self, request: Accepted, reason: Exception) -> Exception | None:
+        """Keep a request that cannot be stored; what went wrong with that."""
+        try:
+            path = self._journal.set_aside(request.sequence)
+        except Exception as error:
+            return error
+        _log.error("a request cannot be stored: %s; it is kept as %s", reason, path)
+        return None
 
-    def _say_seldom(self, message: str) -> None:
+    def _stop_for(self, error: Exception) -> None:
+        self._say_seldom("stopped", f"{error}; what was accepted is safe in the journal, trying again")
+        if isinstance(error, StoreFullError) and self._learned:
+            try:
+                self._journal.make_room()
+            except OSError as failure:
+                _log.debug("no room could be made", exc_info=failure)
+        with self._changed:
+            self._stuck = True
+            self._changed.notify_all()
+
+    def _may_try_again(self) -> bool:
+        """Wait a moment; False when the collector closes."""
+        with self._changed:
+            return not self._changed.wait_for(lambda: self._closing, _RETRY_S)
+
+    def _forget(self) -> None:
+        if not self._learned:
+            return
+        try:
+            self._journal.forget(self._settled)
+        except OSError as error:
+            self._say_seldom("kept", f"old segments of the journal could not be removed: {error}")
+
+    def _say_seldom(self, what: str, message: str, level: int = logging.ERROR) -> None:
         now = time.monotonic()
-        if now - self._said_at >= _SAY_EVERY_S:
-            self._said_at = now
-            _log.error("%s", message)
+        if now - self._said_at.get(what, -_SAY_EVERY_S) >= _SAY_EVERY_S:
+            self._said_at[what] = now
+            _log.log(level, "%s", message)
 
     def _release(self, group: Sequence[_Waiting]) -> None:
         with self._changed:
             self._held_bytes -= sum(waiting.nbytes for waiting in group)
+            self._changed.notify_all()
 
 
 def _for_one_waiter(error: Exception) -> Exception:
@@ -362,27 +525,20 @@ def _for_one_waiter(error: Exception) -> Exception:
     return StoreError(f"Storing failed unexpectedly: {type(error).__name__}: {error}")
 
 
+def _is_of_content(error: Exception) -> bool:
+    """Whether it fails for what is to be stored, and not for the disk, the memory or the store."""
+    return isinstance(error, UnstorableError) or not isinstance(error, StoreError | OSError | MemoryError)
+
+
 def _record(request: Accepted) -> Record:
-    return Record(_KINDS[request.signal], request.payload, request.digest, request.fingerprints)
-
-
-def _as_accepted(request: Accepted, record: Record) -> Accepted:
-    """The spans of a record that is decoded again which were new when it was accepted."""
-    if len(record.fingerprints) == len(request.fingerprints):
-        return request
-    wanted: dict[tuple[int, int], int] = {}
-    for pair in map(tuple, record.fingerprints.tolist()):
-        wanted[pair] = wanted.get(pair, 0) + 1
-    mask = np.zeros(len(request.fingerprints), bool)
-    for index, pair in enumerate(map(tuple, request.fingerprints.tolist())):
-        if wanted.get(pair, 0):
-            wanted[pair] -= 1
-            mask[index] = True
-    return request.keep(mask)
-
-
-def _can_split(request: Accepted) -> bool:
-    return isinstance(request.content, ScannedRequest)
+    whole = len(request.content) == request.items
+    return Record(
+        _KINDS[request.signal],
+        request.payload,
+        request.digest,
+        request.fingerprints,
+        None if whole else request.content.rows,
+    )
 
 
 def _tables(requests: Sequence[Accepted]) -> list[Mapping[str, pa.Table]]:

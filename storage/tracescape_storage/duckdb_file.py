@@ -13,13 +13,15 @@ import duckdb
 import pyarrow as pa
 
 from tracescape_storage import ddl
-from tracescape_storage.errors import StoreError, StoreFullError
+from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
+from tracescape_storage.journal import holds_more
 from tracescape_storage.query import LOCKED_DOWN, select_table
 from tracescape_storage.schema import SCHEMA_VERSION
 from tracescape_storage.sql_reader import SqlReader
 
-#: Refuse while a refusal is still clean: DuckDB needs room for its log and for a checkpoint.
-DEFAULT_RESERVE_BYTES: Final = 64 << 20
+#: Refuse while a refusal is still clean: DuckDB needs room for its log and for a checkpoint. Less than the
+#: journal's reserve, so that what that took last can still settle.
+DEFAULT_RESERVE_BYTES: Final = 32 << 20
 
 #: Checkpoints at the default 16 MB stall commits for seconds; see docs/decisions.
 _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
@@ -57,6 +59,10 @@ class DuckDBReader(SqlReader):
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`."""
         return select_table(self._connection, query)
+
+    def journal_state(self) -> tuple[Position, int]:
+        """`DuckDBStore.position` and `DuckDBStore.seed`."""
+        return _journal_state(self._connection)
 
     def close(self) -> None:
         """See `Reader.close`."""
@@ -110,6 +116,7 @@ class DuckDBStore:
 
         Raises:
             StoreFullError: too little free disk; nothing was stored, sending again later is right.
+            UnstorableError: the store does not take this content; nothing was stored.
             StoreError: the write failed; nothing was stored.
         """
         with self._lock:
@@ -121,7 +128,8 @@ class DuckDBStore:
                 self._insert(fresh, position)
             except duckdb.Error as error:
                 self._recover()
-                raise _write_error(self.path, error) from error
+                if not self._has_reached(position):
+                    raise _write_error(self.path, error) from error
             self.position = position or self.position
             for key, ids in known.items():
                 self._known[key] |= ids
@@ -184,6 +192,15 @@ class DuckDBStore:
             self._connection.close()
             self._connection = _connect(self.path, read_only=False)
 
+    def _has_reached(self, position: Position | None) -> bool:
+        """Whether a commit that failed is in the store after all: perhaps only its end went wrong."""
+        if position is None or position == self.position:
+            return False
+        try:
+            return _journal_state(self._connection)[0] == position
+        except duckdb.Error as error:
+            raise StoreError(f"{self.path} cannot be read after a failed write: {error}") from error
+
     def _check_room(self) -> None:
         free = shutil.disk_usage(self.path.parent).free
         if free < self._reserve_bytes:
@@ -197,8 +214,19 @@ class DuckDBStore:
 
 
 def journal_folder(path: Path) -> Path:
-    """Where the journal of the store at ``path`` is."""
-    return path.with_name(path.name + ".journal")
+    """Where the journal of the store at ``path`` is: beside the file itself, whatever links lead to it."""
+    file = path.resolve()
+    return file.with_name(file.name + ".journal")
+
+
+def unsettled(reader: DuckDBReader, path: Path) -> bool:
+    """Whether the journal beside a closed file holds accepted requests that the file has not.
+
+    Raises:
+        StoreError: the journal is that of another store, or cannot be read.
+    """
+    position, seed = reader.journal_state()
+    return holds_more(journal_folder(path), settled=position.sequence, seed=seed)
 
 
 def open_reader(path: Path) -> DuckDBReader:
@@ -270,19 +298,18 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _journal_state(connection: duckdb.DuckDBPyConnection) -> tuple[Position, int]:
-    row = connection.execute("SELECT sequence, rows, seed FROM tracescape_journal").fetchone()
-    assert row is not None
+    (row,) = connection.execute("SELECT sequence, rows, seed FROM tracescape_journal").fetchall()
     return Position(row[0], row[1]), row[2]
 
 
 def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
-        row = connection.execute("SELECT max(version) FROM tracescape_store").fetchone()
+        rows = connection.execute("SELECT max(version) FROM tracescape_store").fetchall()
     except duckdb.CatalogException:
         raise StoreError(
             f"{path} is a DuckDB database, but not a Tracescape store. Name another file."
         ) from None
-    version = row[0] if row else None
+    version = rows[0][0]
     if version != SCHEMA_VERSION:
         raise StoreError(
             f"{path} has store version {version}; this Tracescape reads version {SCHEMA_VERSION}."
@@ -300,6 +327,14 @@ def _unseen(table: pa.Table, key: str, known: set[int], added: set[int]) -> pa.T
     return table.take(pa.array(keep, pa.int64())) if len(keep) < table.num_rows else table
 
 
+#: What the rows are to blame for, and not the disk, the memory or another process.
+_CONTENT_ERRORS: Final = (
+    duckdb.DataError,
+    duckdb.IntegrityError,
+    duckdb.InternalError,
+    duckdb.NotSupportedError,
+    duckdb.ProgrammingError,
+)
 _FULL: Final = re.compile(r"no space left|disk full|not enough space|file too large|quota exceeded", re.I)
 
 
@@ -309,4 +344,5 @@ def _write_error(path: Path, error: duckdb.Error) -> StoreError:
         return StoreFullError(
             f"The disk of {path} is full: {text} Free some space; clients that retry lose nothing."
         )
-    return StoreError(f"Writing to {path} failed: {text}")
+    kind = UnstorableError if isinstance(error, _CONTENT_ERRORS) else StoreError
+    return kind(f"Writing to {path} failed: {text}")

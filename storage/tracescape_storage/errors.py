@@ -17,6 +17,10 @@ class StoreFullError(StoreError):
     """The disk took no more. Nothing of the batch was stored; sending it again later is right."""
 
 
+class UnstorableError(StoreError):
+    """The store does not take this content, however often it is asked. Nothing of the batch was stored."""
+
+
 def no_space_left(error: OSError) -> bool:
     """Whether the system says that a disk, a quota or a file's permitted size is used up."""
     return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

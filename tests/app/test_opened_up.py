@@ -250,7 +250,8 @@ def test_clients_must_show_a_certificate_where_one_is_asked_for(files: Certifica
         with pytest.raises(httpx.TransportError):
             httpx.post(url, content=GOOD, headers=headers, verify=context)
         context.load_cert_chain(files.client_cert, files.client_key)
-        assert httpx.post(url, content=GOOD, headers=headers, verify=context).status_code == 200
+        other = request(span("other")).SerializeToString()
+        assert httpx.post(url, content=other, headers=headers, verify=context).status_code == 200
         assert mutual.reader().extent().spans == 2
 
 

@@ -40,10 +40,10 @@ class Stand:
         )
         self.export = self.channel.unary_unary(f"/{SERVICE}/Export")
 
-    def append(self, records: Sequence[Record]) -> list[Record]:
+    def append(self, records: Sequence[Record], *, room: int = 0) -> list[Record]:
         if self.failure is not None:
             raise self.failure
-        return self._write(records)
+        return self._write(records, room=room)
 
     def stored(self) -> int:
         return self.intake.reader().extent().spans
@@ -147,7 +147,7 @@ def test_the_sdk_retries_until_the_store_takes_it(stand: Stand) -> None:
     stand.failure = StoreError("not yet")
     attempts = []
 
-    def fail_once(records: Sequence[Record]) -> list[Record]:
+    def fail_once(records: Sequence[Record], *, room: int = 0) -> list[Record]:
         attempts.append(len(records))
         if len(attempts) > 1:
             stand.failure = None
