@@ -168,12 +168,13 @@ def test_a_split_request_goes_on_where_it_was_split(
     spans = [span(f"{number}") for number in range(8)]
     send(crash.intake, request(*spans[1:3]).SerializeToString())
     send(crash.intake, request(*spans).SerializeToString())
-    first, second = (waiting.request for waiting in crash.intake._pipeline._unsettled)
+    send(crash.intake, request(span("8"), span("9")).SerializeToString())
+    first, second, _ = (waiting.request for waiting in crash.intake._pipeline._unsettled)
     assert second.content.rows.tolist() == [0, 3, 4, 5, 6, 7]
     half = second.keep(second.content.rows < 5)
     crash.append([first, half], Position(0, 5))
     crash.end()
-    assert names(path) == [f"{number}" for number in range(8)]
+    assert names(path) == [f"{number}" for number in range(10)]
 
 
 def test_settled_and_not_forgotten(path: Path) -> None:
