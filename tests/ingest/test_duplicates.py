@@ -255,6 +255,21 @@ def test_what_was_refused_is_no_duplicate_when_it_comes_again(
     assert stand.names() == ["a"]
 
 
+def test_a_refusal_forgets_nothing_that_was_accepted(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = request(span("a")).SerializeToString()
+    stand.send(data)
+
+    def full(records: object) -> None:
+        raise StoreFullError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stand.intake._journal, "append", full)
+        with pytest.raises(StoreError):
+            stand.send(request(span("b")).SerializeToString())
+    stand.send(data)
+    assert stand.names() == ["a"]
+
+
 def test_two_stores_side_by_side_do_not_know_of_each_other(stand: Stand, tmp_path: Path) -> None:
     other = Stand(tmp_path / "other.db")
     data = request(span("a")).SerializeToString()

@@ -123,6 +123,7 @@ def test_an_answer_waits_for_the_journal_and_not_for_the_store(stand: Stand) -> 
     done = stand.pipeline.submit(stand.accepted("b"))
     until(lambda: len(stand.groups) == 2)
     assert not done.done(), "it is not in the journal yet"
+    assert not done.cancel(), "what is admitted cannot be called off"
     stand.gate.set()
     done.result(10)
 
@@ -250,13 +251,12 @@ def test_one_that_is_larger_than_the_bound_is_admitted_alone(stands: Callable[..
 
 
 def test_duplicates_hold_nothing(stand: Stand) -> None:
-    one = stand.accepted("a")
-    stand.pipeline.submit(one).result(10)
-    stand.pipeline.settle()
+    data = request(span("a"), span("b")).SerializeToString()
     for _ in range(5):
-        stand.pipeline.submit(stand.decoder.decode(Signal.TRACES, request(span("b")).SerializeToString()))
+        stand.pipeline.submit(stand.decoder.decode(Signal.TRACES, data)).result(10)
     stand.pipeline.settle()
-    until(lambda: stand.pipeline.settle() and stand.pipeline._held_bytes == 0)
+    assert stand.pipeline._held_bytes == 0
+    assert stand.store.names == ["a", "b"]
 
 
 def test_what_nobody_asks_for_settles_after_a_while(stands: Callable[..., Stand]) -> None:
@@ -346,7 +346,7 @@ def test_a_poisoned_request_is_set_aside_and_the_others_are_stored(
     stand.store.gate.set()
     assert stand.pipeline.settle()
     assert stand.store.names == ["a", "b"]
-    assert stand.store.positions[-1] == (2, 0)
+    assert stand.store.positions == [(0, 0), (1, 0), (2, 0)], "no position is ahead of what is stored"
     (kept,) = stand.folder.glob("*.otlp")
     assert kept.read_bytes() == poison
     assert "a request cannot be stored: bad value" in caplog.text

@@ -284,6 +284,35 @@ def test_a_failed_write_that_cannot_be_taken_back_does_not_count(
     again.close()
 
 
+def test_what_could_not_even_be_removed_is_in_nobodys_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(folder)
+    with monkeypatch.context() as patch:
+        failing(patch, "fsync", errno.EIO, iter([True]))
+        failing(patch, "unlink", errno.EIO, iter([True]))
+        failing(patch, "ftruncate", errno.EIO, iter([True]))
+        with pytest.raises(StoreError):
+            journal.append([record(1)])
+    assert len(segments(folder)) == 1
+    assert journal.append([record(2)])[0].sequence == 0
+    assert [each.payload for each in journal.records()] == [record(2).payload]
+    journal.close()
+
+
+def test_numbers_go_on_behind_segments_that_cannot_be_read(folder: Path) -> None:
+    filled(folder, *map(record, range(3)), segment_bytes=1)
+    for path in segments(folder)[1:]:
+        path.write_bytes(bytes(path.stat().st_size))
+    journal = opened(folder)
+    appended = [journal.append([record(number)])[0].sequence for number in (7, 8, 9)]
+    journal.close()
+    again = opened(folder)
+    assert numbers(again) == [0, *appended]
+    assert len(list(folder.glob("*.damaged"))) == 1
+    again.close()
+
+
 def test_a_disk_that_fills_in_the_middle_of_a_record(folder: Path) -> None:
     """A file size limit stands in for a full disk."""
     code = """
