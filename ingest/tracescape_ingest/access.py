@@ -46,6 +46,11 @@ class UnauthenticatedError(Exception):
 class Takes(Protocol):
     """What a receiver hands requests to; see `Intake`."""
 
+    @property
+    def is_pressed(self) -> bool:
+        """See `Intake.is_pressed`."""
+        ...
+
     def submit(self, signal: Signal, data: bytes) -> Future[Outcome]:
         """See `Intake.submit`."""
         ...

@@ -132,6 +132,7 @@ class GrpcReceiver:
             raise too_large(reception.max_message_bytes)
         with reception.budget.hold() as hold:
             hold.add(len(data))
+            await reception.patience(intake)
             outcome = await reception.outcome(signal, lambda _: intake.submit(signal, data), hold)
         answer: bytes = answer_of(signal, outcome).SerializeToString()
         return answer

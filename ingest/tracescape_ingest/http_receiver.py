@@ -102,6 +102,7 @@ class _Exporting:
                 data = _unfolded(body.pop(), coding, limit, hold)
                 return _submit(intake, self._signal, data, encoding, hold)
 
+            await self._reception.patience(intake)
             return await self._reception.outcome(self._signal, submit, hold)
 
 

@@ -91,6 +91,11 @@ class Intake:
             self.decoder.start()
 
     @property
+    def is_pressed(self) -> bool:
+        """See `Pipeline.is_pressed`."""
+        return self._pipeline.is_pressed
+
+    @property
     def held_bytes(self) -> int:
         """What is in memory because it is not settled."""
         return self._pipeline.held_bytes
@@ -98,8 +103,8 @@ class Intake:
     def submit(self, signal: Signal, data: bytes, *, own: bool = False) -> Future[Outcome]:
         """Take an encoded ``Export…ServiceRequest``; the future resolves once its items are on disk.
 
-        Decoding happens in the caller's thread, which waits a moment when there is no room. The future fails
-        with `StoreError` when storing failed. What it says about itself (``own``) is not counted.
+        Decoding happens in the caller's thread. The future fails with `StoreError` when storing failed. What it
+        says about itself (``own``) is not counted.
 
         Raises:
             UndecodableError: ``data`` is no such message.

@@ -48,13 +48,11 @@ DEFAULT_MAX_WAITING_BYTES: Final = 256 << 20
 #: first and is written again at a checkpoint.
 ROW_GROUP: Final = 122_880
 #: How many of them a transaction has at most: its tables are in memory beside what they are made of.
-_MOST_ROW_GROUPS: Final = 4
+_MOST_ROW_GROUPS: Final = 2
 #: How long what is acknowledged may wait for company when nobody asks for it.
 DEFAULT_LINGER_S: Final = 0.25
 #: How long a question waits for what is not in the store yet, before it is answered without.
 DEFAULT_SETTLE_S: Final = 5.0
-#: A client that waits a moment is served sooner than one that is told to come back in a second.
-DEFAULT_PATIENCE_S: Final = 0.5
 _LEFT_BEHIND_BYTES: Final = 64 << 20
 _REMEMBERED_AT_ONCE: Final = 1 << 18
 _RETRY_S: Final = 1.0
@@ -101,7 +99,6 @@ class Pipeline:
         linger_s: see `DEFAULT_LINGER_S`.
         kernels: see `Recent`.
         counting: where duplicates and commits are counted.
-        patience_s: how long `submit` waits for room before it refuses.
     """
 
     def __init__(
@@ -114,10 +111,8 @@ class Pipeline:
         linger_s: float = DEFAULT_LINGER_S,
         kernels: Callable[[], ModuleType | None] = lambda: None,
         counting: Counting | None = None,
-        patience_s: float = DEFAULT_PATIENCE_S,
     ) -> None:
         self._counting = counting or Counting()
-        self._patience_s = patience_s
         self._store = store
         self._journal = journal
         self._max_waiting_bytes = max_waiting_bytes
@@ -173,12 +168,9 @@ class Pipeline:
         waiting = _Waiting(request, request.nbytes, Future())
         waiting.done.set_running_or_notify_cancel()  # what is admitted cannot be called off
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._has_room(waiting.nbytes) or self._stuck or self._is_ending(), self._patience_s
-            )
-            if self._is_ending():
+            if self._closing or self._ended or self._journalled:
                 raise OverloadError("the collector is shutting down")
-            if not self._has_room(waiting.nbytes):
+            if self._held_bytes and self._held_bytes + waiting.nbytes > self._max_waiting_bytes:
                 raise OverloadError(f"{self._held_bytes >> 20} MiB wait to be stored already")
             self._held_bytes += waiting.nbytes
             self._arrived.append(waiting)
@@ -190,11 +182,10 @@ class Pipeline:
         """The bytes that admission counts now."""
         return self._held_bytes
 
-    def _is_ending(self) -> bool:
-        return self._closing or self._ended or self._journalled
-
-    def _has_room(self, nbytes: int) -> bool:
-        return not self._held_bytes or self._held_bytes + nbytes <= self._max_waiting_bytes
+    @property
+    def is_pressed(self) -> bool:
+        """Whether it pays to wait a moment before the next request: the store is catching up."""
+        return self._held_bytes > self._max_waiting_bytes * 3 // 4 and not (self._stuck or self._closing)
 
     def settle(self, timeout_s: float | None = DEFAULT_SETTLE_S) -> bool:
         """Wait until the store has everything that was acknowledged before this call; whether it has.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-from tracescape_ingest.access import Access
+from tracescape_ingest.access import Access, Takes
 from tracescape_ingest.bounds import DEFAULT_MAX_HELD_BYTES, Budget, Hold
 from tracescape_ingest.intake import Outcome, Signal
 from tracescape_ingest.refusal import Refusal, refusal_of
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 DEFAULT_MAX_MESSAGE_BYTES: Final = 64 << 20
 _SAY_EVERY_S: Final = 30.0
 _SAYINGS: Final = 64
+_PATIENCE_S: Final = 1.0
 
 #: Decodes and hands over a request; the hold is for what it needs beyond the bytes that came.
 Submit = Callable[[Hold], Future[Outcome]]
@@ -67,6 +68,17 @@ class Reception:
         if complaint := complaint_of(signal, outcome):
             self._sayings.say(logging.WARNING, complaint)
         return outcome
+
+    async def patience(self, intake: Takes) -> None:
+        """Wait while ``intake`` catches up, for a moment at most.
+
+        A client that waits a little is served sooner than one that is told to come back in a second, and no
+        thread waits for it.
+        """
+        pause_s, end = 0.01, time.monotonic() + _PATIENCE_S
+        while intake.is_pressed and time.monotonic() < end:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.1)
 
     def refusal(self, error: Exception) -> Refusal:
         """The answer to ``error``; what the sender cannot mend is logged, once for all who meet it."""

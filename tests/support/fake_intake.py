@@ -16,6 +16,7 @@ class FakeIntake:
     outcome: Outcome = field(default_factory=lambda: Outcome(1, 0, ""))
     taken: list[tuple[Signal, bytes]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
+    is_pressed: bool = False
     entered: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
