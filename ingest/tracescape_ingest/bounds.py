@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar
 
 from tracescape_ingest.errors import OverloadError
 
-DEFAULT_MAX_HELD_BYTES: Final = 256 << 20
+DEFAULT_MAX_HELD_BYTES: Final = 128 << 20
 
 T = TypeVar("T")
 

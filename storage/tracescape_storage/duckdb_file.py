@@ -26,7 +26,7 @@ DEFAULT_RESERVE_BYTES: Final = 32 << 20
 #: Checkpoints at the default 16 MB stall commits for seconds; see docs/decisions.
 _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "wal_autocheckpoint": "256MB",
-    "memory_limit": "4GB",
+    "memory_limit": "1GB",
 }
 
 
