@@ -38,7 +38,7 @@ _MAX_SLOW_BYTES: Final = 512 << 20
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # otherwise a second collector silently shares the port
-    ("grpc.max_concurrent_streams", 32),  # a connection; what waits beyond that waits at its client
+    ("grpc.max_concurrent_streams", 100),  # a connection; what waits beyond that waits at its client
     ("grpc.max_metadata_size", 16 << 10),
     # A connection that does not get as far as HTTP/2 is dropped, and so is one whose client has gone.
     ("grpc.server_handshake_timeout_ms", 10_000),
