@@ -50,7 +50,7 @@ def span_tables(requests: Sequence[ScannedRequest]) -> dict[str, pa.Table]:
 def _numbered(lists: list[list[Any]]) -> tuple[list[Any], list[Array]]:
     """Everything once, and the numbers of each list's things in that."""
     numbers: dict[int, int] = {}
-    things = []
+    things: list[Any] = []
     numbered = []
     for each in lists:
         mine = np.empty(len(each), np.int64)
@@ -75,11 +75,11 @@ def _columns(
 
 
 def _kept(request: ScannedRequest) -> Array:
-    spans = request.scanned.spans
+    spans: Array = request.scanned.spans
     first, last = (request.rows[0], request.rows[-1] + 1) if len(request.rows) else (0, 0)
     if last - first == len(request.rows):
-        return spans[first:last]
-    return spans[request.rows]
+        return np.asarray(spans[first:last])
+    return np.asarray(spans[request.rows])
 
 
 def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Table:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from tracescape_native.memory import ByteArray, copy_bytes, load8, load64, store8, store64
+from tracescape_native.memory import ByteArray, Word, copy_bytes, load8, load64, store8, store64
 
 BAD_TEXT: Final = -1
 SLACK: Final = 64
@@ -38,7 +38,7 @@ for _code, _letter in {8: b"b", 9: b"t", 10: b"n", 12: b"f", 13: b"r", 34: b'"',
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _specials(word: int) -> int:
+def _specials(word: Word) -> Word:
     # The top bit of each byte that needs care: a control character, a quote, a backslash, or beyond ASCII. A
     # borrow can only reach bytes above one that needs care itself, so "any" is exact.
     quote, backslash = word ^ _QUOTES, word ^ _BACKSLASHES
@@ -179,7 +179,7 @@ def same_short(data: ByteArray, one: int, other: int, length: int) -> bool:
     differ |= (load64(data, one + 8) ^ load64(data, other + 8)) & _KEEP[length, 1]
     differ |= (load64(data, one + 16) ^ load64(data, other + 16)) & _KEEP[length, 2]
     differ |= (load64(data, one + 24) ^ load64(data, other + 24)) & _KEEP[length, 3]
-    return differ == np.uint64(0)
+    return bool(differ == np.uint64(0))
 
 
 @njit(cache=True, nogil=True, forceinline=True)

@@ -6,16 +6,20 @@ The caller guarantees that the bytes are inside the array; nothing is checked he
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]  # ships no types
 from numba import config, njit, types
-from numba.core import cgutils
+from numba.core import cgutils as typed_cgutils
 from numba.extending import intrinsic
 
-ByteArray = np.ndarray[Any, np.dtype[np.uint8]]
-WordArray = np.ndarray[Any, np.dtype[np.int64]]
+ByteArray: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+WordArray: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+#: An int64 or uint64 inside a kernel, as the docstring says: Numba tells them apart, Python does not.
+Word: TypeAlias = Any
+
+cgutils: Any = typed_cgutils  # its functions carry no annotations
 
 
 def _pointer(context: Any, builder: Any, signature: Any, arguments: Any, bits: int) -> Any:
@@ -118,7 +122,10 @@ def _python_copy(target: ByteArray, at: int, source: ByteArray, start: int, coun
     target[at : at + count] = source[start : start + count]
 
 
-if config.DISABLE_JIT:
+#: Whether the kernels run as plain Python.
+INTERPRETED: bool = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 - set at run time, unknown to checkers
+
+if INTERPRETED:
     load64: Any = _python_load(8, np.uint64)
     load32: Any = _python_load(4, np.uint32)
     load8: Any = _python_load(1, np.int64)
@@ -139,7 +146,7 @@ else:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def swap64(word: int) -> int:
+def swap64(word: Word) -> Word:
     """The eight bytes of a uint64 in reverse order."""
     word = np.uint64(word)
     word = ((word >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)) | (

@@ -14,7 +14,7 @@ from numba import njit
 
 from tracescape_native.decimals import write_double, write_signed
 from tracescape_native.json_text import BAD_TEXT, SHORT, copy_short, same_short, write_base64, write_text
-from tracescape_native.memory import ByteArray, WordArray, copy_bytes, load8, load64, store8
+from tracescape_native.memory import ByteArray, Word, WordArray, copy_bytes, load8, load64, store8
 from tracescape_native.wire import UNUSUAL, read_run, read_tag, read_varint, skip_field
 
 MAX_DEPTH: Final = 6
@@ -115,7 +115,7 @@ def promoted_keys(columns: list[tuple[tuple[str, ...], bool]], seed: int) -> Pro
 
 
 @njit(cache=True, nogil=True)
-def key_hash(data: ByteArray, start: int, end: int, seed: int) -> int:
+def key_hash(data: ByteArray, start: int, end: int, seed: Word) -> Word:
     """A well spread uint64 of ``data[start:end]`` for tables that a sender cannot aim at."""
     total = seed ^ (np.uint64(end - start) * _K)
     at = start
@@ -185,7 +185,7 @@ def _write_word(out: ByteArray, to: int, text: bytes) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _write_double(bits: int, out: ByteArray, to: int) -> int:
+def _write_double(bits: Word, out: ByteArray, to: int) -> int:
     if (bits & _EXPONENT) != _EXPONENT:
         return write_double(out, to, bits)
     to = _write_word(out, to, b'{"$double":"')
@@ -232,7 +232,7 @@ def _write_scalar(data: ByteArray, at: int, end: int, tag: int, out: ByteArray, 
 
 
 @njit(cache=True, nogil=True)
-def _is_new(nested: WordArray, depth: int, count: int, hashed: int) -> bool:
+def _is_new(nested: WordArray, depth: int, count: int, hashed: Word) -> bool:
     for index in range(count):
         if nested[depth, index] == hashed:
             return False
@@ -242,7 +242,7 @@ def _is_new(nested: WordArray, depth: int, count: int, hashed: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _write_item_key(
-    data: ByteArray, key_start: int, key_end: int, out: ByteArray, to: int, keys: Keys, depth: int, seed: int
+    data: ByteArray, key_start: int, key_end: int, out: ByteArray, to: int, keys: Keys, depth: int, seed: Word
 ) -> int:
     # The key of an entry of the map at this depth of the stack, which must not have it yet.
     count = keys.stack[depth, _COUNT]
@@ -254,7 +254,7 @@ def _write_item_key(
 
 
 @njit(cache=True, nogil=True)
-def write_value(data: ByteArray, at: int, end: int, out: ByteArray, to: int, keys: Keys, seed: int) -> int:
+def write_value(data: ByteArray, at: int, end: int, out: ByteArray, to: int, keys: Keys, seed: Word) -> int:
     """Write the AnyValue ``data[at:end]``; ``at`` is -1 for an absent one. Returns where writing ended.
 
     Containers wait on a stack for their items: their end, whether they are maps, how many items they have,
@@ -321,7 +321,7 @@ def begin_list(keys: Keys) -> None:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _word_at(data: ByteArray, start: int, end: int) -> int:
+def _word_at(data: ByteArray, start: int, end: int) -> Word:
     # The first eight bytes of data[start:end], or all of them above zeros.
     if start + 8 <= end:
         return load64(data, start)
@@ -335,8 +335,8 @@ def _word_at(data: ByteArray, start: int, end: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _learn(
-    data: ByteArray, start: int, end: int, keys: Keys, slot: int, promoted: PromotedKeys, seed: int
-) -> int:
+    data: ByteArray, start: int, end: int, keys: Keys, slot: int, promoted: PromotedKeys, seed: Word
+) -> Word:
     # Enter a key into its slot. The slot, BAD_TEXT or UNUSUAL.
     text = keys.used[1]
     if end - start > _MAX_KEY_BYTES or text + 6 * (end - start) + 64 > _TEXT_BYTES:
@@ -363,8 +363,8 @@ def _learn(
 
 @njit(cache=True, nogil=True)
 def _find_slowly(
-    data: ByteArray, start: int, end: int, slot: int, keys: Keys, promoted: PromotedKeys, seed: int
-) -> int:
+    data: ByteArray, start: int, end: int, slot: Word, keys: Keys, promoted: PromotedKeys, seed: Word
+) -> Word:
     # The slot of a key, looked for from where it should be, or learnt; negative as _learn says.
     length = end - start
     for _ in range(_MAX_PROBES):
@@ -382,7 +382,7 @@ def _find_slowly(
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _find_key(data: ByteArray, start: int, end: int, keys: Keys, promoted: PromotedKeys, seed: int) -> int:
+def _find_key(data: ByteArray, start: int, end: int, keys: Keys, promoted: PromotedKeys, seed: Word) -> Word:
     # The slot of a key: nearly always the first that is looked at.
     length = end - start
     word = _word_at(data, start, end)
@@ -404,7 +404,7 @@ def _write_pair(
     keys: Keys,
     stamp: int,
     promoted: PromotedKeys,
-    seed: int,
+    seed: Word,
 ) -> tuple[int, int, int, int]:
     # Any KeyValue; returns as write_attribute does.
     key_start, key_end, value_start, value_end = read_pair(data, at, end)
@@ -433,7 +433,7 @@ def write_attribute(
     keys: Keys,
     stamp: int,
     promoted: PromotedKeys,
-    seed: int,
+    seed: Word,
 ) -> tuple[int, int, int, int]:
     """Write the KeyValue ``data[at:end]`` as ``"key":value``.
 

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 
 from tracescape_native.json_text import SLACK, copy_text
-from tracescape_native.memory import ByteArray, WordArray, borrowed, load32, load64, swap64
+from tracescape_native.memory import ByteArray, Word, WordArray, borrowed, load32, load64, swap64
 from tracescape_native.otlp_attributes import (
     MAX_KEYS,
     Keys,
@@ -204,7 +204,7 @@ def _write_optional(
 
 
 @njit(cache=True, nogil=True)
-def _small_number(data: ByteArray, start: int, end: int) -> tuple[int, bool]:
+def _small_number(data: ByteArray, start: int, end: int) -> tuple[Word, bool]:
     # The value of decimal digits (at most twelve count), if it fits int32.
     number = np.int64(0)
     for place in range(start, end):
@@ -212,7 +212,7 @@ def _small_number(data: ByteArray, start: int, end: int) -> tuple[int, bool]:
             return 0, False
         if place < start + 12:
             number = number * 10 + np.int64(data[place]) - 48
-    return number, start < end and number <= _INT32_MAX
+    return number, bool(start < end and number <= _INT32_MAX)
 
 
 @njit(cache=True, nogil=True)
@@ -271,8 +271,8 @@ def _read_status(data: ByteArray, at: int, end: int, row: WordArray, fields: Wor
             fields[_MESSAGE], at = read_run(data, at, end)
             fields[_MESSAGE + 1] = at
         elif tag == 24:
-            code, at = read_varint(data, at, end)
-            code = np.int64(np.int32(code))
+            number, at = read_varint(data, at, end)
+            code = np.int64(np.int32(number))
             row[STATUS] = code if 0 <= code <= 2 else 0
         else:
             at = skip_field(data, at, end, tag)
@@ -342,7 +342,7 @@ def _scan_span(
     best: WordArray,
     keys: Keys,
     stamp: int,
-    seed: int,
+    seed: Word,
     out: ByteArray,
     to: int,
 ) -> tuple[int, int]:
@@ -455,7 +455,7 @@ def _scan_part(
     promoted: PromotedKeys,
     keys: Keys,
     stamp: int,
-    seed: int,
+    seed: Word,
     out: ByteArray,
     to: int,
 ) -> int:
@@ -550,7 +550,7 @@ def _scan(
     used: WordArray,
     nested: WordArray,
     stack: WordArray,
-    seed: int,
+    seed: Word,
     spans: WordArray,
     events: WordArray,
     links: WordArray,
@@ -694,11 +694,20 @@ def scan_traces(data: ByteArray, promoted: PromotedKeys, *, seed: int) -> Scanne
     room = span_count // 4 + 64
     while True:
         events, links = np.empty((room, EVENT_COLUMNS), np.int64), np.empty((room, LINK_COLUMNS), np.int64)
-        forget(_scratch.keys)
+        keys = _scratch.keys
+        forget(keys)
         kept, event_count, link_count, reasons, used = _scan(
             data,
-            *promoted,
-            *_scratch.keys,
+            promoted.hashes,
+            promoted.columns,
+            promoted.priorities,
+            promoted.is_integer,
+            keys.lengths,
+            keys.known,
+            keys.texts,
+            keys.used,
+            keys.nested,
+            keys.stack,
             np.uint64(seed),
             spans,
             events,
@@ -729,7 +738,9 @@ def scan_traces(data: ByteArray, promoted: PromotedKeys, *, seed: int) -> Scanne
 
 
 @njit(cache=True, nogil=True)
-def _fingerprints(data: ByteArray, spans: WordArray, resources: WordArray, seed: int, out: WordArray) -> None:
+def _fingerprints(
+    data: ByteArray, spans: WordArray, resources: WordArray, seed: Word, out: WordArray
+) -> None:
     of_resource, hashed = np.int64(-1), np.uint64(0)
     for index in range(len(spans)):
         resource = spans[index, RESOURCE]

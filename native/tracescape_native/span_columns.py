@@ -6,13 +6,13 @@ are laid end to end, with offsets, as Arrow wants them.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
 
 from tracescape_native import otlp_traces as scan
-from tracescape_native.memory import ByteArray, WordArray, borrowed, copy_bytes, load8, load64, store64
+from tracescape_native.memory import ByteArray, Word, WordArray, borrowed, copy_bytes, load8, load64, store64
 from tracescape_native.xxh64 import xxh64
 
 #: Columns of `SpanColumns.words`, int64.
@@ -28,6 +28,8 @@ NUMBERS: Final = (
 )
 #: Text columns that every span has; the promoted ones follow.
 TEXTS: Final = (scan.OPERATION, scan.STATUS_MESSAGE, scan.TRACE_STATE)
+
+Array: TypeAlias = np.ndarray[Any, Any]
 
 _COLUMN, _CODE, _AT, _LENGTH, _HASH = range(5)
 _WORDS: Final = np.array(WORDS, np.int64)
@@ -106,7 +108,7 @@ def _code(
     entries: WordArray,
     texts: ByteArray,
     counts: WordArray,
-) -> int:
+) -> Word:
     # The code of heap[at:at + length] in its column; -2 when there is no room for a new one.
     columns = len(counts) - 2
     hashed = np.int64(xxh64(heap, at, at + length, np.uint64(column)) >> np.uint64(1))
@@ -152,11 +154,11 @@ def _fill(
     begin: int,
     trace_ids: ByteArray,
     words: WordArray,
-    numbers: WordArray,
-    groups: WordArray,
-    codes: WordArray,
-    integers: WordArray,
-    offsets: WordArray,
+    numbers: Array,
+    groups: Array,
+    codes: Array,
+    integers: Array,
+    offsets: Array,
     attributes: ByteArray,
 ) -> int:
     # Rows from begin on into the columns from at + begin on. Where it stopped: the end, or for want of room.
@@ -167,7 +169,7 @@ def _fill(
         for column in range(len(text_places)):
             place = text_places[column]
             length = rows[row, place + 1]
-            code = np.int64(-1)
+            code: Word = np.int64(-1)
             if length >= 0:
                 code = _code(heap, rows[row, place], length, column, slots, entries, texts, counts)
                 if code == -2:
@@ -250,7 +252,7 @@ class SpanColumns:
             self._interned = grown(self._interned, len(heap))
         self._filled += len(rows)
 
-    def dictionary(self, column: int) -> tuple[WordArray, ByteArray]:
+    def dictionary(self, column: int) -> tuple[Array, ByteArray]:
         """The texts behind the codes of a text column: offsets, int32, (count + 1,), and bytes, uint8."""
         _, entries, texts, counts = self._interned
         mine = entries[: counts[-2]]
