@@ -9,7 +9,7 @@ import numpy as np
 
 from tracescape_ingest.envelope import Scope, Sender, scope_of, sender_of
 from tracescape_ingest.fields import Rejected
-from tracescape_ingest.wire import ExportTraceServiceRequest
+from tracescape_ingest.wire import DecodeError, ExportTraceServiceRequest
 from tracescape_storage.schema import INTEGER_PROMOTED, PROMOTED
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class FastSpans:
         try:
             senders = [_known(self._senders, sender_of, data, row) for row in scanned.resources.tolist()]
             scopes = [_known(self._scopes, scope_of, data, row) for row in scanned.scopes.tolist()]
-        except Rejected:
+        except (Rejected, DecodeError):
             return None
         reasons = {self._reason(code, detail): count for code, detail, count in scanned.rejected.tolist()}
         rows = np.arange(len(scanned.spans))

@@ -685,7 +685,6 @@ def scan_traces(data: ByteArray, promoted: PromotedKeys, *, seed: int) -> Scanne
     if resource_count < 0:
         return _nothing(width)
     spans = np.empty((span_count, width), np.int64)
-    resources, scopes = np.zeros((resource_count, 4), np.int64), np.zeros((scope_count, 4), np.int64)
     rejected = np.empty((_MAX_REASONS, 3), np.int64)
     heap = _scratch.heap(6 * len(data) + 4 * SLACK)
     fields = np.empty(_FIELDS, np.int64), np.empty(len(promoted.is_integer), np.int64)
@@ -693,6 +692,7 @@ def scan_traces(data: ByteArray, promoted: PromotedKeys, *, seed: int) -> Scanne
     blank[PROMOTED + 1 :: 2] = -1
     room = span_count // 4 + 64
     while True:
+        resources, scopes = np.zeros((resource_count, 4), np.int64), np.zeros((scope_count, 4), np.int64)
         events, links = np.empty((room, EVENT_COLUMNS), np.int64), np.empty((room, LINK_COLUMNS), np.int64)
         keys = _scratch.keys
         forget(keys)
