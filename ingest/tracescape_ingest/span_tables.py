@@ -16,7 +16,7 @@ from tracescape_storage.schema import EVENTS, INTEGER_PROMOTED, LINKS, PROMOTED,
 
 Array = np.ndarray[Any, Any]
 
-_PLACES: Final = {name: scan.PROMOTED + 2 * index for index, name in enumerate(PROMOTED)}
+_PLACES: Final = {name: scan.PROMOTED + index for index, name in enumerate(PROMOTED)}
 _TEXT_NAMES: Final = (
     "operation",
     "status_message",
@@ -53,7 +53,7 @@ def _numbered(lists: list[list[Any]]) -> tuple[list[Any], list[Array]]:
     things: list[Any] = []
     numbered = []
     for each in lists:
-        mine = np.empty(len(each), np.int64)
+        mine = np.empty(len(each), np.int32)
         for index, thing in enumerate(each):
             number = numbers.setdefault(thing.id, len(things))
             if number == len(things):
@@ -66,20 +66,26 @@ def _numbered(lists: list[list[Any]]) -> tuple[list[Any], list[Array]]:
 def _columns(
     requests: Sequence[ScannedRequest], of_sender: list[Array], of_scope: list[Array]
 ) -> SpanColumns:
-    rows = [_kept(request) for request in requests]
-    attribute_bytes = sum(int(kept[:, scan.ATTRIBUTES + 1].sum()) for kept in rows)
-    columns = SpanColumns(sum(map(len, rows)), attribute_bytes, _TEXT_PLACES, _INTEGER_PLACES)
-    for request, kept, senders, scopes in zip(requests, rows, of_sender, of_scope, strict=True):
-        columns.add(kept, request.scanned.heap, senders, scopes)
+    attribute_bytes = sum(_attribute_bytes(request) for request in requests)
+    columns = SpanColumns(sum(map(len, requests)), attribute_bytes, _TEXT_PLACES, _INTEGER_PLACES)
+    for request, senders, scopes in zip(requests, of_sender, of_scope, strict=True):
+        data = np.frombuffer(request.data, np.uint8)
+        columns.add(data, request.scanned, _rows(request), senders, scopes)
     return columns
 
 
-def _kept(request: ScannedRequest) -> Array:
-    spans: Array = request.scanned.spans
-    first, last = (request.rows[0], request.rows[-1] + 1) if len(request.rows) else (0, 0)
-    if last - first == len(request.rows):
-        return np.asarray(spans[first:last])
-    return np.asarray(spans[request.rows])
+def _attribute_bytes(request: ScannedRequest) -> int:
+    scanned = request.scanned
+    if len(request.rows) == len(scanned.numbers):
+        return len(scanned.heap)
+    return int(scanned.numbers[request.rows, scan.ATTRIBUTES + 1].sum())
+
+
+def _rows(request: ScannedRequest) -> Array | slice:
+    """What is left of the rows, as a slice where it is one: that copies nothing."""
+    rows = request.rows
+    first, last = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+    return slice(first, last) if last - first == len(rows) else rows
 
 
 def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Table:
@@ -90,7 +96,7 @@ def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Ta
         **{name: pa.array(columns.words[i]) for i, name in enumerate(_WORD_NAMES)},
         "kind": pa.array(columns.numbers[0].astype(np.int8)),
         "status": pa.array(columns.numbers[1].astype(np.int8)),
-        **{name: pa.array(columns.numbers[2 + i]) for i, name in enumerate(_NUMBER_NAMES)},
+        **{name: pa.array(columns.numbers[2 + i].view(np.uint32)) for i, name in enumerate(_NUMBER_NAMES)},
         "service": pa.DictionaryArray.from_arrays(resource, [sender.service for sender in senders]),
         "resource_id": pa.array(np.array([sender.id for sender in senders], np.int64)[resource]),
         "scope_id": pa.array(np.array([each.id for each in scopes], np.int64)[scope]),
@@ -99,7 +105,8 @@ def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Ta
     for index, name in enumerate(_TEXT_NAMES):
         arrays[name] = _coded(columns, index, n)
     for index, name in enumerate(_INTEGER_NAMES):
-        missing = columns.integers[len(_INTEGER_NAMES) + index] < 0
+        bit = 1 << (_INTEGER_PLACES[index] - scan.PROMOTED)
+        missing = (columns.integers[-1] & bit) == 0
         arrays[name] = pa.array(columns.integers[index], mask=missing)
     return pa.table({name: arrays[name] for name in SPANS.names})
 
@@ -135,7 +142,7 @@ def _owners(requests: Sequence[ScannedRequest]) -> list[tuple[int, Array]]:
     owners = []
     begin = 0
     for request in requests:
-        places = np.full(len(request.scanned.spans), -1, np.int64)
+        places = np.full(len(request.scanned.words), -1, np.int64)
         places[request.rows] = np.arange(begin, begin + len(request.rows))
         owners.append((begin, places))
         begin += len(request.rows)
@@ -162,7 +169,7 @@ def _parts(
         for column in text_columns:
             starts, sizes = parts[:, column].copy(), parts[:, column + 1].copy()
             data = np.empty(int(np.maximum(sizes, 0).sum()), np.uint8)
-            gather(request.scanned.heap, starts, sizes, data)
+            gather(request.scanned.part_heap, starts, sizes, data)
             lengths.append(sizes)
             texts.append(data)
     if not rows:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from tracescape_native.memory import ByteArray, Word
+from tracescape_native.memory import ByteArray, Word, store64
 
 #: Room that any number needs.
 MAX_NUMBER_BYTES: Final = 32
@@ -48,6 +48,22 @@ def _cached_powers() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 _POWER_F, _POWER_E = _cached_powers()
 _TENS: Final = np.array([10**n for n in range(20)], np.uint64)
+
+
+#: Numbers below it are small.
+SMALL: Final = 10_000
+
+
+@njit(cache=True, nogil=True, inline="always")
+def write_small(out: ByteArray, at: int, value: Word) -> Word:
+    """Write an int64 from 0 to `SMALL` - 1 without a branch; eight bytes are written, whatever it needs."""
+    hundreds = value * 5243 >> 19
+    ones = value - hundreds * 100
+    thousands, tens = hundreds * 103 >> 10, ones * 103 >> 10
+    digits = thousands | (hundreds - thousands * 10) << 8 | tens << 16 | (ones - tens * 10) << 24 | 0x30303030
+    leading = 3 - (value > 9) - (value > 99) - (value > 999)
+    store64(out, at, np.uint64(digits >> 8 * leading))
+    return at + 4 - leading
 
 
 @njit(cache=True, nogil=True)
