@@ -41,7 +41,7 @@ def _place(context: Any, builder: Any, kind: Any, value: Any, index: Any, to: An
 def _load(llvm: Any, result: Any, widened: bool = False) -> Any:
     def load(typing_context: Any, array: Any, index: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            place = _place(context, builder, signature.args[0], *arguments, llvm)
+            place = _place(context, builder, signature.args[0], arguments[0], arguments[1], llvm)
             loaded = builder.load(place, align=1)
             return builder.zext(loaded, _WORD) if widened else loaded
 
@@ -53,7 +53,7 @@ def _load(llvm: Any, result: Any, widened: bool = False) -> Any:
 def _store(llvm: Any, value_type: Any) -> Any:
     def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            place = _place(context, builder, signature.args[0], *arguments[:2], llvm)
+            place = _place(context, builder, signature.args[0], arguments[0], arguments[1], llvm)
             value = arguments[2] if llvm is _WORD else builder.trunc(arguments[2], llvm)
             builder.store(value, place, align=1)
             return context.get_dummy_value()
@@ -65,8 +65,8 @@ def _store(llvm: Any, value_type: Any) -> Any:
 
 def _copy(typing_context: Any, target: Any, at: Any, source: Any, start: Any, count: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        to = _place(context, builder, signature.args[0], *arguments[:2], _BYTE)
-        of = _place(context, builder, signature.args[2], *arguments[2:4], _BYTE)
+        to = _place(context, builder, signature.args[0], arguments[0], arguments[1], _BYTE)
+        of = _place(context, builder, signature.args[2], arguments[2], arguments[3], _BYTE)
         cgutils.raw_memcpy(builder, to, of, arguments[4], 1)
         return context.get_dummy_value()
 
@@ -75,8 +75,8 @@ def _copy(typing_context: Any, target: Any, at: Any, source: Any, start: Any, co
 
 def _copy32(typing_context: Any, target: Any, at: Any, source: Any, start: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        to = _place(context, builder, signature.args[0], *arguments[:2], _LANES)
-        of = _place(context, builder, signature.args[2], *arguments[2:], _LANES)
+        to = _place(context, builder, signature.args[0], arguments[0], arguments[1], _LANES)
+        of = _place(context, builder, signature.args[2], arguments[2], arguments[3], _LANES)
         builder.store(builder.load(of, align=1), to, align=1)
         return context.get_dummy_value()
 
@@ -90,7 +90,9 @@ def _marks(builder: Any, lanes: Any) -> Any:
 
 def _specials32(typing_context: Any, array: Any, index: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lanes = builder.load(_place(context, builder, signature.args[0], *arguments, _LANES), align=1)
+        lanes = builder.load(
+            _place(context, builder, signature.args[0], arguments[0], arguments[1], _LANES), align=1
+        )
 
         def all_lanes(byte: int) -> Any:
             return ir.Constant(_LANES, [byte] * 32)
@@ -105,8 +107,12 @@ def _specials32(typing_context: Any, array: Any, index: Any) -> Any:
 
 def _differ32(typing_context: Any, one: Any, at: Any, other: Any, there: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        first = builder.load(_place(context, builder, signature.args[0], *arguments[:2], _LANES), align=1)
-        second = builder.load(_place(context, builder, signature.args[2], *arguments[2:], _LANES), align=1)
+        first = builder.load(
+            _place(context, builder, signature.args[0], arguments[0], arguments[1], _LANES), align=1
+        )
+        second = builder.load(
+            _place(context, builder, signature.args[2], arguments[2], arguments[3], _LANES), align=1
+        )
         return _marks(builder, builder.icmp_signed("!=", first, second))
 
     return types.int64(one, types.int64, other, types.int64), codegen
@@ -116,7 +122,8 @@ def _pointer(typing_context: Any, array: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
-    return types.CPointer(array.dtype)(array), codegen
+    pointer_type: Any = types.CPointer  # carries no annotations
+    return pointer_type(array.dtype)(array), codegen
 
 
 def _behind(typing_context: Any, start: Any, count: Any) -> Any:
@@ -204,8 +211,8 @@ else:
     copy_bytes = intrinsic(_copy)
     #: ``copy32(target, at, source, start)`` copies 32 bytes, all at once.
     copy32 = intrinsic(_copy32)
-    #: ``specials32(bytes, index)`` marks those of 32 bytes that JSON text escapes or that are beyond ASCII: bit
-    #: i of an int64 stands for byte i. ``differ32(one, at, other, there)`` marks those that differ.
+    #: ``specials32(bytes, index)`` marks those of 32 bytes that JSON text escapes or that are beyond ASCII:
+    #: bit i of an int64 stands for byte i. ``differ32(one, at, other, there)`` marks those that differ.
     specials32 = intrinsic(_specials32)
     differ32 = intrinsic(_differ32)
     #: ``pointer(array)`` is where a contiguous array begins: it is indexed like the array, but knows neither
@@ -228,3 +235,8 @@ def swap64(word: Word) -> Word:
         (word & np.uint64(0x0000FFFF0000FFFF)) << np.uint64(16)
     )
     return (word >> np.uint64(32)) | (word << np.uint64(32))
+
+
+def wrapping(kernel: Any) -> Any:
+    """A kernel whose words wrap around: compiled ones do anyway, plain Python would warn of it."""
+    return np.errstate(over="ignore")(kernel) if INTERPRETED else kernel

@@ -5,8 +5,8 @@ objects, a leading ``$`` of a key is doubled. What an encoder does not write (a 
 with two members, lists nested deeper than `MAX_DEPTH`) is `UNUSUAL`.
 
 Arguments that all functions share: ``data``, of which ``limit`` bytes may be read; ``out`` and ``to``, where
-to write; ``keys`` and ``texts`` as `Keys` describes them; ``promoted`` of `promoted_keys`; ``seed``, secret, so
-that no sender can aim at a hash table.
+to write; ``keys`` and ``texts`` as `Keys` describes them; ``promoted`` of `promoted_keys`; ``seed``, secret,
+so that no sender can aim at a hash table.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from tracescape_native.memory import (
     load32,
     load64,
     store8,
+    wrapping,
 )
 from tracescape_native.wire import UNUSUAL, read_run, read_tag, read_varint, skip_field
 
@@ -87,10 +88,10 @@ class Keys(NamedTuple):
     """What is known of keys: most spans repeat those of others, in the same order.
 
     ``keys`` (int64) is an open-addressing table of `_SLOTS` keys, `_KEY` words each: their length + 1 (0: an
-    empty slot), where their bytes are in ``texts`` (uint8), where their rendering ``,"key":"`` is there and how
-    long it is without the last quote, the list that had them last, what they are promoted to, and the key that
-    came next last time. Behind the table are counters, the open containers of a value that is written, and
-    hashes of the keys of each open map.
+    empty slot), where their bytes are in ``texts`` (uint8), where their rendering ``,"key":"`` is there and
+    how long it is without the last quote, the list that had them last, what they are promoted to, and the key
+    that came next last time. Behind the table are counters, the open containers of a value that is written,
+    and hashes of the keys of each open map.
     """
 
     keys: WordArray
@@ -114,8 +115,7 @@ def promoted_keys(keys: dict[str, tuple[int, int]], seed: int) -> WordArray:
     table = np.full(3 * _PROMOTED_SLOTS, -1, np.int64)
     for key, (place, rank) in keys.items():
         data = np.frombuffer(key.encode(), np.uint8)
-        with np.errstate(over="ignore"):
-            hashed = np.uint64(key_hash(data, 0, len(data), np.uint64(seed))).view(np.int64)
+        hashed = np.uint64(_key_hash(data, 0, len(data), np.uint64(seed))).view(np.int64)
         slot = int(hashed) & (_PROMOTED_SLOTS - 1)
         while table[3 * slot + 1] >= 0:
             slot = (slot + 1) & (_PROMOTED_SLOTS - 1)
@@ -136,7 +136,8 @@ def tail_word(data: ByteArray, start: int, end: int) -> Word:
 
 @njit(cache=True, nogil=True, inline="always")
 def text_hash(head: Word, tail: Word, length: Word, seed: Word) -> Word:
-    """A uint64 from the first and the last eight bytes of a text (the same where it has no more) and its length.
+    """A uint64 from the first and the last eight bytes of a text (the same where it has no more) and its
+    length.
 
     The upper bits are well spread. Texts that differ only in between have the same hash.
     """
@@ -157,6 +158,9 @@ def key_hash(data: ByteArray, start: int, end: int, seed: Word) -> Word:
     total ^= total >> np.uint64(32)
     total *= _K
     return total ^ (total >> np.uint64(29))
+
+
+_key_hash = wrapping(key_hash)
 
 
 @njit(cache=True, nogil=True)
@@ -296,7 +300,7 @@ def _write_nested(
             tag, at = read_tag(data, at, end)
             if at < 0:
                 return UNUSUAL
-            if tag == _ARRAY or tag == _MAP:
+            if tag in (_ARRAY, _MAP):
                 start, stop = read_run(data, at, end)
                 depth += 1
                 if stop != end or depth >= MAX_DEPTH:
@@ -350,7 +354,7 @@ def write_value(
     tag, start = read_tag(data, at, end)
     if start < 0:
         return UNUSUAL
-    if tag == _ARRAY or tag == _MAP:
+    if tag in (_ARRAY, _MAP):
         return _write_nested(data, at, end, limit, out, to, keys, seed)
     stop, to = _write_scalar(data, start, end, limit, tag, out, to)
     return to if stop == end or to < 0 else UNUSUAL
@@ -487,9 +491,9 @@ def write_attribute(
 ) -> tuple[int, Word, int, int]:
     """Write the KeyValue ``data[at:end]`` as ``,"key":value``.
 
-    ``before`` is the slot of the key before it in its list, or `BEFORE_FIRST`; ``stamp`` is the list's number.
-    Returns where writing ended (or `BAD_TEXT`, `UNUSUAL`), the slot of the key in ``keys``, and the bounds of
-    the value. A key that the list has already is `UNUSUAL`.
+    ``before`` is the slot of the key before it in its list, or `BEFORE_FIRST`; ``stamp`` is the list's
+    number. Returns where writing ended (or `BAD_TEXT`, `UNUSUAL`), the slot of the key in ``keys``, and the
+    bounds of the value. A key that the list has already is `UNUSUAL`.
     """
     # A key and a value, both shorter than 128 bytes, a key that is expected here: straight through.
     if at + AHEAD > limit or end - at < 6:

@@ -5,8 +5,8 @@ twice where a merge would be due, text that is not UTF-8, groups) makes it give 
 `UNUSUAL`: the reference decoder then decides. So there is one definition of what such a message means, and
 this is only its fast path. Spans that are merely invalid (ids, times) are left out here and named.
 
-Words of a trace id are its bytes read little-endian, so that storing them restores the bytes; a span id is its
-bytes read big-endian, signed.
+Words of a trace id are its bytes read little-endian, so that storing them restores the bytes; a span id is
+its bytes read big-endian, signed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tracescape_native.memory import (
     load64,
     pointer,
     swap64,
+    wrapping,
 )
 from tracescape_native.otlp_attributes import (
     AHEAD,
@@ -42,7 +43,14 @@ from tracescape_native.otlp_attributes import (
     promoted_keys,
     write_attribute,
 )
-from tracescape_native.request_texts import NO_ROOM, begin_message, code_of, new_table, text_count
+from tracescape_native.request_texts import (
+    MAX_COLUMNS,
+    NO_ROOM,
+    begin_message,
+    code_of,
+    new_table,
+    text_count,
+)
 from tracescape_native.slabs import Slabs
 from tracescape_native.wire import UNUSUAL, read_run, read_tag, read_varint, skip_field
 from tracescape_native.xxh64 import xxh64, xxh64_of_words
@@ -59,8 +67,8 @@ SET: Final = 12  # a bit for each promoted column that holds an integer: whether
 OPERATION, STATUS_MESSAGE, TRACE_STATE = 13, 14, 15  # codes of texts, -1 for none, as the promoted ones
 PROMOTED: Final = 16
 
-#: Columns of `Scanned.events` and `Scanned.links`; ``0`` is the row of the span. Texts are (offset, length) in
-#: their heap; length -1 means that there is none.
+#: Columns of `Scanned.events` and `Scanned.links`; ``0`` is the row of the span. Texts are (offset, length)
+#: in their heap; length -1 means that there is none.
 EVENT_TIME: Final = 1
 EVENT_DROPPED: Final = 2
 EVENT_NAME: Final = 3
@@ -98,16 +106,23 @@ _TRACE_LENGTH, _SPAN_LENGTH, _PARENT_LENGTH, _PARTS, _FIRST_PART = range(5)
 _CLAIMS: Final = 8
 _MAX_RANKS: Final = 32
 
+#: The longest message whose spans' attributes and texts int32 can tell apart.
+MAX_MESSAGE: Final = (2**31 - 1) // 6 - SLACK
+_SMALL_MESSAGE: Final = 1 << 14
+_KEPT_MESSAGE: Final = 1 << 20
+_FIRST_ROOM: Final = 1024
+_KEPT_ROOM: Final = 1 << 14
+
 
 class Scanned(NamedTuple):
     """What a request holds, a row a thing.
 
-    ``status`` is 0, or `UNUSUAL` and everything else is empty. ``words`` (int64) and ``numbers`` (int32, with a
-    column a promoted one from `PROMOTED` on) describe the spans; codes are rows of ``texts`` (int32): a column
-    of ``numbers``, start and length in the message. ``resources`` and ``scopes`` (int64) hold the bounds of the
-    encoded Resource or InstrumentationScope and of its schema URL in the message, (0, 0) for an absent one;
-    ``rejected`` (int64) is (reason, detail, how many). ``heap`` (uint8) has the spans' attributes, one after the
-    other; ``part_heap`` all text of ``events`` and ``links`` (int64).
+    ``status`` is 0, or `UNUSUAL` and everything else is empty. ``words`` (int64) and ``numbers`` (int32, with
+    a column a promoted one from `PROMOTED` on) describe the spans; codes are rows of ``texts`` (int32): a
+    column of ``numbers``, start and length in the message. ``resources`` and ``scopes`` (int64) hold the
+    bounds of the encoded Resource or InstrumentationScope and of its schema URL in the message, (0, 0) for an
+    absent one; ``rejected`` (int64) is (reason, detail, how many). ``heap`` (uint8) has the spans'
+    attributes, one after the other; ``part_heap`` all text of ``events`` and ``links`` (int64).
     """
 
     status: int
@@ -184,7 +199,8 @@ def _promote(
     numbers[SET] &= ~bit
     tag, at = read_tag(data, start, end)  # the writer has seen that the value is well formed
     if rank & 1:
-        number, small = np.int64(0), False
+        number: Word = np.int64(0)
+        small: Word = False
         if tag == 10:
             begin, stop = read_run(data, at, end)
             number, small = _small_number(data, begin, stop)
@@ -360,8 +376,9 @@ def _scan_span(
     out: ByteArray,
     to: int,
 ) -> Word:
-    # A span but its events and links into its row (times, ids and lengths still unjudged), attributes into the
-    # heap. Where writing ended, or a status. Where its events and links begin, and how many, is in scratch.
+    # A span but its events and links into its row (times, ids and lengths still unjudged), attributes into
+    # the heap. Where writing ended, or a status. Where its events and links begin, and how many, is in
+    # scratch.
     _begin_row(words, numbers, scratch, width)
     begin, attributes, before = to, 0, BEFORE_FIRST
     name, name_end, state, state_end, status, status_end = 0, 0, 0, 0, -1, 0
@@ -494,7 +511,7 @@ def _scan_part(
     promoted: WordArray,
     seed: Word,
     out: ByteArray,
-    to: int,
+    to: Word,
 ) -> int:
     # An event or a link into row and heap. Where writing ended, or UNUSUAL (a link with a bad id is, too).
     for column in range(1, LINK_COLUMNS if is_link else EVENT_COLUMNS):
@@ -600,9 +617,7 @@ def _scan_parts(
         row = behind(rows, columns * counts[kind])
         counts[kind] += 1
         row[0] = counts[_SPANS]
-        to = _scan_part(
-            data, start, at, limit, tag == 106, row, keys, key_texts, promoted, seed, out, np.int64(to)
-        )
+        to = _scan_part(data, start, at, limit, tag == 106, row, keys, key_texts, promoted, seed, out, to)
         if to < 0:
             return np.int64(UNUSUAL)
     counts[_PART_HEAP] = to
@@ -624,6 +639,7 @@ def _note(rejected: WordArray, counts: WordArray, reason: Word, detail: Word) ->
     return True
 
 
+@wrapping
 @njit(cache=True, nogil=True)
 def _scan(
     data_array: ByteArray,
@@ -649,7 +665,7 @@ def _scan(
     room: int,
     width: int,
     seed: Word,
-) -> int:
+) -> Word:
     # All of data[:end] into the arrays, of which limit bytes may be read; counts says how much. A status.
     # There are span_room rows for spans and one more, and room for everything else.
     data, words, numbers = pointer(data_array), pointer(words_array), pointer(numbers_array)
@@ -774,43 +790,58 @@ def _clear4(row: WordArray) -> None:
         row[column] = 0
 
 
+class _Rows(NamedTuple):
+    """Where a scan writes what it finds, a row a thing, and room for how many things there is."""
+
+    span_room: int
+    room: int
+    words: WordArray
+    numbers: NumberArray
+    events: WordArray
+    links: WordArray
+    resources: WordArray
+    scopes: WordArray
+    texts: NumberArray
+
+
+def _rows(span_room: int, room: int, width: int) -> _Rows:
+    return _Rows(
+        span_room,
+        room,
+        np.empty((span_room + 1, WORDS), np.int64),  # the one more is for a span that is rejected
+        np.empty((span_room + 1, width), np.int32),
+        np.empty((room, EVENT_COLUMNS), np.int64),
+        np.empty((room, LINK_COLUMNS), np.int64),
+        np.empty((room, 4), np.int64),
+        np.empty((room, 4), np.int64),
+        np.empty((room, 3), np.int32),
+    )
+
+
 class _Scratch(threading.local):
-    """What a scan needs, its results included before they are copied: kept by each thread, since making it
-    costs more than a scan. What is large is not kept."""
+    """What a scan needs besides its results, kept by each thread: to make it costs more than a scan."""
 
-    _KEPT_BYTES: Final = 4 << 20
-
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         self.keys, self.key_texts = new_keys()
         self.table = new_table()
-        self.columns = np.zeros(_CLAIMS + 64, np.int64)
+        self.columns = np.zeros(_CLAIMS + MAX_COLUMNS, np.int64)
         self.counts = np.zeros(_COUNTS, np.int64)
+        self.rejected = np.empty((_MAX_REASONS, 3), np.int64)
+        self.rows = _rows(_FIRST_ROOM, _FIRST_ROOM, width)
+        self.data = np.zeros(_SMALL_MESSAGE + AHEAD, np.uint8)
+        self.part_heap = np.empty(0, np.uint8)
         self.slabs = Slabs()
-        self.rejected = np.empty(3 * _MAX_REASONS, np.int64)
-        self._arrays: dict[str, np.ndarray[Any, Any]] = {}
-
-    def array(self, name: str, size: int, dtype: type[np.generic]) -> np.ndarray[Any, Any]:
-        """At least ``size`` items, of anything."""
-        found = self._arrays.get(name)
-        if found is not None and len(found) >= size:
-            return found
-        made = np.empty(size, dtype)
-        if made.nbytes <= self._KEPT_BYTES:
-            self._arrays[name] = made
-        return made
 
 
 class Scanner:
     """Scans requests; safe to use from several threads.
 
     Args:
-        promoted: for each promoted column its attribute keys, the first that is set wins, and whether it holds
-            integers; there may be 32 columns of 16 keys.
+        promoted: for each promoted column its attribute keys, the first that is set wins, and whether it
+        holds
+            integers; there may be 31 columns of 16 keys.
         seed: secret, so that no sender can aim at a hash table.
     """
-
-    #: Bytes of a message from which texts and spans cannot be told apart by int32 any more.
-    MAX_BYTES: Final = (2**31 - 1) // 6 - SLACK
 
     def __init__(self, promoted: Iterable[tuple[tuple[str, ...], bool]], seed: int) -> None:
         columns = list(promoted)
@@ -822,112 +853,112 @@ class Scanner:
         self._promoted = promoted_keys(ranks, seed)
         self._width = PROMOTED + len(columns)
         self._seed = np.uint64(seed)
-        self._scratch = _Scratch()
+        self._scratch = _Scratch(self._width)
 
     def scan(self, data: ByteArray) -> Scanned:
         """Scan an encoded request, uint8 of shape (n,).
 
-        O(n) time; memory up to 12 times the message while it is scanned, of which what is not written is never
-        touched.
+        O(n) time; memory up to twelve times the message while it is scanned, of which nothing is touched that
+        is not needed.
         """
         end = len(data)
-        if end > self.MAX_BYTES:
-            return self._nothing()
-        room, span_room = 256, end // 64 + 16
-        data, limit = self._readable(data)
+        if end > MAX_MESSAGE:
+            return _nothing(self._width)
+        scratch = self._scratch
+        limit = end
+        if end <= _SMALL_MESSAGE:  # with nothing to read ahead in, a small message would be all slow
+            scratch.data[:end] = data
+            data, limit = scratch.data, end + AHEAD
+        heap_room = 6 * end + 4 * SLACK
+        heap = scratch.slabs.reserve(heap_room)
+        part_heap = scratch.part_heap
+        if len(part_heap) < heap_room:
+            part_heap = np.empty(heap_room, np.uint8)
+            if end <= _KEPT_MESSAGE:
+                scratch.part_heap = part_heap
+        rows = scratch.rows
         while True:
-            status, found = self._attempt(data, end, limit, span_room, max(room, span_room))
+            status = self._run(data, end, limit, rows, heap, part_heap)
             if status != NO_ROOM:
-                return found if status == 0 else self._nothing()
-            room, span_room = 8 * max(room, span_room), end // _MIN_SPAN_BYTES + 1
+                break
+            room = 8 * rows.room
+            rows = _rows(min(room, end // _MIN_SPAN_BYTES + 1), room, self._width)
+            if room <= _KEPT_ROOM:
+                scratch.rows = rows
+        return self._results(rows, part_heap) if status == 0 else _nothing(self._width)
 
-    def _readable(self, data: ByteArray) -> tuple[ByteArray, int]:
-        """``data`` with room behind it to read ahead, if it is small: then it would hardly be quick otherwise."""
-        end = len(data)
-        if end > 1 << 14:
-            return data, end
-        copy = self._scratch.array("data", (1 << 14) + AHEAD, np.uint8)
-        copy[:end] = data
-        return copy, end + AHEAD
-
-    def _attempt(
-        self, data: ByteArray, end: int, limit: int, span_room: int, room: int
-    ) -> tuple[int, Scanned]:
-        scratch, width = self._scratch, self._width
-        words = scratch.array("words", WORDS * (span_room + 1), np.int64)
-        numbers = scratch.array("numbers", width * (span_room + 1), np.int32)
-        events = scratch.array("events", EVENT_COLUMNS * room, np.int64)
-        links = scratch.array("links", LINK_COLUMNS * room, np.int64)
-        resources = scratch.array("resources", 4 * room, np.int64)
-        scopes = scratch.array("scopes", 4 * room, np.int64)
-        texts = scratch.array("texts", 3 * room, np.int32)
-        heap = scratch.slabs.reserve(6 * end + 4 * SLACK)
-        part_heap = scratch.array("part_heap", 6 * end + 4 * SLACK, np.uint8)
-        counts = scratch.counts
-        with np.errstate(over="ignore"):  # says nothing once compiled
-            status = _scan(
+    def _run(
+        self, data: ByteArray, end: int, limit: int, rows: _Rows, heap: ByteArray, part_heap: ByteArray
+    ) -> int:
+        scratch = self._scratch
+        return int(
+            _scan(
                 data,
                 end,
                 limit,
-                words,
-                numbers,
-                events,
-                links,
-                resources,
-                scopes,
+                rows.words,
+                rows.numbers,
+                rows.events,
+                rows.links,
+                rows.resources,
+                rows.scopes,
                 scratch.rejected,
-                texts,
+                rows.texts,
                 scratch.table,
                 scratch.keys,
                 scratch.key_texts,
                 self._promoted,
                 scratch.columns,
-                counts,
+                scratch.counts,
                 heap,
                 part_heap,
-                span_room,
-                room,
-                width,
+                rows.span_room,
+                rows.room,
+                self._width,
                 self._seed,
             )
-        if status:
-            return int(status), self._nothing()
-        count, keep = counts.tolist(), scratch.slabs.copy
-        attributes = scratch.slabs.take(count[_HEAP])
-        return 0, Scanned(
-            0,
-            keep(words[: WORDS * count[_SPANS]].reshape(-1, WORDS)),
-            keep(numbers[: width * count[_SPANS]].reshape(-1, width)),
-            keep(texts[: 3 * count[_TEXTS]].reshape(-1, 3)),
-            events[: EVENT_COLUMNS * count[_EVENTS]].reshape(-1, EVENT_COLUMNS).copy(),
-            links[: LINK_COLUMNS * count[_LINKS]].reshape(-1, LINK_COLUMNS).copy(),
-            resources[: 4 * count[_RESOURCES]].reshape(-1, 4).copy(),
-            scopes[: 4 * count[_SCOPES]].reshape(-1, 4).copy(),
-            scratch.rejected[: 3 * count[_REASONS]].reshape(-1, 3).copy(),
-            attributes,
-            part_heap[: count[_PART_HEAP]].copy(),
         )
 
-    def _nothing(self) -> Scanned:
-        def empty(columns: int, dtype: type[np.generic] = np.int64) -> np.ndarray[Any, Any]:
-            return np.empty((0, columns), dtype)
-
-        heap = np.empty(0, np.uint8)
+    def _results(self, rows: _Rows, part_heap: ByteArray) -> Scanned:
+        """Copies of what was found; the heap of attributes is where it stays."""
+        scratch = self._scratch
+        spans, events, links, resources, scopes, texts, reasons, heap, part_bytes = scratch.counts.tolist()
+        attributes = scratch.slabs.take(heap)
         return Scanned(
-            UNUSUAL,
-            empty(WORDS),
-            empty(self._width, np.int32),
-            empty(3, np.int32),
-            empty(EVENT_COLUMNS),
-            empty(LINK_COLUMNS),
-            empty(4),
-            empty(4),
-            empty(3),
-            heap,
-            heap,
+            0,
+            scratch.slabs.copy(rows.words[:spans]),
+            scratch.slabs.copy(rows.numbers[:spans]),
+            rows.texts[:texts].copy(),
+            rows.events[:events].copy(),
+            rows.links[:links].copy(),
+            rows.resources[:resources].copy(),
+            rows.scopes[:scopes].copy(),
+            scratch.rejected[:reasons].copy(),
+            attributes,
+            part_heap[:part_bytes].copy(),
         )
 
 
+def _nothing(width: int) -> Scanned:
+    def empty(columns: int, dtype: type[np.generic] = np.int64) -> np.ndarray[Any, Any]:
+        return np.empty((0, columns), dtype)
+
+    return Scanned(
+        UNUSUAL,
+        empty(WORDS),
+        empty(width, np.int32),
+        empty(3, np.int32),
+        empty(EVENT_COLUMNS),
+        empty(LINK_COLUMNS),
+        empty(4),
+        empty(4),
+        empty(3),
+        np.empty(0, np.uint8),
+        np.empty(0, np.uint8),
+    )
+
+
+@wrapping
 @njit(cache=True, nogil=True)
 def _fingerprints(
     data: ByteArray,
@@ -944,9 +975,10 @@ def _fingerprints(
         if resource != of_resource:
             of_resource = resource
             hashed = xxh64(start, resources[resource, 0], resources[resource, 1], seed)
+        begin: Word = np.int64(numbers[index, SPAN_BEGIN])
+        end: Word = np.int64(numbers[index, SPAN_END])
         first, second = np.uint64(words[index, TRACE_WORD_0]), np.uint64(words[index, TRACE_WORD_1])
         span_id = swap64(np.uint64(words[index, SPAN_ID]))
-        begin, end = np.int64(numbers[index, SPAN_BEGIN]), np.int64(numbers[index, SPAN_END])
         out[index, 0] = np.int64(xxh64_of_words(first, second, span_id, seed))
         out[index, 1] = np.int64(xxh64(start, begin, end, hashed))
 
@@ -958,6 +990,5 @@ def fingerprints(data: ByteArray, scanned: Scanned, *, seed: int) -> WordArray:
     that of its encoded resource; both of the latter are seeded with ``seed``.
     """
     out = np.empty((len(scanned.words), 2), np.int64)
-    with np.errstate(over="ignore"):
-        _fingerprints(data, scanned.words, scanned.numbers, scanned.resources, np.uint64(seed), out)
+    _fingerprints(data, scanned.words, scanned.numbers, scanned.resources, np.uint64(seed), out)
     return out

@@ -1,9 +1,10 @@
 """The different texts of one message's text columns: each is noted once, where it stands in the message.
 
-``entries`` (int32, shape (room · 3,)) are a text's column, start and length; a code is the number of an entry.
-``table`` (int64) finds them again: a counter of messages, how many entries there are, and an open-addressing
-table of entries, each with the number of its message above it, so that nothing needs to be cleared. The table is small: texts that it has no place for are noted again and again,
-which costs room, but nothing else. A text that is noted is UTF-8.
+``entries`` (int32, shape (room · 3,)) are a text's column, start and length; a code is the number of an
+entry. ``table`` (int64) finds them again: a counter of messages, how many entries there are, and an
+open-addressing table of entries, each with the number of its message above it, so that nothing needs to be
+cleared. The table is small: texts that it has no place for are noted again and again, which costs room, but
+nothing else. A text that is noted is UTF-8.
 """
 
 from __future__ import annotations

@@ -14,7 +14,16 @@ from numba import njit
 from tracescape_native import otlp_traces as scan
 from tracescape_native import request_texts
 from tracescape_native.json_text import same_text
-from tracescape_native.memory import ByteArray, Word, WordArray, behind, copy_bytes, pointer, store64
+from tracescape_native.memory import (
+    ByteArray,
+    Word,
+    WordArray,
+    behind,
+    copy_bytes,
+    pointer,
+    store64,
+    wrapping,
+)
 from tracescape_native.xxh64 import xxh64
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -129,6 +138,7 @@ def _code(
     return code
 
 
+@wrapping
 @njit(cache=True, nogil=True)
 def _translate(
     data: ByteArray,
@@ -142,15 +152,15 @@ def _translate(
     begin: int,
     codes: Array,
 ) -> int:
-    # The codes of a request's texts from begin on, which stand in data. Where it stopped: the end, or for want
-    # of room.
+    # The codes of a request's texts from begin on, which stand in data. Where it stopped: the end, or for
+    # want of room.
     bytes_at, slots_at, entries_at = pointer(data), pointer(slots), pointer(entries)
     texts_at, counts_at = pointer(texts), pointer(counts)
     last, room, columns = len(slots) - 1, len(entries) // _ENTRY, len(counts) - 2
     for number in range(begin, len(local)):
         column = columns_of[local[number, request_texts.COLUMN]]
-        start = np.int64(local[number, request_texts.START])
-        length = np.int64(local[number, request_texts.LENGTH])
+        start: Word = np.int64(local[number, request_texts.START])
+        length: Word = np.int64(local[number, request_texts.LENGTH])
         code = _code(
             bytes_at,
             start,
@@ -289,10 +299,11 @@ class SpanColumns:
         resources: Array,
         scopes: Array,
     ) -> None:
-        """Append ``rows`` of what was scanned from ``data``; int32 ``resources`` and ``scopes`` number its own."""
+        """Append ``rows`` of what was scanned from ``data``; int32 ``resources`` and ``scopes`` number its
+        own.
+        """
         words, numbers = scanned.words[rows], scanned.numbers[rows]
-        with np.errstate(over="ignore"):  # says nothing once compiled
-            codes = self._codes(data, scanned.texts)
+        codes = self._codes(data, scanned.texts)
         _fill(
             words,
             numbers,
