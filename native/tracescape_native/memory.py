@@ -198,7 +198,7 @@ if INTERPRETED:
     copy32: Any = lambda target, at, source, start: _python_copy(target, at, source, start, 32)  # noqa: E731
     specials32: Any = _python_specials32
     differ32: Any = _python_differ32
-    pointer: Any = np.asarray
+    pointer: Any = np.ravel  # of what is contiguous: no copy
     behind: Any = lambda start, count: start[count:]  # noqa: E731
     trailing_zeros: Any = lambda word: (int(word) & -int(word)).bit_length() - 1  # noqa: E731
 else:

@@ -512,7 +512,7 @@ def _scan_part(
     seed: Word,
     out: ByteArray,
     to: Word,
-) -> int:
+) -> Word:
     # An event or a link into row and heap. Where writing ended, or UNUSUAL (a link with a bad id is, too).
     for column in range(1, LINK_COLUMNS if is_link else EVENT_COLUMNS):
         row[column] = 0
