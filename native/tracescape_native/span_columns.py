@@ -188,14 +188,33 @@ def _translated(codes: Array, code: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _append_attributes(numbers: Array, heap: ByteArray, at: int, offsets: Array, out: ByteArray) -> None:
+    # Attributes and offsets; what lies together in the heap is copied at once.
+    to = np.int64(offsets[at])
+    begin, end = np.int64(0), np.int64(0)
+    for row in range(len(numbers)):
+        start = np.int64(numbers[row, scan.ATTRIBUTES])
+        length = np.int64(numbers[row, scan.ATTRIBUTES + 1])
+        if start != end:
+            copy_bytes(out, to - (end - begin), heap, begin, end - begin)
+            begin = start
+        end = start + length
+        to += length
+        offsets[at + row + 1] = to
+    copy_bytes(out, to - (end - begin), heap, begin, end - begin)
+
+
+@njit(cache=True, nogil=True)
 def _fill(
     words: WordArray,
     numbers: Array,
+    used: WordArray,
     text_places: WordArray,
     integer_places: WordArray,
     codes: Array,
     resources: Array,
     scopes: Array,
+    heap: ByteArray,
     at: int,
     trace_ids: ByteArray,
     out_words: WordArray,
@@ -203,6 +222,8 @@ def _fill(
     out_groups: Array,
     out_codes: Array,
     out_integers: Array,
+    offsets: Array,
+    attributes: ByteArray,
 ) -> None:
     # All rows into the columns from at on, a block of rows after the other, column by column.
     count, width, room = len(words), numbers.shape[1], out_words.shape[1]
@@ -225,7 +246,7 @@ def _fill(
         for row in range(begin, end):
             resource_to[row] = resources_at[numbers_at[width * row + scan.RESOURCE]]
             scope_to[row] = scopes_at[numbers_at[width * row + scan.SCOPE]]
-        for column in range(len(text_places)):
+        for column in used:
             code_to, place = behind(pointer(out_codes), column * room + at), text_places[column]
             for row in range(begin, end):
                 code_to[row] = _translated(codes_at, numbers_at[width * row + place])
@@ -236,23 +257,7 @@ def _fill(
         set_to = behind(pointer(out_integers), len(integer_places) * room + at)
         for row in range(begin, end):
             set_to[row] = numbers_at[width * row + scan.SET]
-
-
-@njit(cache=True, nogil=True)
-def _append_attributes(numbers: Array, heap: ByteArray, at: int, offsets: Array, out: ByteArray) -> None:
-    # Attributes and offsets; what lies together in the heap is copied at once.
-    to = np.int64(offsets[at])
-    begin, end = np.int64(0), np.int64(0)
-    for row in range(len(numbers)):
-        start = np.int64(numbers[row, scan.ATTRIBUTES])
-        length = np.int64(numbers[row, scan.ATTRIBUTES + 1])
-        if start != end:
-            copy_bytes(out, to - (end - begin), heap, begin, end - begin)
-            begin = start
-        end = start + length
-        to += length
-        offsets[at + row + 1] = to
-    copy_bytes(out, to - (end - begin), heap, begin, end - begin)
+    _append_attributes(numbers, heap, at, offsets, attributes)
 
 
 class SpanColumns:
@@ -265,7 +270,7 @@ class SpanColumns:
         trace_ids: uint8, (16 · n,).
         words: int64, (4, n), see `WORDS`. numbers: int32, (6, n), see `NUMBERS`.
         groups: int32, (2, n): numbers of resources and scopes.
-        codes: int32, (texts, n), -1 for none.
+        codes: int32, (texts, n), -1 for none; not filled where a column has no text at all.
         integers: int32, (integers + 1, n): values, then which are set, as `otlp_traces.SET` says.
         offsets: int32, (n + 1,). attributes: uint8.
     """
@@ -289,42 +294,14 @@ class SpanColumns:
         self._columns_of[self._text_places] = np.arange(len(text_places))
         self._interned = new_interned(len(text_places))
         self._seed = np.uint64(int.from_bytes(np.random.default_rng().bytes(8), "little"))
+        self._used: Array | None = None  # text columns that have any text
         self._filled = 0
 
-    def add(
-        self,
-        data: ByteArray,
-        scanned: scan.Scanned,
-        rows: Array | slice,
-        resources: Array,
-        scopes: Array,
-    ) -> None:
-        """Append ``rows`` of what was scanned from ``data``; int32 ``resources`` and ``scopes`` number its
-        own.
+    def codes_of(self, data: ByteArray, scanned: scan.Scanned) -> Array:
+        """The codes of the texts that were scanned from ``data``, int32: to be found before any row is
+        added.
         """
-        words, numbers = scanned.words[rows], scanned.numbers[rows]
-        codes = self._codes(data, scanned.texts)
-        _fill(
-            words,
-            numbers,
-            self._text_places,
-            self._integer_places,
-            codes,
-            resources,
-            scopes,
-            self._filled,
-            self.trace_ids,
-            self.words,
-            self.numbers,
-            self.groups,
-            self.codes,
-            self.integers,
-        )
-        _append_attributes(numbers, scanned.heap, self._filled, self.offsets, self.attributes)
-        self._filled += len(words)
-
-    def _codes(self, data: ByteArray, texts: Array) -> Array:
-        """The codes of a request's texts, int32."""
+        texts = scanned.texts
         codes = np.empty(len(texts), np.int32)
         done = 0
         while True:
@@ -332,6 +309,38 @@ class SpanColumns:
             if done == len(texts):
                 return codes
             self._interned = grown(self._interned, int(texts[done, request_texts.LENGTH]))
+
+    def add(
+        self, scanned: scan.Scanned, rows: Array | slice, codes: Array, resources: Array, scopes: Array
+    ) -> None:
+        """Append ``rows`` of what was scanned; int32 ``resources`` and ``scopes`` number its own.
+
+        ``codes`` come from `codes_of`, which all that is going to be added has been through.
+        """
+        if self._used is None:
+            self._used = np.flatnonzero(self._interned.counts[:-2])
+        words, numbers = scanned.words[rows], scanned.numbers[rows]
+        _fill(
+            words,
+            numbers,
+            self._used,
+            self._text_places,
+            self._integer_places,
+            codes,
+            resources,
+            scopes,
+            scanned.heap,
+            self._filled,
+            self.trace_ids,
+            self.words,
+            self.numbers,
+            self.groups,
+            self.codes,
+            self.integers,
+            self.offsets,
+            self.attributes,
+        )
+        self._filled += len(words)
 
     def dictionary(self, column: int) -> tuple[Array, ByteArray]:
         """The texts behind the codes of a text column: offsets, int32, (count + 1,), and bytes, uint8."""

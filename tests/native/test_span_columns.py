@@ -22,11 +22,12 @@ def both(messages: list[bytes], masks: list[np.ndarray] | None = None) -> tuple[
     spans = sum(map(len, requests))
     nbytes = sum(int(each.scanned.numbers[each.rows, scan.ATTRIBUTES + 1].sum()) for each in requests)
     fast, slow = SpanColumns(spans, nbytes, _TEXT_PLACES, _INTEGER_PLACES), Columns()
+    codes = [fast.codes_of(np.frombuffer(each.data, np.uint8), each.scanned) for each in requests]
     for number, each in enumerate(requests):
         resources = np.arange(len(each.senders), dtype=np.int32) + number
         scopes = np.arange(len(each.scopes), dtype=np.int32) + 2 * number
         data, found, rows = each.data, each.scanned, each.rows.tolist()
-        fast.add(np.frombuffer(data, np.uint8), found, each.rows, resources, scopes)
+        fast.add(found, each.rows, codes[number], resources, scopes)
         slow.add(data, found, rows, resources.tolist(), scopes.tolist(), _TEXT_PLACES, _INTEGER_PLACES)
     return fast, slow
 
@@ -35,6 +36,8 @@ def texts_of(columns: SpanColumns, index: int) -> list[bytes | None]:
     offsets, data = columns.dictionary(index)
     words = [data[a:b].tobytes() for a, b in pairwise(offsets)]
     assert len(set(words)) == len(words), "a text stands twice in its dictionary"
+    if not words:
+        return [None] * len(columns.codes[index])
     return [None if code < 0 else words[code] for code in columns.codes[index].tolist()]
 
 
