@@ -9,7 +9,7 @@ import numpy as np
 
 from tracescape_ingest.envelope import Scope, Sender, scope_of, sender_of
 from tracescape_ingest.fields import Rejected
-from tracescape_ingest.wire import ExportTraceServiceRequest
+from tracescape_ingest.wire import DecodeError, ExportTraceServiceRequest
 from tracescape_storage.schema import INTEGER_PROMOTED, PROMOTED
 
 if TYPE_CHECKING:
@@ -20,8 +20,12 @@ _MAX_KNOWN: Final = 4096
 
 @dataclass(slots=True)
 class ScannedRequest:
-    """The spans of one request, scanned but not yet in columns; ``rows[i]`` are those to be stored."""
+    """The spans of one request, scanned but not yet in columns; ``rows[i]`` are those to be stored.
 
+    ``data`` is the request itself: names and the like stay where they are.
+    """
+
+    data: bytes
     scanned: Scanned
     rows: np.ndarray[Any, np.dtype[np.int64]]
     senders: list[Sender]
@@ -36,9 +40,8 @@ class ScannedRequest:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it occupies in memory."""
-        scanned = self.scanned
-        return int(scanned.spans.nbytes + scanned.heap.nbytes + scanned.events.nbytes + scanned.links.nbytes)
+        """Bytes that it occupies in memory, without ``data``."""
+        return self.scanned.nbytes
 
 
 def _sample() -> bytes:
@@ -67,12 +70,12 @@ class FastSpans:
     """
 
     def __init__(self, seed: int) -> None:
-        from tracescape_native import otlp_attributes, otlp_traces
+        from tracescape_native import otlp_traces
 
         self._kernels = otlp_traces
         self._seed = seed
         promoted = [(keys, column in INTEGER_PROMOTED) for column, keys in PROMOTED.items()]
-        self._promoted = otlp_attributes.promoted_keys(promoted, seed)
+        self._scanner = otlp_traces.Scanner(promoted, seed)
         self._senders: dict[tuple[bytes, bytes], Sender] = {}
         self._scopes: dict[tuple[bytes, bytes], Scope] = {}
 
@@ -97,17 +100,17 @@ class FastSpans:
         None when the request is unusual, which includes every one that is no request at all: then the
         reference decoder has to decide.
         """
-        scanned = self._kernels.scan_traces(np.frombuffer(data, np.uint8), self._promoted, seed=self._seed)
+        scanned = self._scanner.scan(np.frombuffer(data, np.uint8))
         if scanned.status:
             return None
         try:
             senders = [_known(self._senders, sender_of, data, row) for row in scanned.resources.tolist()]
             scopes = [_known(self._scopes, scope_of, data, row) for row in scanned.scopes.tolist()]
-        except Rejected:
+        except (Rejected, DecodeError):
             return None
         reasons = {self._reason(code, detail): count for code, detail, count in scanned.rejected.tolist()}
-        rows = np.arange(len(scanned.spans))
-        return ScannedRequest(scanned, rows, senders, scopes), reasons
+        rows = np.arange(len(scanned.words))
+        return ScannedRequest(data, scanned, rows, senders, scopes), reasons
 
     def fingerprints(self, data: bytes, request: ScannedRequest) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Two hashes a span, int64 of shape (n, 2), equal for copies of a span and its resource."""

@@ -16,7 +16,7 @@ from tracescape_storage.schema import EVENTS, INTEGER_PROMOTED, LINKS, PROMOTED,
 
 Array = np.ndarray[Any, Any]
 
-_PLACES: Final = {name: scan.PROMOTED + 2 * index for index, name in enumerate(PROMOTED)}
+_PLACES: Final = {name: scan.PROMOTED + index for index, name in enumerate(PROMOTED)}
 _TEXT_NAMES: Final = (
     "operation",
     "status_message",
@@ -37,11 +37,10 @@ def span_tables(requests: Sequence[ScannedRequest]) -> dict[str, pa.Table]:
     senders, of_sender = _numbered([request.senders for request in requests])
     scopes, of_scope = _numbered([request.scopes for request in requests])
     columns = _columns(requests, of_sender, of_scope)
-    owners = _owners(requests)
     return {
         "spans": _spans(columns, senders, scopes),
-        "events": _events(requests, owners, columns),
-        "links": _links(requests, owners, columns),
+        "events": _events(requests, columns),
+        "links": _links(requests, columns),
         "resources": pa.Table.from_pylist([sender.row for sender in senders], schema=TABLES["resources"]),
         "scopes": pa.Table.from_pylist([scope.row for scope in scopes], schema=SCOPES),
     }
@@ -50,10 +49,10 @@ def span_tables(requests: Sequence[ScannedRequest]) -> dict[str, pa.Table]:
 def _numbered(lists: list[list[Any]]) -> tuple[list[Any], list[Array]]:
     """Everything once, and the numbers of each list's things in that."""
     numbers: dict[int, int] = {}
-    things = []
+    things: list[Any] = []
     numbered = []
     for each in lists:
-        mine = np.empty(len(each), np.int64)
+        mine = np.empty(len(each), np.int32)
         for index, thing in enumerate(each):
             number = numbers.setdefault(thing.id, len(things))
             if number == len(things):
@@ -66,20 +65,26 @@ def _numbered(lists: list[list[Any]]) -> tuple[list[Any], list[Array]]:
 def _columns(
     requests: Sequence[ScannedRequest], of_sender: list[Array], of_scope: list[Array]
 ) -> SpanColumns:
-    rows = [_kept(request) for request in requests]
-    attribute_bytes = sum(int(kept[:, scan.ATTRIBUTES + 1].sum()) for kept in rows)
-    columns = SpanColumns(sum(map(len, rows)), attribute_bytes, _TEXT_PLACES, _INTEGER_PLACES)
-    for request, kept, senders, scopes in zip(requests, rows, of_sender, of_scope, strict=True):
-        columns.add(kept, request.scanned.heap, senders, scopes)
+    attribute_bytes = sum(_attribute_bytes(request) for request in requests)
+    columns = SpanColumns(sum(map(len, requests)), attribute_bytes, _TEXT_PLACES, _INTEGER_PLACES)
+    codes = [columns.codes_of(np.frombuffer(each.data, np.uint8), each.scanned) for each in requests]
+    for request, mine, senders, scopes in zip(requests, codes, of_sender, of_scope, strict=True):
+        columns.add(request.scanned, _rows(request), mine, senders, scopes)
     return columns
 
 
-def _kept(request: ScannedRequest) -> Array:
-    spans = request.scanned.spans
-    first, last = (request.rows[0], request.rows[-1] + 1) if len(request.rows) else (0, 0)
-    if last - first == len(request.rows):
-        return spans[first:last]
-    return spans[request.rows]
+def _attribute_bytes(request: ScannedRequest) -> int:
+    scanned = request.scanned
+    if len(request.rows) == len(scanned.numbers):
+        return len(scanned.heap)
+    return int(scanned.numbers[request.rows, scan.ATTRIBUTES + 1].sum())
+
+
+def _rows(request: ScannedRequest) -> Array | slice:
+    """What is left of the rows, as a slice where it is one: that copies nothing."""
+    rows = request.rows
+    first, last = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+    return slice(first, last) if last - first == len(rows) else rows
 
 
 def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Table:
@@ -90,7 +95,7 @@ def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Ta
         **{name: pa.array(columns.words[i]) for i, name in enumerate(_WORD_NAMES)},
         "kind": pa.array(columns.numbers[0].astype(np.int8)),
         "status": pa.array(columns.numbers[1].astype(np.int8)),
-        **{name: pa.array(columns.numbers[2 + i]) for i, name in enumerate(_NUMBER_NAMES)},
+        **{name: pa.array(columns.numbers[2 + i].view(np.uint32)) for i, name in enumerate(_NUMBER_NAMES)},
         "service": pa.DictionaryArray.from_arrays(resource, [sender.service for sender in senders]),
         "resource_id": pa.array(np.array([sender.id for sender in senders], np.int64)[resource]),
         "scope_id": pa.array(np.array([each.id for each in scopes], np.int64)[scope]),
@@ -99,8 +104,8 @@ def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Ta
     for index, name in enumerate(_TEXT_NAMES):
         arrays[name] = _coded(columns, index, n)
     for index, name in enumerate(_INTEGER_NAMES):
-        missing = columns.integers[len(_INTEGER_NAMES) + index] < 0
-        arrays[name] = pa.array(columns.integers[index], mask=missing)
+        bit = 1 << (_INTEGER_PLACES[index] - scan.PROMOTED)
+        arrays[name] = _integers(columns.integers[index], (columns.integers[-1] & bit) != 0)
     return pa.table({name: arrays[name] for name in SPANS.names})
 
 
@@ -109,13 +114,19 @@ _NUMBER_NAMES: Final = ("flags", "dropped_attributes", "dropped_events", "droppe
 
 
 def _coded(columns: SpanColumns, index: int, n: int) -> pa.Array:
-    codes = columns.codes[index]
     offsets, data = columns.dictionary(index)
     if len(offsets) == 1:
         return pa.nulls(n, pa.string())
-    missing = codes < 0
-    indices = pa.array(codes, mask=missing) if missing.any() else pa.array(codes)
-    return pa.DictionaryArray.from_arrays(indices, _strings(offsets, data))
+    codes = columns.codes[index]
+    return pa.DictionaryArray.from_arrays(_integers(codes, codes >= 0), _strings(offsets, data))
+
+
+def _integers(values: Array, is_set: Array) -> pa.Array:
+    """int32 ``values``, null where they are not set; copies nothing of them."""
+    if is_set.all():
+        return pa.array(values)
+    bits = pa.py_buffer(np.packbits(is_set, bitorder="little"))
+    return pa.Array.from_buffers(pa.int32(), len(values), [bits, pa.py_buffer(values)])
 
 
 def _strings(offsets: Array, data: Array) -> pa.Array:
@@ -130,49 +141,57 @@ def _binary16(data: Array) -> pa.Array:
     )
 
 
-def _owners(requests: Sequence[ScannedRequest]) -> list[tuple[int, Array]]:
-    """For each request where its spans begin in the columns, and each scanned span's place (-1: gone)."""
-    owners = []
-    begin = 0
-    for request in requests:
-        places = np.full(len(request.scanned.spans), -1, np.int64)
-        places[request.rows] = np.arange(begin, begin + len(request.rows))
-        owners.append((begin, places))
-        begin += len(request.rows)
-    return owners
+class _Parts:
+    """Events or links of the spans that are kept: their rows, and where their spans are among all.
+
+    Args:
+        parts_of: what of a request they are.
+    """
+
+    def __init__(self, requests: Sequence[ScannedRequest], parts_of: Callable[[Any], Array]) -> None:
+        rows, heaps, places, shifts = [], [], [], []
+        begin, heap_bytes = 0, 0
+        for request in requests:
+            parts = parts_of(request.scanned)
+            if len(parts):
+                place = _places(request, parts[:, 0], begin)
+                rows.append(parts)
+                heaps.append(request.scanned.part_heap)
+                places.append(place)
+                shifts.append(np.full(len(parts), heap_bytes))
+                heap_bytes += len(request.scanned.part_heap)
+            begin += len(request.rows)
+        if rows:
+            self.places = np.concatenate(places)
+            kept = self.places >= 0
+            self.places = self.places[kept]
+            self.rows = np.concatenate(rows)[kept]
+            self._heap, self._shifts = np.concatenate(heaps), np.concatenate(shifts)[kept]
+        self.any = bool(rows)
+
+    def texts(self, column: int) -> pa.Array:
+        """The texts that a column of rows, and the next one, refer to."""
+        lengths = self.rows[:, column + 1].copy()
+        data = np.empty(int(np.maximum(lengths, 0).sum()), np.uint8)
+        gather(self._heap, self.rows[:, column] + self._shifts, lengths, data)
+        return _optional_strings(lengths, data)
+
+    def ids(self, columns: SpanColumns) -> dict[str, pa.Array]:
+        """Trace and span ids of the spans."""
+        trace_ids = columns.trace_ids.reshape(-1, 16)[self.places]
+        return {
+            "trace_id": _binary16(trace_ids.reshape(-1)),
+            "span_id": pa.array(columns.words[0][self.places]),
+        }
 
 
-def _parts(
-    requests: Sequence[ScannedRequest],
-    owners: list[tuple[int, Array]],
-    parts_of: Callable[[ScannedRequest], Array],
-    text_columns: tuple[int, ...],
-) -> tuple[Array, Array, list[pa.Array]]:
-    """Events or links of the spans that are kept: their rows, their spans' places, and their texts."""
-    rows, places, lengths, texts = [], [], [], []
-    for request, (_, of_span) in zip(requests, owners, strict=True):
-        parts = parts_of(request)
-        if not len(parts):
-            continue
-        place = of_span[parts[:, 0]]
-        if place.min() < 0:
-            parts, place = parts[place >= 0], place[place >= 0]
-        rows.append(parts)
-        places.append(place)
-        for column in text_columns:
-            starts, sizes = parts[:, column].copy(), parts[:, column + 1].copy()
-            data = np.empty(int(np.maximum(sizes, 0).sum()), np.uint8)
-            gather(request.scanned.heap, starts, sizes, data)
-            lengths.append(sizes)
-            texts.append(data)
-    if not rows:
-        return np.empty((0, 1), np.int64), np.empty(0, np.int64), []
-    count = len(text_columns)
-    arrays = [
-        _optional_strings(np.concatenate(lengths[index::count]), np.concatenate(texts[index::count]))
-        for index in range(count)
-    ]
-    return np.concatenate(rows), np.concatenate(places), arrays
+def _places(request: ScannedRequest, spans: Array, begin: int) -> Array:
+    """Where scanned spans are, if what is left of the request begins there; -1 for those that are gone."""
+    if len(request.rows) == len(request.scanned.words):
+        return spans + begin
+    places = np.full(len(request.scanned.words), -1, np.int64)
+    places[request.rows] = np.arange(begin, begin + len(request.rows))
+    return np.asarray(places[spans])
 
 
 def _optional_strings(lengths: Array, data: Array) -> pa.Array:
@@ -185,48 +204,37 @@ def _optional_strings(lengths: Array, data: Array) -> pa.Array:
     return pc.if_else(pa.array(missing), pa.scalar(None, pa.string()), strings)
 
 
-def _ids(columns: SpanColumns, places: Array) -> dict[str, pa.Array]:
-    trace_ids = columns.trace_ids.reshape(-1, 16)[places]
-    return {"trace_id": _binary16(trace_ids.reshape(-1)), "span_id": pa.array(columns.words[0][places])}
-
-
-def _events(
-    requests: Sequence[ScannedRequest], owners: list[tuple[int, Array]], columns: SpanColumns
-) -> pa.Table:
-    text_columns = (scan.EVENT_NAME, scan.EVENT_ATTRIBUTES)
-    rows, places, texts = _parts(requests, owners, lambda request: request.scanned.events, text_columns)
-    if not texts:
+def _events(requests: Sequence[ScannedRequest], columns: SpanColumns) -> pa.Table:
+    events = _Parts(requests, lambda scanned: scanned.events)
+    if not events.any:
         return EVENTS.empty_table()
     return pa.table(
         {
-            **_ids(columns, places),
-            "time_ns": pa.array(rows[:, scan.EVENT_TIME].copy()),
-            "name": texts[0],
-            "attributes": texts[1],
-            "dropped_attributes": pa.array(rows[:, scan.EVENT_DROPPED].astype(np.uint32)),
+            **events.ids(columns),
+            "time_ns": pa.array(events.rows[:, scan.EVENT_TIME].copy()),
+            "name": events.texts(scan.EVENT_NAME),
+            "attributes": events.texts(scan.EVENT_ATTRIBUTES),
+            "dropped_attributes": pa.array(events.rows[:, scan.EVENT_DROPPED].astype(np.uint32)),
         },
         schema=EVENTS,
     )
 
 
-def _links(
-    requests: Sequence[ScannedRequest], owners: list[tuple[int, Array]], columns: SpanColumns
-) -> pa.Table:
-    text_columns = (scan.LINK_STATE, scan.LINK_ATTRIBUTES)
-    rows, places, texts = _parts(requests, owners, lambda request: request.scanned.links, text_columns)
-    if not texts:
+def _links(requests: Sequence[ScannedRequest], columns: SpanColumns) -> pa.Table:
+    links = _Parts(requests, lambda scanned: scanned.links)
+    if not links.any:
         return LINKS.empty_table()
-    linked = np.ascontiguousarray(rows[:, scan.LINK_WORD_0 : scan.LINK_WORD_1 + 1]).view(np.uint8)
+    linked = np.ascontiguousarray(links.rows[:, scan.LINK_WORD_0 : scan.LINK_WORD_1 + 1]).view(np.uint8)
     return pa.table(
         {
-            **_ids(columns, places),
-            "start_ns": pa.array(columns.words[2][places]),
+            **links.ids(columns),
+            "start_ns": pa.array(columns.words[2][links.places]),
             "linked_trace_id": _binary16(linked.reshape(-1)),
-            "linked_span_id": pa.array(rows[:, scan.LINK_SPAN_ID].copy()),
-            "trace_state": texts[0],
-            "flags": pa.array(rows[:, scan.LINK_FLAGS].astype(np.uint32)),
-            "attributes": texts[1],
-            "dropped_attributes": pa.array(rows[:, scan.LINK_DROPPED].astype(np.uint32)),
+            "linked_span_id": pa.array(links.rows[:, scan.LINK_SPAN_ID].copy()),
+            "trace_state": links.texts(scan.LINK_STATE),
+            "flags": pa.array(links.rows[:, scan.LINK_FLAGS].astype(np.uint32)),
+            "attributes": links.texts(scan.LINK_ATTRIBUTES),
+            "dropped_attributes": pa.array(links.rows[:, scan.LINK_DROPPED].astype(np.uint32)),
         },
         schema=LINKS,
     )

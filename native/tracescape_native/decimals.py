@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from tracescape_native.memory import ByteArray
+from tracescape_native.memory import ByteArray, Word, store64
 
 #: Room that any number needs.
 MAX_NUMBER_BYTES: Final = 32
@@ -50,8 +50,24 @@ _POWER_F, _POWER_E = _cached_powers()
 _TENS: Final = np.array([10**n for n in range(20)], np.uint64)
 
 
+#: Numbers below it are small.
+SMALL: Final = 10_000
+
+
+@njit(cache=True, nogil=True, inline="always")
+def write_small(out: ByteArray, at: int, value: Word) -> Word:
+    """Write an int64 from 0 to `SMALL` - 1 without a branch; eight bytes are written, whatever it needs."""
+    hundreds = value * 5243 >> 19
+    ones = value - hundreds * 100
+    thousands, tens = hundreds * 103 >> 10, ones * 103 >> 10
+    digits = thousands | (hundreds - thousands * 10) << 8 | tens << 16 | (ones - tens * 10) << 24 | 0x30303030
+    leading = 3 - (value > 9) - (value > 99) - (value > 999)
+    store64(out, at, np.uint64(digits >> 8 * leading))
+    return at + 4 - leading
+
+
 @njit(cache=True, nogil=True)
-def write_unsigned(out: ByteArray, at: int, value: int) -> int:
+def write_unsigned(out: ByteArray, at: int, value: Word) -> int:
     """Write the digits of a uint64 at ``out[at:]``; returns where they end."""
     value = np.uint64(value)
     digits = 1
@@ -65,7 +81,7 @@ def write_unsigned(out: ByteArray, at: int, value: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def write_signed(out: ByteArray, at: int, value: int) -> int:
+def write_signed(out: ByteArray, at: int, value: Word) -> int:
     """Write an int64 at ``out[at:]``; returns where it ends."""
     if value >= 0:
         return write_unsigned(out, at, np.uint64(value))
@@ -74,7 +90,7 @@ def write_signed(out: ByteArray, at: int, value: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _multiply_high(a: int, b: int) -> int:
+def _multiply_high(a: Word, b: Word) -> Word:
     # The upper 64 bits of the product, rounded.
     a_high, a_low = a >> np.uint64(32), a & _LOW32
     b_high, b_low = b >> np.uint64(32), b & _LOW32
@@ -88,7 +104,7 @@ def _multiply_high(a: int, b: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _shifted(fraction: int) -> int:
+def _shifted(fraction: Word) -> int:
     # How far the top bit of a non-zero uint64 is from bit 63.
     shift = 0
     while fraction < np.uint64(1 << 63):
@@ -98,7 +114,7 @@ def _shifted(fraction: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _round_last_digit(out: ByteArray, last: int, delta: int, rest: int, unit: int, distance: int) -> None:
+def _round_last_digit(out: ByteArray, last: int, delta: Word, rest: Word, unit: Word, distance: Word) -> None:
     # Move the last digit towards the exact value while that stays inside the interval.
     while (
         rest < distance
@@ -110,7 +126,9 @@ def _round_last_digit(out: ByteArray, last: int, delta: int, rest: int, unit: in
 
 
 @njit(cache=True, nogil=True)
-def _digits(out: ByteArray, at: int, fraction: int, high: int, exponent: int, delta: int) -> tuple[int, int]:
+def _digits(
+    out: ByteArray, at: int, fraction: Word, high: Word, exponent: int, delta: Word
+) -> tuple[int, int]:
     # Digits of a number inside (high - delta, high), closest to fraction; all scaled by 2^exponent, which is
     # in [-60, -32]. Returns where the digits end and the decimal exponent of the last one.
     shift = np.uint64(-exponent)
@@ -189,7 +207,7 @@ def _layout(out: ByteArray, at: int, end: int, exponent: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def write_double(out: ByteArray, at: int, bits: int) -> int:
+def write_double(out: ByteArray, at: int, bits: Word) -> int:
     """Write the finite double with these 64 bits (uint64) at ``out[at:]``; returns where it ends."""
     bits = np.uint64(bits)
     if bits >> np.uint64(63):
@@ -200,7 +218,7 @@ def write_double(out: ByteArray, at: int, bits: int) -> int:
     if biased == 0 and fraction == np.uint64(0):
         out[at], out[at + 1], out[at + 2] = 48, 46, 48
         return at + 3
-    exponent = -1074
+    exponent: Word = -1074
     if biased:
         fraction |= _HIDDEN
         exponent = biased - 1075

@@ -3,6 +3,10 @@
 The text is what ``tracescape_storage.attributes`` describes: bytes and doubles that JSON lacks are one-key
 objects, a leading ``$`` of a key is doubled. What an encoder does not write (a key twice in one list, a value
 with two members, lists nested deeper than `MAX_DEPTH`) is `UNUSUAL`.
+
+Arguments that all functions share: ``data``, of which ``limit`` bytes may be read; ``out`` and ``to``, where
+to write; ``keys`` and ``texts`` as `Keys` describes them; ``promoted`` of `promoted_keys`; ``seed``, secret,
+so that no sender can aim at a hash table.
 """
 
 from __future__ import annotations
@@ -12,22 +16,57 @@ from typing import Final, NamedTuple
 import numpy as np
 from numba import njit
 
-from tracescape_native.decimals import write_double, write_signed
-from tracescape_native.json_text import BAD_TEXT, SHORT, copy_short, same_short, write_base64, write_text
-from tracescape_native.memory import ByteArray, WordArray, copy_bytes, load8, load64, store8
+from tracescape_native.decimals import SMALL, write_double, write_signed, write_small
+from tracescape_native.json_text import (
+    BAD_TEXT,
+    SHORT,
+    first,
+    same_text,
+    write_any_text,
+    write_base64,
+    write_text,
+)
+from tracescape_native.memory import (
+    ByteArray,
+    Word,
+    WordArray,
+    copy32,
+    copy_bytes,
+    differ32,
+    load8,
+    load32,
+    load64,
+    store8,
+    wrapping,
+)
 from tracescape_native.wire import UNUSUAL, read_run, read_tag, read_varint, skip_field
 
 MAX_DEPTH: Final = 6
 MAX_KEYS: Final = 256
-_SLOTS: Final = 1024
+#: Bytes behind an attribute's first that must be readable for `write_attribute` to be quick.
+AHEAD: Final = 192
+
+_SLOTS: Final = 2048
 _MAX_KNOWN: Final = 512  # beyond that all is forgotten before the next list
 _MAX_PROBES: Final = 32
 _MAX_KEY_BYTES: Final = 1024
 _TEXT_BYTES: Final = 1 << 20
-_AT, _TEXT, _TEXT_LENGTH, _STAMP, _COLUMN, _PRIORITY = range(6)  # what Keys.known says of a key
-_KNOWN: Final = 8
+
+#: Columns of a key.
+LENGTH, AT, TEXT, TEXT_LENGTH, STAMP, PLACE, RANK, NEXT = range(8)
+_KEY: Final = 8
+_END: Final = _SLOTS * _KEY
+#: A key that no list has: the one before the first.
+BEFORE_FIRST: Final = _END
+_COUNT: Final = _END + _KEY  # known keys
+_USED: Final = _COUNT + 1  # bytes of texts
+#: Where a caller counts its lists; a number is used once.
+LISTS: Final = _COUNT + 2
+_STACK: Final = _COUNT + _KEY
+_STOP, _IS_MAP, _ITEMS, _RESUME = range(4)  # columns of the stack
+_NESTED: Final = _STACK + 4 * MAX_DEPTH
 _NESTED_KEYS: Final = 64
-_STOP, _IS_MAP, _COUNT, _RESUME = range(4)  # columns of Keys.stack
+_KEY_WORDS: Final = _NESTED + MAX_DEPTH * _NESTED_KEYS
 
 _STRING: Final = 1 << 3 | 2
 _BOOL: Final = 2 << 3 | 0
@@ -46,76 +85,68 @@ _K2: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 
 
 class Keys(NamedTuple):
-    """What is known of the keys of one message: most spans repeat the keys of others.
+    """What is known of keys: most spans repeat those of others, in the same order.
 
-    ``lengths`` (int64, shape (`_SLOTS`,)) is an open-addressing table: a key's length + 1, or 0. ``known``
-    (int64, `_KNOWN` a slot) has where the key stands in the message, its text as JSON in ``texts``
-    (uint8), the list that had it last, and the column and priority of a promoted key (-1 for another).
-    ``used`` (int64, shape (2,)) counts keys and bytes of ``texts``. ``nested`` (uint64) holds the hashes of
-    the keys of each open map, ``stack`` (int64) the open containers.
+    ``keys`` (int64) is an open-addressing table of `_SLOTS` keys, `_KEY` words each: their length + 1 (0: an
+    empty slot), where their bytes are in ``texts`` (uint8), where their rendering ``,"key":"`` is there and
+    how long it is without the last quote, the list that had them last, what they are promoted to, and the key
+    that came next last time. Behind the table are counters, the open containers of a value that is written,
+    and hashes of the keys of each open map.
     """
 
-    lengths: WordArray
-    known: WordArray
+    keys: WordArray
     texts: ByteArray
-    used: WordArray
-    nested: WordArray
-    stack: WordArray
 
 
 def new_keys() -> Keys:
-    """Nothing known; good for the lists of one message, whose stamps grow from 1."""
-    return Keys(
-        np.zeros(_SLOTS, np.int64),
-        np.empty(_SLOTS * _KNOWN, np.int64),
-        np.empty(_TEXT_BYTES, np.uint8),
-        np.zeros(2, np.int64),
-        np.empty((MAX_DEPTH, _NESTED_KEYS), np.uint64),
-        np.empty((MAX_DEPTH, 4), np.int64),
-    )
+    """Nothing known; good for the lists of many messages, one after the other."""
+    return Keys(np.zeros(_KEY_WORDS, np.int64), np.empty(_TEXT_BYTES, np.uint8))
 
 
-def forget(keys: Keys) -> None:
-    """Make ``keys`` good for another message."""
-    keys.lengths[:] = 0
-    keys.used[:] = 0
+_PROMOTED_SLOTS: Final = 256
 
 
-class PromotedKeys(NamedTuple):
-    """Attribute keys that fill columns of their own: an open-addressing table over `key_hash`.
+def promoted_keys(keys: dict[str, tuple[int, int]], seed: int) -> WordArray:
+    """An open-addressing table of keys that fill columns of their own: int64, shape (256 · 3,).
 
-    ``hashes`` uint64; ``columns`` int64, -1 for an empty slot; ``priorities`` int64, the lowest key that is
-    set wins its column; ``is_integer`` int64 of shape (columns,).
+    ``keys`` maps each to a place and a rank, which the caller understands. A row is their `key_hash`, place
+    (-1 for an empty row) and rank.
     """
-
-    hashes: WordArray
-    columns: WordArray
-    priorities: WordArray
-    is_integer: WordArray
-
-
-def promoted_keys(columns: list[tuple[tuple[str, ...], bool]], seed: int) -> PromotedKeys:
-    """The table for ``columns``, each the keys in order of preference and whether it holds integers."""
-    size = 256
-    table = PromotedKeys(
-        np.zeros(size, np.uint64),
-        np.full(size, -1, np.int64),
-        np.zeros(size, np.int64),
-        np.array([integer for _, integer in columns], np.int64),
-    )
-    for column, (keys, _) in enumerate(columns):
-        for priority, key in enumerate(keys):
-            data = np.frombuffer(key.encode(), np.uint8)
-            hashed = key_hash(data, 0, len(data), np.uint64(seed))
-            slot = int(hashed) & (size - 1)
-            while table.columns[slot] >= 0:
-                slot = (slot + 1) & (size - 1)
-            table.hashes[slot], table.columns[slot], table.priorities[slot] = hashed, column, priority
+    table = np.full(3 * _PROMOTED_SLOTS, -1, np.int64)
+    for key, (place, rank) in keys.items():
+        data = np.frombuffer(key.encode(), np.uint8)
+        hashed = np.uint64(_key_hash(data, 0, len(data), np.uint64(seed))).view(np.int64)
+        slot = int(hashed) & (_PROMOTED_SLOTS - 1)
+        while table[3 * slot + 1] >= 0:
+            slot = (slot + 1) & (_PROMOTED_SLOTS - 1)
+        table[3 * slot : 3 * slot + 3] = hashed, place, rank
     return table
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def tail_word(data: ByteArray, start: int, end: int) -> Word:
+    """Up to the last eight bytes of ``data[start:end]`` as a uint64; reads nothing beyond them."""
+    if end - start >= 8:
+        return load64(data, end - 8)
+    word = np.uint64(0)
+    for place in range(end - 1, start - 1, -1):
+        word = (word << np.uint64(8)) | np.uint64(load8(data, place))
+    return word
+
+
+@njit(cache=True, nogil=True, inline="always")
+def text_hash(head: Word, tail: Word, length: Word, seed: Word) -> Word:
+    """A uint64 from the first and the last eight bytes of a text (the same where it has no more) and its
+    length.
+
+    The upper bits are well spread. Texts that differ only in between have the same hash.
+    """
+    mixed = ((seed ^ tail) * _K) ^ ((head + np.uint64(length)) * _K2)
+    return mixed * _K
+
+
 @njit(cache=True, nogil=True)
-def key_hash(data: ByteArray, start: int, end: int, seed: int) -> int:
+def key_hash(data: ByteArray, start: int, end: int, seed: Word) -> Word:
     """A well spread uint64 of ``data[start:end]`` for tables that a sender cannot aim at."""
     total = seed ^ (np.uint64(end - start) * _K)
     at = start
@@ -123,17 +154,13 @@ def key_hash(data: ByteArray, start: int, end: int, seed: int) -> int:
         total = (total ^ load64(data, at)) * _K
         total ^= total >> np.uint64(32)
         at += 8
-    if at < end:
-        if at + 8 <= len(data):
-            word = load64(data, at) & ((np.uint64(1) << np.uint64(8 * (end - at))) - np.uint64(1))
-        else:
-            word = np.uint64(0)
-            for place in range(end - 1, at - 1, -1):
-                word = (word << np.uint64(8)) | np.uint64(load8(data, place))
-        total = (total ^ word) * _K
-        total ^= total >> np.uint64(32)
+    total = (total ^ tail_word(data, at, end)) * _K
+    total ^= total >> np.uint64(32)
     total *= _K
     return total ^ (total >> np.uint64(29))
+
+
+_key_hash = wrapping(key_hash)
 
 
 @njit(cache=True, nogil=True)
@@ -162,14 +189,14 @@ def read_pair(data: ByteArray, at: int, end: int) -> tuple[int, int, int, int]:
 
 
 @njit(cache=True, nogil=True)
-def _write_key(data: ByteArray, start: int, end: int, out: ByteArray, to: int) -> int:
+def _write_key(data: ByteArray, start: int, end: int, limit: int, out: ByteArray, to: int) -> int:
     # The key in quotes and a colon.
     store8(out, to, 34)
     to += 1
     if start < end and load8(data, start) == 36:
         store8(out, to, 36)
         to += 1
-    to = write_text(data, start, end, out, to)
+    to = write_any_text(data, start, end, limit, out, to)
     if to < 0:
         return to
     store8(out, to, 34)
@@ -184,8 +211,8 @@ def _write_word(out: ByteArray, to: int, text: bytes) -> int:
     return to + len(text)
 
 
-@njit(cache=True, nogil=True)
-def _write_double(bits: int, out: ByteArray, to: int) -> int:
+@njit(cache=True, nogil=True, inline="always")
+def _write_double(bits: Word, out: ByteArray, to: int) -> int:
     if (bits & _EXPONENT) != _EXPONENT:
         return write_double(out, to, bits)
     to = _write_word(out, to, b'{"$double":"')
@@ -199,14 +226,16 @@ def _write_double(bits: int, out: ByteArray, to: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _write_scalar(data: ByteArray, at: int, end: int, tag: int, out: ByteArray, to: int) -> tuple[int, int]:
+def _write_scalar(
+    data: ByteArray, at: int, end: int, limit: int, tag: int, out: ByteArray, to: int
+) -> tuple[int, int]:
     # A value that holds no others. Where reading and writing ended.
     if tag == _STRING:
         start, stop = read_run(data, at, end)
         if stop < 0:
             return UNUSUAL, to
         store8(out, to, 34)
-        to = write_text(data, start, stop, out, to + 1)
+        to = write_any_text(data, start, stop, limit, out, to + 1)
         if to < 0:
             return stop, to
         store8(out, to, 34)
@@ -231,36 +260,37 @@ def _write_scalar(data: ByteArray, at: int, end: int, tag: int, out: ByteArray, 
     return UNUSUAL, to
 
 
-@njit(cache=True, nogil=True)
-def _is_new(nested: WordArray, depth: int, count: int, hashed: int) -> bool:
-    for index in range(count):
-        if nested[depth, index] == hashed:
-            return False
-    nested[depth, count] = hashed
-    return True
-
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _write_item_key(
-    data: ByteArray, key_start: int, key_end: int, out: ByteArray, to: int, keys: Keys, depth: int, seed: int
+    data: ByteArray,
+    key_start: int,
+    key_end: int,
+    limit: int,
+    out: ByteArray,
+    to: int,
+    keys: WordArray,
+    depth: int,
+    seed: Word,
 ) -> int:
     # The key of an entry of the map at this depth of the stack, which must not have it yet.
-    count = keys.stack[depth, _COUNT]
+    count = keys[_STACK + 4 * depth + _ITEMS]
     if count >= _NESTED_KEYS:
         return UNUSUAL
-    if not _is_new(keys.nested, depth, count, key_hash(data, key_start, key_end, seed)):
-        return UNUSUAL
-    return _write_key(data, key_start, key_end, out, to)
+    hashed = np.int64(key_hash(data, key_start, key_end, seed))
+    nested = _NESTED + depth * _NESTED_KEYS
+    for index in range(nested, nested + count):
+        if keys[index] == hashed:
+            return UNUSUAL
+    keys[nested + count] = hashed
+    return _write_key(data, key_start, key_end, limit, out, to)
 
 
-@njit(cache=True, nogil=True)
-def write_value(data: ByteArray, at: int, end: int, out: ByteArray, to: int, keys: Keys, seed: int) -> int:
-    """Write the AnyValue ``data[at:end]``; ``at`` is -1 for an absent one. Returns where writing ended.
-
-    Containers wait on a stack for their items: their end, whether they are maps, how many items they have,
-    and where to go on once they are closed.
-    """
-    stack = keys.stack
+@njit(cache=True, nogil=True, inline="always")
+def _write_nested(
+    data: ByteArray, at: int, end: int, limit: int, out: ByteArray, to: int, keys: WordArray, seed: Word
+) -> int:
+    # A value that is a list or a map. Containers wait on a stack for their items: their end, whether they are
+    # maps, how many items they have, and where to go on once they are closed.
     depth = -1
     resume = end
     while True:
@@ -275,123 +305,144 @@ def write_value(data: ByteArray, at: int, end: int, out: ByteArray, to: int, key
                 depth += 1
                 if stop != end or depth >= MAX_DEPTH:
                     return UNUSUAL
-                stack[depth, _STOP], stack[depth, _IS_MAP] = end, tag == _MAP
-                stack[depth, _COUNT], stack[depth, _RESUME] = 0, resume
+                top = _STACK + 4 * depth
+                keys[top + _STOP], keys[top + _IS_MAP] = end, tag == _MAP
+                keys[top + _ITEMS], keys[top + _RESUME] = 0, resume
                 store8(out, to, 123 if tag == _MAP else 91)
                 to += 1
                 resume = start
             else:
-                at, to = _write_scalar(data, at, end, tag, out, to)
+                at, to = _write_scalar(data, at, end, limit, tag, out, to)
                 if at != end or to < 0:
                     return to if to < 0 else UNUSUAL
         at = resume
-        while depth >= 0 and at == stack[depth, _STOP]:
-            store8(out, to, 125 if stack[depth, _IS_MAP] else 93)
+        while depth >= 0 and at == keys[_STACK + 4 * depth + _STOP]:
+            store8(out, to, 125 if keys[_STACK + 4 * depth + _IS_MAP] else 93)
             to += 1
-            at = stack[depth, _RESUME]
+            at = keys[_STACK + 4 * depth + _RESUME]
             depth -= 1
         if depth < 0:
             return to
-        item, at = read_tag(data, at, stack[depth, _STOP])
+        top = _STACK + 4 * depth
+        item, at = read_tag(data, at, keys[top + _STOP])
         if at < 0 or item != _FIRST:
             return UNUSUAL
-        start, resume = read_run(data, at, stack[depth, _STOP])
+        start, resume = read_run(data, at, keys[top + _STOP])
         if resume < 0:
             return UNUSUAL
-        if stack[depth, _COUNT]:
+        if keys[top + _ITEMS]:
             store8(out, to, 44)
             to += 1
         at, end = start, resume
-        if stack[depth, _IS_MAP]:
+        if keys[top + _IS_MAP]:
             key_start, key_end, at, end = read_pair(data, start, resume)
             if key_start < 0:
                 return UNUSUAL
-            to = _write_item_key(data, key_start, key_end, out, to, keys, depth, seed)
+            to = _write_item_key(data, key_start, key_end, limit, out, to, keys, depth, seed)
             if to < 0:
                 return to
-        stack[depth, _COUNT] += 1
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def begin_list(keys: Keys) -> None:
-    """Make room before a list of attributes."""
-    if keys.used[0] > _MAX_KNOWN or 2 * keys.used[1] > _TEXT_BYTES:
-        keys.lengths[:] = 0
-        keys.used[:] = 0
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _word_at(data: ByteArray, start: int, end: int) -> int:
-    # The first eight bytes of data[start:end], or all of them above zeros.
-    if start + 8 <= end:
-        return load64(data, start)
-    if start + 8 <= len(data):
-        return load64(data, start) & ((np.uint64(1) << np.uint64(8 * (end - start))) - np.uint64(1))
-    word = np.uint64(0)
-    for place in range(end - 1, start - 1, -1):
-        word = (word << np.uint64(8)) | np.uint64(load8(data, place))
-    return word
+        keys[top + _ITEMS] += 1
 
 
 @njit(cache=True, nogil=True)
-def _learn(
-    data: ByteArray, start: int, end: int, keys: Keys, slot: int, promoted: PromotedKeys, seed: int
+def write_value(
+    data: ByteArray, at: int, end: int, limit: int, out: ByteArray, to: int, keys: WordArray, seed: Word
 ) -> int:
+    """Write the AnyValue ``data[at:end]``; ``at`` is -1 for an absent one. Returns where writing ended."""
+    if at == end or at < 0:
+        return _write_word(out, to, b"null")
+    tag, start = read_tag(data, at, end)
+    if start < 0:
+        return UNUSUAL
+    if tag in (_ARRAY, _MAP):
+        return _write_nested(data, at, end, limit, out, to, keys, seed)
+    stop, to = _write_scalar(data, start, end, limit, tag, out, to)
+    return to if stop == end or to < 0 else UNUSUAL
+
+
+@njit(cache=True, nogil=True)
+def forget(keys: WordArray) -> None:
+    """Know nothing any more."""
+    for place in range(_COUNT):
+        keys[place] = 0
+    keys[_COUNT], keys[_USED] = 0, 0
+
+
+@njit(cache=True, nogil=True, inline="always")
+def begin_list(keys: WordArray) -> Word:
+    """Make room before a list of attributes; the list's number, which its keys are marked with."""
+    if keys[_COUNT] > _MAX_KNOWN or 2 * keys[_USED] > _TEXT_BYTES:
+        forget(keys)
+    keys[LISTS] += 1
+    return keys[LISTS]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _learn(
+    data: ByteArray,
+    start: int,
+    end: int,
+    limit: int,
+    keys: WordArray,
+    texts: ByteArray,
+    slot: Word,
+    promoted: WordArray,
+    seed: Word,
+) -> Word:
     # Enter a key into its slot. The slot, BAD_TEXT or UNUSUAL.
-    text = keys.used[1]
-    if end - start > _MAX_KEY_BYTES or text + 6 * (end - start) + 64 > _TEXT_BYTES:
+    length = end - start
+    raw = keys[_USED]
+    text = raw + length + SHORT
+    if length > _MAX_KEY_BYTES or text + 6 * length + 128 > _TEXT_BYTES:
         return np.int64(UNUSUAL)
-    stop = _write_key(data, start, end, keys.texts, text)
+    copy_bytes(texts, raw, data, start, length)
+    store8(texts, text, 44)
+    stop = _write_key(data, start, end, limit, texts, text + 1)
     if stop < 0:
-        return stop
-    hashed = key_hash(data, start, end, seed)
-    last = len(promoted.hashes) - 1
-    place = np.int64(hashed & np.uint64(last))
-    while promoted.columns[place] >= 0 and promoted.hashes[place] != hashed:
-        place = (place + 1) & last
-    keys.lengths[slot] = end - start + 1
-    known = slot * _KNOWN
-    keys.known[known + _AT] = start
-    keys.known[known + _TEXT], keys.known[known + _TEXT_LENGTH] = text, stop - text
-    keys.known[known + _STAMP] = 0
-    keys.known[known + _COLUMN] = promoted.columns[place]
-    keys.known[known + _PRIORITY] = promoted.priorities[place]
-    keys.used[0] += 1
-    keys.used[1] = stop + SHORT  # short texts are copied whole
+        return np.int64(stop)
+    store8(texts, stop, 34)
+    hashed = np.int64(key_hash(data, start, end, seed))
+    row = hashed & (_PROMOTED_SLOTS - 1)
+    while promoted[3 * row + 1] >= 0 and promoted[3 * row] != hashed:
+        row = (row + 1) & (_PROMOTED_SLOTS - 1)
+    keys[slot + LENGTH], keys[slot + AT] = length + 1, raw
+    keys[slot + TEXT], keys[slot + TEXT_LENGTH], keys[slot + STAMP] = text, stop - text, 0
+    keys[slot + PLACE], keys[slot + RANK] = promoted[3 * row + 1], promoted[3 * row + 2]
+    keys[slot + NEXT] = BEFORE_FIRST
+    keys[_COUNT] += 1
+    keys[_USED] = stop + 2 * SHORT  # short texts are copied whole
     return slot
 
 
 @njit(cache=True, nogil=True)
-def _find_slowly(
-    data: ByteArray, start: int, end: int, slot: int, keys: Keys, promoted: PromotedKeys, seed: int
-) -> int:
-    # The slot of a key, looked for from where it should be, or learnt; negative as _learn says.
+def _find_key(
+    data: ByteArray,
+    start: int,
+    end: int,
+    limit: int,
+    keys: WordArray,
+    texts: ByteArray,
+    before: int,
+    promoted: WordArray,
+    seed: Word,
+) -> Word:
+    # The slot of a key, which is learnt if it is new; negative as _learn says. ``before`` is the slot of the
+    # key before it in its list, which remembers it.
     length = end - start
+    head, tail = tail_word(data, start, min(start + 8, end)), tail_word(data, start, end)
+    index = np.int64(text_hash(head, tail, length, seed) >> np.uint64(53))
     for _ in range(_MAX_PROBES):
-        if keys.lengths[slot] == 0:
-            return _learn(data, start, end, keys, slot, promoted, seed)
-        if keys.lengths[slot] == length + 1:
-            other = keys.known[slot * _KNOWN + _AT]
-            at = 0
-            while at < length and load8(data, start + at) == load8(data, other + at):
-                at += 1
-            if at == length:
-                return slot
-        slot = (slot + 1) & (_SLOTS - 1)
+        slot = index * _KEY
+        if keys[slot + LENGTH] == 0:
+            slot = _learn(data, start, end, limit, keys, texts, slot, promoted, seed)
+            if slot >= 0:
+                keys[before + NEXT] = slot
+            return slot
+        if keys[slot + LENGTH] == length + 1 and same_text(data, start, texts, keys[slot + AT], length):
+            keys[before + NEXT] = slot
+            return slot
+        index = (index + 1) & (_SLOTS - 1)
     return np.int64(UNUSUAL)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _find_key(data: ByteArray, start: int, end: int, keys: Keys, promoted: PromotedKeys, seed: int) -> int:
-    # The slot of a key: nearly always the first that is looked at.
-    length = end - start
-    word = _word_at(data, start, end)
-    tail = _word_at(data, max(start, end - 8), end)
-    mixed = (tail ^ seed) * _K ^ (word + np.uint64(length)) * _K2
-    slot = np.int64(mixed >> np.uint64(54))
-    if keys.lengths[slot] == length + 1 and same_short(data, start, keys.known[slot * _KNOWN + _AT], length):
-        return slot
-    return _find_slowly(data, start, end, slot, keys, promoted, seed)
 
 
 @njit(cache=True, nogil=True)
@@ -399,94 +450,103 @@ def _write_pair(
     data: ByteArray,
     at: int,
     end: int,
+    limit: int,
     out: ByteArray,
     to: int,
-    keys: Keys,
+    keys: WordArray,
+    texts: ByteArray,
+    before: int,
     stamp: int,
-    promoted: PromotedKeys,
-    seed: int,
-) -> tuple[int, int, int, int]:
+    promoted: WordArray,
+    seed: Word,
+) -> tuple[int, Word, int, int]:
     # Any KeyValue; returns as write_attribute does.
     key_start, key_end, value_start, value_end = read_pair(data, at, end)
     if key_start < 0:
-        return UNUSUAL, 0, 0, 0
-    slot = _find_key(data, key_start, key_end, keys, promoted, seed)
-    if slot < 0:
-        return slot, 0, 0, 0
-    known = slot * _KNOWN
-    if keys.known[known + _STAMP] == stamp:
-        return UNUSUAL, 0, 0, 0
-    keys.known[known + _STAMP] = stamp
-    length = keys.known[known + _TEXT_LENGTH]
-    copy_bytes(out, to, keys.texts, keys.known[known + _TEXT], length)
-    to = write_value(data, value_start, value_end, out, to + length, keys, seed)
+        return UNUSUAL, np.int64(0), 0, 0
+    slot = _find_key(data, key_start, key_end, limit, keys, texts, before, promoted, seed)
+    if slot < 0 or keys[slot + STAMP] == stamp:
+        return UNUSUAL, np.int64(0), 0, 0
+    keys[slot + STAMP] = stamp
+    length = keys[slot + TEXT_LENGTH]
+    copy_bytes(out, to, texts, keys[slot + TEXT], length)
+    to = write_value(data, value_start, value_end, limit, out, to + length, keys, seed)
     return to, slot, value_start, value_end
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, inline="always")
 def write_attribute(
     data: ByteArray,
     at: int,
     end: int,
+    limit: int,
     out: ByteArray,
     to: int,
-    keys: Keys,
+    keys: WordArray,
+    texts: ByteArray,
+    before: int,
     stamp: int,
-    promoted: PromotedKeys,
-    seed: int,
-) -> tuple[int, int, int, int]:
-    """Write the KeyValue ``data[at:end]`` as ``"key":value``.
+    promoted: WordArray,
+    seed: Word,
+) -> tuple[int, Word, int, int]:
+    """Write the KeyValue ``data[at:end]`` as ``,"key":value``.
 
-    Returns where writing ended (or `BAD_TEXT`, `UNUSUAL`), the slot of the key in ``keys``, and the bounds
-    of the value. A key that the list with this stamp has already is `UNUSUAL`.
+    ``before`` is the slot of the key before it in its list, or `BEFORE_FIRST`; ``stamp`` is the list's
+    number. Returns where writing ended (or `BAD_TEXT`, `UNUSUAL`), the slot of the key in ``keys``, and the
+    bounds of the value. A key that the list has already is `UNUSUAL`.
     """
-    # A key and a string value, both shorter than 128 bytes: straight through. All else: _write_pair.
-    if end - at < 8 or load8(data, at) != _FIRST:
-        return _write_pair(data, at, end, out, to, keys, stamp, promoted, seed)
-    key_end = at + 2 + load8(data, at + 1)
+    # A key and a value, both shorter than 128 bytes, a key that is expected here: straight through.
+    if at + AHEAD > limit or end - at < 6:
+        return _write_pair(data, at, end, limit, out, to, keys, texts, before, stamp, promoted, seed)
+    length = load8(data, at + 1)
+    key_end = at + 2 + length
+    head = load32(data, key_end) if length < 0x80 else 0
     value = key_end + 2
+    if load8(data, at) != _FIRST or (head & 0x80FF) != _VALUE or value + (head >> 8 & 0x7F) != end:
+        return _write_pair(data, at, end, limit, out, to, keys, texts, before, stamp, promoted, seed)
+    slot = keys[before + NEXT]
     if (
-        load8(data, at + 1) >= 0x80
-        or value + 2 > end
-        or load8(data, key_end) != _VALUE
-        or load8(data, key_end + 1) >= 0x80
-        or value + load8(data, key_end + 1) != end
-        or load8(data, value) != _STRING
-        or value + 2 + load8(data, value + 1) != end
+        keys[slot + LENGTH] != length + 1
+        or length > SHORT
+        or (differ32(data, at + 2, texts, keys[slot + AT]) & first(length)) != 0
     ):
-        return _write_pair(data, at, end, out, to, keys, stamp, promoted, seed)
-    slot = _find_key(data, at + 2, key_end, keys, promoted, seed)
-    if slot < 0:
-        return slot, 0, 0, 0
-    known = slot * _KNOWN
-    if keys.known[known + _STAMP] == stamp:
-        return UNUSUAL, 0, 0, 0
-    keys.known[known + _STAMP] = stamp
-    to = copy_short(keys.texts, keys.known[known + _TEXT], keys.known[known + _TEXT_LENGTH], out, to)
-    store8(out, to, 34)
-    to = write_text(data, value + 2, end, out, to + 1)
+        slot = _find_key(data, at + 2, key_end, limit, keys, texts, before, promoted, seed)
+    if slot < 0 or keys[slot + STAMP] == stamp:
+        return UNUSUAL, slot, 0, 0
+    keys[slot + STAMP] = stamp
+    length = keys[slot + TEXT_LENGTH]
+    if length < SHORT:
+        copy32(out, to, texts, keys[slot + TEXT])
+    else:
+        copy_bytes(out, to, texts, keys[slot + TEXT], length + 1)
+    to += length
+    kind = head >> 16 & 0xFF
+    if kind != _STRING or value + 2 + (head >> 24) != end:
+        if kind == _INT and (end - value == 2 or end - value == 3):
+            number = head >> 24 if end - value == 2 else (head >> 24 & 0x7F) | (load8(data, end - 1) << 7)
+            if (end - value == 2) == (head >> 24 < 0x80) and number < SMALL:
+                return write_small(out, to, number), slot, value, end
+        return write_value(data, value, end, limit, out, to, keys, seed), slot, value, end
+    to = write_text(data, value + 2, end, limit, out, to + 1)
     if to < 0:
-        return to, 0, 0, 0
+        return to, slot, 0, 0
     store8(out, to, 34)
     return to + 1, slot, value, end
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def promotion(keys: Keys, slot: int) -> tuple[int, int]:
-    """Column (-1 for none) and priority of the key in that slot."""
-    return keys.known[slot * _KNOWN + _COLUMN], keys.known[slot * _KNOWN + _PRIORITY]
-
-
 __all__ = [
+    "AHEAD",
     "BAD_TEXT",
+    "BEFORE_FIRST",
     "MAX_KEYS",
+    "PLACE",
+    "RANK",
     "UNUSUAL",
     "Keys",
-    "PromotedKeys",
     "begin_list",
     "forget",
     "new_keys",
     "promoted_keys",
-    "promotion",
+    "tail_word",
     "write_attribute",
 ]

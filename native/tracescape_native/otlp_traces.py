@@ -1,62 +1,74 @@
-"""An encoded ``ExportTraceServiceRequest`` into rows of integers and one heap of text, in one pass.
+"""An encoded ``ExportTraceServiceRequest`` into rows of integers and heaps of text, in one pass.
 
 The scan takes what encoders write and nothing else. Whatever is unusual (bytes that are no message, a field
 twice where a merge would be due, text that is not UTF-8, groups) makes it give up on the whole message with
 `UNUSUAL`: the reference decoder then decides. So there is one definition of what such a message means, and
 this is only its fast path. Spans that are merely invalid (ids, times) are left out here and named.
 
-Text is referred to as (offset, length) in the heap; length -1 means that there is none. Words of a trace id
-are its bytes read little-endian, so that storing them restores the bytes; a span id is its bytes read
-big-endian, signed.
+Words of a trace id are its bytes read little-endian, so that storing them restores the bytes; a span id is
+its bytes read big-endian, signed.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 
 from tracescape_native.json_text import SLACK, copy_text
-from tracescape_native.memory import ByteArray, WordArray, borrowed, load32, load64, swap64
+from tracescape_native.memory import (
+    ByteArray,
+    NumberArray,
+    Word,
+    WordArray,
+    behind,
+    load8,
+    load32,
+    load64,
+    pointer,
+    swap64,
+    wrapping,
+)
 from tracescape_native.otlp_attributes import (
+    AHEAD,
+    BEFORE_FIRST,
     MAX_KEYS,
-    Keys,
-    PromotedKeys,
+    PLACE,
+    RANK,
     begin_list,
-    forget,
     new_keys,
-    promotion,
+    promoted_keys,
     write_attribute,
 )
+from tracescape_native.request_texts import (
+    MAX_COLUMNS,
+    NO_ROOM,
+    begin_message,
+    code_of,
+    new_table,
+    text_count,
+)
+from tracescape_native.slabs import Slabs
 from tracescape_native.wire import UNUSUAL, read_run, read_tag, read_varint, skip_field
 from tracescape_native.xxh64 import xxh64, xxh64_of_words
 
-#: Columns of `Scanned.spans`.
-TRACE_WORD_0: Final = 0
-TRACE_WORD_1: Final = 1
-SPAN_ID: Final = 2
-PARENT_ID: Final = 3
-START: Final = 4
-DURATION: Final = 5
-KIND: Final = 6
-STATUS: Final = 7
-FLAGS: Final = 8
-DROPPED_ATTRIBUTES: Final = 9
-DROPPED_EVENTS: Final = 10
-DROPPED_LINKS: Final = 11
-RESOURCE: Final = 12
-SCOPE: Final = 13
-SPAN_BEGIN: Final = 14  # the bounds of the encoded Span in the message
-SPAN_END: Final = 15
-ATTRIBUTES: Final = 16
-OPERATION: Final = 18
-STATUS_MESSAGE: Final = 20
-TRACE_STATE: Final = 22
-PROMOTED: Final = 24  # two columns each: text (offset, length), or an integer and 0; the second -1 for none
+#: Columns of `Scanned.words`.
+TRACE_WORD_0, TRACE_WORD_1, SPAN_ID, PARENT_ID, START, DURATION = range(6)
+WORDS: Final = 6
 
-#: Columns of `Scanned.events` and `Scanned.links`; ``0`` is the row of the span.
+#: Columns of `Scanned.numbers`; those from `FLAGS` to `DROPPED_LINKS` are the bits of uint32.
+KIND, STATUS, FLAGS, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS, RESOURCE, SCOPE = range(8)
+SPAN_BEGIN, SPAN_END = 8, 9  # the bounds of the encoded Span in the message
+ATTRIBUTES: Final = 10  # (offset, length) in the heap
+SET: Final = 12  # a bit for each promoted column that holds an integer: whether it does
+OPERATION, STATUS_MESSAGE, TRACE_STATE = 13, 14, 15  # codes of texts, -1 for none, as the promoted ones
+PROMOTED: Final = 16
+
+#: Columns of `Scanned.events` and `Scanned.links`; ``0`` is the row of the span. Texts are (offset, length)
+#: in their heap; length -1 means that there is none.
 EVENT_TIME: Final = 1
 EVENT_DROPPED: Final = 2
 EVENT_NAME: Final = 3
@@ -80,393 +92,434 @@ SPAN_ID_LENGTH: Final = 5
 SPAN_ID_ZERO: Final = 6
 PARENT_ID_LENGTH: Final = 7
 
-#: A status of the kernel alone: more events or links than there is room for.
-NO_ROOM: Final = -3
 _MAX_REASONS: Final = 64
-_KEPT_HEAP_BYTES: Final = 4 << 20
-
 _MAX_TIME: Final = np.int64(2**63 - 1)
-_NO_PRIORITY: Final = np.int64(2**31)
 _INT32_MAX: Final = np.int64(2**31 - 1)
+#: A span that is kept has at least so many bytes: those of its ids.
+_MIN_SPAN_BYTES: Final = 30
 
-# Scratch columns: the bounds of a span's fields in the message.
-_TRACE_ID, _SPAN_ID, _PARENT_ID, _NAME, _STATE, _MESSAGE, _SPAN_STATUS = range(0, 14, 2)
-_FIELDS: Final = 14
+#: What `_scan` counts: spans, events, links, resources, scopes, texts, reasons, bytes of both heaps.
+_SPANS, _EVENTS, _LINKS, _RESOURCES, _SCOPES, _TEXTS, _REASONS, _HEAP, _PART_HEAP = range(9)
+_COUNTS: Final = 9
+#: Scratch columns: lengths of a span's ids (from `_IDS`), the value and rank of each promoted column.
+_TRACE_LENGTH, _SPAN_LENGTH, _PARENT_LENGTH, _PARTS, _FIRST_PART = range(5)
+_CLAIMS: Final = 8
+_MAX_RANKS: Final = 32
+
+#: The longest message whose spans' attributes and texts int32 can tell apart.
+MAX_MESSAGE: Final = (2**31 - 1) // 6 - SLACK
+_SMALL_MESSAGE: Final = 1 << 14
+_KEPT_MESSAGE: Final = 1 << 20
+_FIRST_ROOM: Final = 1024
+_KEPT_ROOM: Final = 1 << 14
 
 
 class Scanned(NamedTuple):
-    """What a request holds; all but ``heap`` int64, a row a thing.
+    """What a request holds, a row a thing.
 
-    ``status`` is 0, or `UNUSUAL` and everything else is empty. ``spans`` has `PROMOTED` + 2 columns a
-    promoted column; ``resources`` and ``scopes`` hold the bounds of the encoded Resource or
-    InstrumentationScope and of its schema URL in the message, (0, 0) for an absent one; ``rejected`` is
-    (reason, detail, how many). ``heap`` is uint8.
+    ``status`` is 0, or `UNUSUAL` and everything else is empty. ``words`` (int64) and ``numbers`` (int32, with
+    a column a promoted one from `PROMOTED` on) describe the spans; codes are rows of ``texts`` (int32): a
+    column of ``numbers``, start and length in the message. ``resources`` and ``scopes`` (int64) hold the
+    bounds of the encoded Resource or InstrumentationScope and of its schema URL in the message, (0, 0) for an
+    absent one; ``rejected`` (int64) is (reason, detail, how many). ``heap`` (uint8) has the spans'
+    attributes, one after the other; ``part_heap`` all text of ``events`` and ``links`` (int64).
     """
 
     status: int
-    spans: WordArray
+    words: WordArray
+    numbers: NumberArray
+    texts: NumberArray
     events: WordArray
     links: WordArray
     resources: WordArray
     scopes: WordArray
     rejected: WordArray
     heap: ByteArray
+    part_heap: ByteArray
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it occupies in memory."""
+        return sum(int(array.nbytes) for array in self[1:])
 
 
 @njit(cache=True, nogil=True)
-def _count(data: ByteArray, at: int, end: int, wanted: int) -> int:
-    # How many fields with that tag stand in data[at:end].
-    found = 0
-    while at < end:
-        tag, at = read_tag(data, at, end)
-        if at < 0:
-            return UNUSUAL
-        found += tag == wanted
-        at = skip_field(data, at, end, tag)
-        if at < 0:
-            return UNUSUAL
-    return found
-
-
-@njit(cache=True, nogil=True)
-def _sizes(data: ByteArray) -> tuple[int, int, int]:
-    # Numbers of ResourceSpans, ScopeSpans and Spans; the first is UNUSUAL when the message is.
-    resources, scopes, spans = 0, 0, 0
-    end = len(data)
-    at = 0
-    while at < end:
-        tag, at = read_tag(data, at, end)
-        if at < 0:
-            return UNUSUAL, 0, 0
-        if tag != 10:
-            at = skip_field(data, at, end, tag)
-            if at < 0:
-                return UNUSUAL, 0, 0
-            continue
-        inner, at = read_run(data, at, end)
-        if at < 0:
-            return UNUSUAL, 0, 0
-        resources += 1
-        while inner < at:
-            tag, inner = read_tag(data, inner, at)
-            if inner < 0:
-                return UNUSUAL, 0, 0
-            if tag != 18:
-                inner = skip_field(data, inner, at, tag)
-                if inner < 0:
-                    return UNUSUAL, 0, 0
-                continue
-            scope, inner = read_run(data, inner, at)
-            if inner < 0:
-                return UNUSUAL, 0, 0
-            scopes += 1
-            found = _count(data, scope, inner, 18)
-            if found < 0:
-                return UNUSUAL, 0, 0
-            spans += found
-    return resources, scopes, spans
-
-
-@njit(cache=True, nogil=True)
-def _other_field(data: ByteArray, at: int, end: int, tag: int, rows: WordArray, row: int) -> int:
+def _other_field(data: ByteArray, at: int, end: int, tag: int, row: WordArray) -> int:
     # A field of ResourceSpans or ScopeSpans that is not the repeated one: field 1 (a message, at most once)
-    # and field 3 (a schema URL) are noted in rows[row]. Where it ends.
+    # and field 3 (a schema URL) are noted in the row. Where it ends.
     if tag != 10 and tag != 26:
         return skip_field(data, at, end, tag)
     start, stop = read_run(data, at, end)
     column = 0 if tag == 10 else 2
-    if tag == 10 and rows[row, 0]:
+    if tag == 10 and row[0]:
         return UNUSUAL
-    rows[row, column], rows[row, column + 1] = start, stop
+    row[column], row[column + 1] = start, stop
     return stop
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _write_plain(
-    data: ByteArray, start: int, end: int, out: ByteArray, to: int, row: WordArray, column: int
-) -> int:
-    # Copy text to the heap and refer to it; absent (start < 0) or empty text becomes length -1 or 0.
-    if start < 0:
-        row[column], row[column + 1] = 0, -1
-        return to
-    row[column], row[column + 1] = to, end - start
-    return copy_text(data, start, end, out, to)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _write_optional(
-    data: ByteArray, start: int, end: int, out: ByteArray, to: int, row: WordArray, column: int
-) -> int:
-    # Text for which empty means none.
-    if start == end:
-        start = -1
-    return _write_plain(data, start, end, out, to, row, column)
-
-
 @njit(cache=True, nogil=True)
-def _small_number(data: ByteArray, start: int, end: int) -> tuple[int, bool]:
+def _small_number(data: ByteArray, start: int, end: int) -> tuple[Word, bool]:
     # The value of decimal digits (at most twelve count), if it fits int32.
     number = np.int64(0)
     for place in range(start, end):
-        if data[place] < 48 or data[place] > 57:
-            return 0, False
+        digit = load8(data, place) - 48
+        if digit < 0 or digit > 9:
+            return np.int64(0), False
         if place < start + 12:
-            number = number * 10 + np.int64(data[place]) - 48
-    return number, start < end and number <= _INT32_MAX
+            number = number * 10 + digit
+    return number, bool(start < end and number <= _INT32_MAX)
 
 
 @njit(cache=True, nogil=True)
 def _promote(
     data: ByteArray,
-    column: int,
-    priority: int,
     start: int,
     end: int,
-    promoted: PromotedKeys,
-    best: WordArray,
-    row: WordArray,
-) -> None:
-    # Note the value data[start:end] of a promoted key, as bounds in the message or as an integer.
-    if priority >= best[column] or start < 0 or start == end:
-        return
-    best[column] = priority
-    place = PROMOTED + 2 * column
-    row[place], row[place + 1] = 0, -1
+    limit: int,
+    place: Word,
+    rank: Word,
+    stamp: Word,
+    numbers: NumberArray,
+    scratch: WordArray,
+    table: WordArray,
+    entries: NumberArray,
+    room: int,
+    seed: Word,
+) -> Word:
+    # Fill the promoted column at this place of the row with the value data[start:end] of a key of this rank,
+    # unless a key of lower rank did for this list. 0, or negative as code_of says. Odd ranks are integers.
+    if start < 0 or start == end:
+        return np.int64(0)
+    claim = stamp * _MAX_RANKS + _MAX_RANKS - 1 - rank
+    if scratch[_CLAIMS + place] >= claim:
+        return np.int64(0)
+    scratch[_CLAIMS + place] = claim
+    bit = 1 << (place - PROMOTED)
+    numbers[place] = -1
+    numbers[SET] &= ~bit
     tag, at = read_tag(data, start, end)  # the writer has seen that the value is well formed
-    if tag == 10:
-        first, stop = read_run(data, at, end)
-        if promoted.is_integer[column]:
-            number, small = _small_number(data, first, stop)
-            if small:
-                row[place], row[place + 1] = number, 0
-        else:
-            row[place], row[place + 1] = first, stop - first
-    elif tag == 24 and promoted.is_integer[column]:
-        number, _ = read_varint(data, at, end)
-        if -_INT32_MAX - 1 <= number <= _INT32_MAX:
-            row[place], row[place + 1] = number, 0
+    if rank & 1:
+        number: Word = np.int64(0)
+        small: Word = False
+        if tag == 10:
+            begin, stop = read_run(data, at, end)
+            number, small = _small_number(data, begin, stop)
+        elif tag == 24:
+            number, _ = read_varint(data, at, end)
+            small = -_INT32_MAX - 1 <= number <= _INT32_MAX
+        if small:
+            numbers[place] = number
+            numbers[SET] |= bit
+    elif tag == 10:
+        begin, stop = read_run(data, at, end)
+        code = code_of(data, begin, stop - begin, limit, place, table, entries, room, seed)
+        if code < 0:
+            return code
+        numbers[place] = code
+    return np.int64(0)
 
 
 @njit(cache=True, nogil=True)
-def _copy_promoted(
-    data: ByteArray, promoted: PromotedKeys, best: WordArray, row: WordArray, out: ByteArray, to: int
-) -> int:
-    # Bounds in the message become references to the heap.
-    for column in range(len(best)):
-        place = PROMOTED + 2 * column
-        if best[column] != _NO_PRIORITY and not promoted.is_integer[column] and row[place + 1] >= 0:
-            start, length = row[place], row[place + 1]
-            row[place] = to
-            to = copy_text(data, start, start + length, out, to)
-    return to
-
-
-@njit(cache=True, nogil=True)
-def _read_status(data: ByteArray, at: int, end: int, row: WordArray, fields: WordArray) -> bool:
+def _read_status(
+    data: ByteArray,
+    at: int,
+    end: int,
+    limit: int,
+    numbers: NumberArray,
+    table: WordArray,
+    entries: NumberArray,
+    room: int,
+    seed: Word,
+) -> Word:
+    # 0, or what is wrong with it.
+    start, stop = 0, 0
     while at < end:
         tag, at = read_tag(data, at, end)
         if at < 0:
-            return False
+            return np.int64(UNUSUAL)
         if tag == 18:
-            fields[_MESSAGE], at = read_run(data, at, end)
-            fields[_MESSAGE + 1] = at
+            start, at = read_run(data, at, end)
+            stop = at
         elif tag == 24:
-            code, at = read_varint(data, at, end)
-            code = np.int64(np.int32(code))
-            row[STATUS] = code if 0 <= code <= 2 else 0
+            number, at = read_varint(data, at, end)
+            code = np.int64(np.int32(number))
+            numbers[STATUS] = code if 0 <= code <= 2 else 0
         else:
             at = skip_field(data, at, end, tag)
         if at < 0:
-            return False
-    return True
+            return np.int64(UNUSUAL)
+    if stop > start:
+        code = code_of(data, start, stop - start, limit, STATUS_MESSAGE, table, entries, room, seed)
+        if code < 0:
+            return code
+        numbers[STATUS_MESSAGE] = code
+    return np.int64(0)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _read_number(data: ByteArray, at: int, end: int, tag: int, row: WordArray) -> int:
-    # A field of a span that is a number; where it ends.
+@njit(cache=True, nogil=True)
+def _read_id(data: ByteArray, at: int, end: int, tag: int, words: WordArray, scratch: WordArray) -> int:
+    # A trace id, span id or parent id; where it ends. One of another length is noted by its length alone.
+    start, stop = read_run(data, at, end)
+    length = stop - start
+    if stop < 0:
+        return UNUSUAL
+    if tag == 10:
+        scratch[_TRACE_LENGTH] = length
+        if length == 16:
+            words[TRACE_WORD_0] = np.int64(load64(data, start))
+            words[TRACE_WORD_1] = np.int64(load64(data, start + 8))
+        return stop
+    word = np.int64(swap64(load64(data, start))) if length == 8 else np.int64(0)
+    if tag == 18:
+        scratch[_SPAN_LENGTH] = length
+        words[SPAN_ID] = word
+    else:
+        scratch[_PARENT_LENGTH] = length
+        words[PARENT_ID] = word
+    return stop
+
+
+@njit(cache=True, nogil=True)
+def _read_field(
+    data: ByteArray, at: int, end: int, tag: int, words: WordArray, numbers: NumberArray, scratch: WordArray
+) -> int:
+    # Any field of a span but its attributes, texts and status; where it ends.
+    if tag == 10 or tag == 18 or tag == 34:
+        return _read_id(data, at, end, tag, words, scratch)
     if tag == 57 or tag == 65:
         if at + 8 > end:
             return UNUSUAL
-        row[START if tag == 57 else DURATION] = np.int64(load64(data, at))
+        words[START if tag == 57 else DURATION] = np.int64(load64(data, at))
         return at + 8
     if tag == 133:
         if at + 4 > end:
             return UNUSUAL
-        row[FLAGS] = np.int64(load32(data, at))
+        numbers[FLAGS] = np.int32(load32(data, at))
         return at + 4
-    number, at = read_varint(data, at, end)
-    if tag == 48:
-        kind = np.int64(np.int32(number))
-        row[KIND] = kind if 0 <= kind <= 5 else 0
-    elif tag == 80:
-        row[DROPPED_ATTRIBUTES] = number & 0xFFFFFFFF
-    elif tag == 96:
-        row[DROPPED_EVENTS] = number & 0xFFFFFFFF
-    else:
-        row[DROPPED_LINKS] = number & 0xFFFFFFFF
-    return at
+    if tag == 48 or tag == 80 or tag == 96 or tag == 112:
+        number, at = read_varint(data, at, end)
+        if tag == 48:
+            kind = np.int64(np.int32(number))
+            numbers[KIND] = kind if 0 <= kind <= 5 else 0
+        else:
+            column = DROPPED_ATTRIBUTES if tag == 80 else DROPPED_EVENTS if tag == 96 else DROPPED_LINKS
+            numbers[column] = np.int32(number)
+        return at
+    return skip_field(data, at, end, tag)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _run_column(tag: int) -> int:
-    # The scratch column of a length-delimited field of a span, -1 for another field.
-    if tag == 10:
-        return _TRACE_ID
-    if tag == 18:
-        return _SPAN_ID
-    if tag == 26:
-        return _STATE
-    if tag == 34:
-        return _PARENT_ID
-    if tag == 42:
-        return _NAME
-    if tag == 122:
-        return _SPAN_STATUS
-    return -1
+@njit(cache=True, nogil=True, inline="always")
+def _begin_row(words: WordArray, numbers: NumberArray, scratch: WordArray, width: int) -> None:
+    for column in range(WORDS):
+        words[column] = 0
+    for column in range(OPERATION):
+        numbers[column] = 0
+    for column in range(OPERATION, width):
+        numbers[column] = -1
+    for column in range(_FIRST_PART + 1):
+        scratch[column] = 0
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _is_number(tag: int) -> bool:
-    return tag == 48 or tag == 57 or tag == 65 or tag == 80 or tag == 96 or tag == 112 or tag == 133
+@njit(cache=True, nogil=True, inline="always")
+def _read_head(
+    data: ByteArray, at: int, end: int, words: WordArray, numbers: NumberArray, scratch: WordArray
+) -> int:
+    # The ids with which encoders begin a span, if they are there and readable; where what is left begins.
+    if at + 40 > end or load8(data, at) != 10 or load8(data, at + 1) != 16:
+        return at
+    scratch[_TRACE_LENGTH] = 16
+    words[TRACE_WORD_0] = np.int64(load64(data, at + 2))
+    words[TRACE_WORD_1] = np.int64(load64(data, at + 10))
+    at += 18
+    if load8(data, at) != 18 or load8(data, at + 1) != 8:
+        return at
+    scratch[_SPAN_LENGTH] = 8
+    words[SPAN_ID] = np.int64(swap64(load64(data, at + 2)))
+    at += 10
+    if load8(data, at) != 34 or load8(data, at + 1) != 8:
+        return at
+    scratch[_PARENT_LENGTH] = 8
+    words[PARENT_ID] = np.int64(swap64(load64(data, at + 2)))
+    return at + 10
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, inline="always")
+def _read_times(data: ByteArray, at: int, end: int, words: WordArray, numbers: NumberArray) -> int:
+    # Kind, start and end, which encoders write after the name, if they are there; where what is left begins.
+    if at + 20 > end or load8(data, at) != 48 or load8(data, at + 1) > 5:
+        return at
+    if load8(data, at + 2) != 57 or load8(data, at + 11) != 65:
+        return at
+    numbers[KIND] = np.int32(load8(data, at + 1))
+    words[START] = np.int64(load64(data, at + 3))
+    words[DURATION] = np.int64(load64(data, at + 12))
+    return at + 20
+
+
+@njit(cache=True, nogil=True)
 def _scan_span(
     data: ByteArray,
     at: int,
     end: int,
-    row: WordArray,
-    blank: WordArray,
-    fields: WordArray,
-    promoted: PromotedKeys,
-    best: WordArray,
-    keys: Keys,
-    stamp: int,
-    seed: int,
+    limit: int,
+    words: WordArray,
+    numbers: NumberArray,
+    width: int,
+    scratch: WordArray,
+    keys: WordArray,
+    key_texts: ByteArray,
+    promoted: WordArray,
+    table: WordArray,
+    entries: NumberArray,
+    room: int,
+    seed: Word,
     out: ByteArray,
     to: int,
-) -> tuple[int, int]:
-    # Numbers into row, bounds into fields, attributes into the heap. Where writing ended (or UNUSUAL), and
-    # how many events and links there are.
-    row[:] = blank
-    fields[:] = 0
-    best[:] = _NO_PRIORITY
-    begin, attributes, parts = to, 0, 0
-    begin_list(keys)
-    out[to] = 123
-    to += 1
+) -> Word:
+    # A span but its events and links into its row (times, ids and lengths still unjudged), attributes into
+    # the heap. Where writing ended, or a status. Where its events and links begin, and how many, is in
+    # scratch.
+    _begin_row(words, numbers, scratch, width)
+    begin, attributes, before = to, 0, BEFORE_FIRST
+    name, name_end, state, state_end, status, status_end = 0, 0, 0, 0, -1, 0
+    stamp = begin_list(keys)
+    at = _read_head(data, at, end, words, numbers, scratch)
     while at < end:
+        field = at
         tag, at = read_tag(data, at, end)
         if at < 0:
-            return UNUSUAL, 0
+            return np.int64(UNUSUAL)
         if tag == 74:
             start, at = read_run(data, at, end)
             attributes += 1
             if at < 0 or attributes > MAX_KEYS:
-                return UNUSUAL, 0
-            if attributes > 1:
-                out[to] = 44
-                to += 1
-            to, slot, first, last = write_attribute(data, start, at, out, to, keys, stamp, promoted, seed)
+                return np.int64(UNUSUAL)
+            to, slot, first, last = write_attribute(
+                data, start, at, limit, out, to, keys, key_texts, before, stamp, promoted, seed
+            )
             if to < 0:
-                return UNUSUAL, 0
-            column, priority = promotion(keys, slot)
-            if column >= 0:
-                _promote(data, column, priority, first, last, promoted, best, row)
-        elif _is_number(tag):
-            at = _read_number(data, at, end, tag, row)
-        elif _run_column(tag) >= 0:
-            column = _run_column(tag)
-            start, at = read_run(data, at, end)
-            if column == _SPAN_STATUS and fields[column + 1]:
-                return UNUSUAL, 0
-            fields[column], fields[column + 1] = start, at
+                return np.int64(UNUSUAL)
+            before = slot
+            place = keys[slot + PLACE]
+            if place >= 0:
+                wrong = _promote(
+                    data,
+                    first,
+                    last,
+                    limit,
+                    place,
+                    keys[slot + RANK],
+                    stamp,
+                    numbers,
+                    scratch,
+                    table,
+                    entries,
+                    room,
+                    seed,
+                )
+                if wrong < 0:
+                    return wrong
+        elif tag == 42:
+            name, at = read_run(data, at, end)
+            name_end = at
+            if at > 0:
+                at = _read_times(data, at, end, words, numbers)
+        elif tag == 26:
+            state, at = read_run(data, at, end)
+            state_end = at
+        elif tag == 122:
+            if status >= 0:
+                return np.int64(UNUSUAL)
+            status, at = read_run(data, at, end)
+            status_end = at
+        elif tag == 90 or tag == 106:
+            if scratch[_PARTS] == 0:
+                scratch[_FIRST_PART] = field
+            scratch[_PARTS] += 1
+            _, at = read_run(data, at, end)
+        elif tag == 133 and at + 4 <= end:
+            numbers[FLAGS] = np.int32(load32(data, at))
+            at += 4
         else:
-            parts += tag == 90 or tag == 106
-            at = skip_field(data, at, end, tag)
+            at = _read_field(data, at, end, tag, words, numbers, scratch)
         if at < 0:
-            return UNUSUAL, 0
-    if fields[_SPAN_STATUS + 1] and not _read_status(
-        data, fields[_SPAN_STATUS], fields[_SPAN_STATUS + 1], row, fields
-    ):
-        return UNUSUAL, 0
+            return np.int64(UNUSUAL)
+    code = code_of(data, name, name_end - name, limit, OPERATION, table, entries, room, seed)
+    if code < 0:
+        return code
+    numbers[OPERATION] = code
+    if state_end > state:
+        code = code_of(data, state, state_end - state, limit, TRACE_STATE, table, entries, room, seed)
+        if code < 0:
+            return code
+        numbers[TRACE_STATE] = code
+    if status >= 0:
+        code = _read_status(data, status, status_end, limit, numbers, table, entries, room, seed)
+        if code < 0:
+            return code
+    if attributes == 0:
+        out[to] = 123
+        to += 1
+    out[begin] = 123  # where the first attribute's comma was
     out[to] = 125
-    row[ATTRIBUTES], row[ATTRIBUTES + 1] = begin, to + 1 - begin
-    return to + 1, parts
+    numbers[ATTRIBUTES], numbers[ATTRIBUTES + 1] = begin, to + 1 - begin
+    return to + 1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _write_texts(
-    data: ByteArray,
-    fields: WordArray,
-    row: WordArray,
-    promoted: PromotedKeys,
-    best: WordArray,
-    out: ByteArray,
-    to: int,
-) -> int:
-    to = _copy_promoted(data, promoted, best, row, out, to)
-    to = _write_plain(data, fields[_NAME], fields[_NAME + 1], out, to, row, OPERATION)
-    if to >= 0:
-        to = _write_optional(data, fields[_STATE], fields[_STATE + 1], out, to, row, TRACE_STATE)
-    if to >= 0:
-        to = _write_optional(data, fields[_MESSAGE], fields[_MESSAGE + 1], out, to, row, STATUS_MESSAGE)
-    return to
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _judge(data: ByteArray, fields: WordArray, row: WordArray) -> tuple[int, int]:
-    # Check and read times and ids. Why the span cannot be stored (0: it can), and a detail.
-    start, end = np.uint64(row[START]), np.uint64(row[DURATION])
+@njit(cache=True, nogil=True, inline="always")
+def _judge(words: WordArray, scratch: WordArray) -> tuple[Word, Word]:
+    # Check times and ids. Why the span cannot be stored (0: it can), and a detail.
+    start, end = np.uint64(words[START]), np.uint64(words[DURATION])
+    zero = np.int64(0)
     if end < start:
-        return ENDS_BEFORE_START, 0
+        return np.int64(ENDS_BEFORE_START), zero
     if end > np.uint64(_MAX_TIME):
-        return BEYOND_2262, 0
-    row[DURATION] = np.int64(end - start)
-    length = fields[_TRACE_ID + 1] - fields[_TRACE_ID]
-    if length != 16:
-        return TRACE_ID_LENGTH, length
-    first, second = load64(data, fields[_TRACE_ID]), load64(data, fields[_TRACE_ID] + 8)
-    if first | second == np.uint64(0):
-        return TRACE_ID_ZERO, 0
-    row[TRACE_WORD_0], row[TRACE_WORD_1] = np.int64(first), np.int64(second)
-    length = fields[_SPAN_ID + 1] - fields[_SPAN_ID]
-    if length != 8:
-        return SPAN_ID_LENGTH, length
-    word = load64(data, fields[_SPAN_ID])
-    if word == np.uint64(0):
-        return SPAN_ID_ZERO, 0
-    row[SPAN_ID] = np.int64(swap64(word))
-    length = fields[_PARENT_ID + 1] - fields[_PARENT_ID]
-    if length != 8 and length != 0:
-        return PARENT_ID_LENGTH, length
-    if length:
-        row[PARENT_ID] = np.int64(swap64(load64(data, fields[_PARENT_ID])))
-    return 0, 0
+        return np.int64(BEYOND_2262), zero
+    words[DURATION] = np.int64(end - start)
+    if scratch[_TRACE_LENGTH] != 16:
+        return np.int64(TRACE_ID_LENGTH), scratch[_TRACE_LENGTH]
+    if words[TRACE_WORD_0] == 0 and words[TRACE_WORD_1] == 0:
+        return np.int64(TRACE_ID_ZERO), zero
+    if scratch[_SPAN_LENGTH] != 8:
+        return np.int64(SPAN_ID_LENGTH), scratch[_SPAN_LENGTH]
+    if words[SPAN_ID] == 0:
+        return np.int64(SPAN_ID_ZERO), zero
+    if scratch[_PARENT_LENGTH] != 8 and scratch[_PARENT_LENGTH] != 0:
+        return np.int64(PARENT_ID_LENGTH), scratch[_PARENT_LENGTH]
+    return zero, zero
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
+def _write_plain(
+    data: ByteArray, start: int, end: int, out: ByteArray, to: int, row: WordArray, column: int
+) -> int:
+    # Copy text to the heap and refer to it.
+    row[column], row[column + 1] = to, end - start
+    return copy_text(data, start, end, out, to)
+
+
+@njit(cache=True, nogil=True, inline="always")
 def _scan_part(
     data: ByteArray,
     at: int,
     end: int,
+    limit: int,
     is_link: bool,
     row: WordArray,
-    promoted: PromotedKeys,
-    keys: Keys,
-    stamp: int,
-    seed: int,
+    keys: WordArray,
+    key_texts: ByteArray,
+    promoted: WordArray,
+    seed: Word,
     out: ByteArray,
-    to: int,
-) -> int:
+    to: Word,
+) -> Word:
     # An event or a link into row and heap. Where writing ended, or UNUSUAL (a link with a bad id is, too).
-    row[1:] = 0
-    begin, attributes = to, 0
-    begin_list(keys)
+    for column in range(1, LINK_COLUMNS if is_link else EVENT_COLUMNS):
+        row[column] = 0
+    begin, attributes, before = to, 0, BEFORE_FIRST
+    stamp = begin_list(keys)
     attribute_tag = 34 if is_link else 26
     text_start, text_end, id_start, id_end, span_start, span_end = 0, 0, 0, 0, 0, 0
-    out[to] = 123
-    to += 1
     while at < end:
         tag, at = read_tag(data, at, end)
         if at < 0:
@@ -476,12 +529,12 @@ def _scan_part(
             attributes += 1
             if at < 0 or attributes > MAX_KEYS:
                 return UNUSUAL
-            if attributes > 1:
-                out[to] = 44
-                to += 1
-            to, _, _, _ = write_attribute(data, start, at, out, to, keys, stamp, promoted, seed)
+            to, slot, _, _ = write_attribute(
+                data, start, at, limit, out, to, keys, key_texts, before, stamp, promoted, seed
+            )
             if to < 0:
                 return UNUSUAL
+            before = slot
         elif tag == 9 and not is_link:
             if at + 8 > end:
                 return UNUSUAL
@@ -503,12 +556,16 @@ def _scan_part(
         elif tag == 53 and is_link:
             if at + 4 > end:
                 return UNUSUAL
-            row[LINK_FLAGS] = np.int64(load32(data, at))
+            row[LINK_FLAGS] = load32(data, at)
             at += 4
         else:
             at = skip_field(data, at, end, tag)
         if at < 0:
             return UNUSUAL
+    if attributes == 0:
+        out[to] = 123
+        to += 1
+    out[begin] = 123
     out[to] = 125
     column = LINK_ATTRIBUTES if is_link else EVENT_ATTRIBUTES
     row[column], row[column + 1] = begin, to + 1 - begin
@@ -521,225 +578,409 @@ def _scan_part(
         return UNUSUAL
     row[LINK_WORD_0], row[LINK_WORD_1] = np.int64(first), np.int64(second)
     row[LINK_SPAN_ID] = np.int64(swap64(span))
-    return _write_optional(data, text_start, text_end, out, to + 1, row, LINK_STATE)
+    if text_start == text_end:
+        row[LINK_STATE + 1] = -1
+        return to + 1
+    return _write_plain(data, text_start, text_end, out, to + 1, row, LINK_STATE)
 
 
-@njit(cache=True, nogil=True)
-def _note(rejected: WordArray, count: int, reason: int, detail: int) -> int:
-    # Count a rejection; equal ones share a row. How many rows there are, UNUSUAL when they do not suffice.
-    for index in range(count):
-        if rejected[index, 0] == reason and rejected[index, 1] == detail:
-            rejected[index, 2] += 1
-            return count
-    if count == len(rejected):
-        return UNUSUAL
-    rejected[count, 0], rejected[count, 1], rejected[count, 2] = reason, detail, 1
-    return count + 1
-
-
-@njit(cache=True, nogil=True)
-def _scan(
+@njit(cache=True, nogil=True, inline="always")
+def _scan_parts(
     data: ByteArray,
-    hashes: WordArray,
-    columns: WordArray,
-    priorities: WordArray,
-    is_integer: WordArray,
-    lengths: WordArray,
-    known: WordArray,
-    texts: ByteArray,
-    used: WordArray,
-    nested: WordArray,
-    stack: WordArray,
-    seed: int,
-    spans: WordArray,
+    end: int,
+    limit: int,
+    scratch: WordArray,
+    counts: WordArray,
+    room: int,
     events: WordArray,
     links: WordArray,
-    resources: WordArray,
-    scopes: WordArray,
-    rejected: WordArray,
+    keys: WordArray,
+    key_texts: ByteArray,
+    promoted: WordArray,
+    seed: Word,
     out: ByteArray,
-    spare: WordArray,
-    blank: WordArray,
-    fields: WordArray,
-    best: WordArray,
-) -> tuple[int, int, int, int, int]:
-    # Rows into the arrays. How many spans (or a status), events, links, rejections, how much of the heap.
-    # The fields of PromotedKeys and Keys come one by one: a dispatcher types tuples slowly.
-    data, out = borrowed(data), borrowed(out)
-    spans, events, links = borrowed(spans), borrowed(events), borrowed(links)
-    resources, scopes, rejected = borrowed(resources), borrowed(scopes), borrowed(rejected)
-    spare, blank = borrowed(spare), borrowed(blank)
-    fields, best = borrowed(fields), borrowed(best)
-    promoted = PromotedKeys(borrowed(hashes), borrowed(columns), borrowed(priorities), borrowed(is_integer))
-    keys = Keys(
-        borrowed(lengths),
-        borrowed(known),
-        borrowed(texts),
-        borrowed(used),
-        borrowed(nested),
-        borrowed(stack),
-    )
-    to, stamp = 0, 0
-    resource, scope, kept, event_count, link_count, reasons = 0, 0, 0, 0, 0, 0
-    end = len(data)
+) -> Word:
+    # The events and links of the span that is to be row counts[_SPANS]. 0, or a status.
+    at, parts, to = scratch[_FIRST_PART], scratch[_PARTS], counts[_PART_HEAP]
+    while parts > 0:
+        tag, at = read_tag(data, at, end)  # _scan_span has seen that all is well here
+        if tag != 90 and tag != 106:
+            at = skip_field(data, at, end, tag)
+            continue
+        parts -= 1
+        start, at = read_run(data, at, end)
+        kind, columns, rows = _EVENTS, EVENT_COLUMNS, events
+        if tag == 106:
+            kind, columns, rows = _LINKS, LINK_COLUMNS, links
+        if counts[kind] == room:
+            return np.int64(NO_ROOM)
+        row = behind(rows, columns * counts[kind])
+        counts[kind] += 1
+        row[0] = counts[_SPANS]
+        to = _scan_part(data, start, at, limit, tag == 106, row, keys, key_texts, promoted, seed, out, to)
+        if to < 0:
+            return np.int64(UNUSUAL)
+    counts[_PART_HEAP] = to
+    return np.int64(0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _note(rejected: WordArray, counts: WordArray, reason: Word, detail: Word) -> bool:
+    # Count a rejection; equal ones share a row. Whether there was room for it.
+    count = counts[_REASONS]
+    for index in range(count):
+        if rejected[3 * index] == reason and rejected[3 * index + 1] == detail:
+            rejected[3 * index + 2] += 1
+            return True
+    if count == _MAX_REASONS:
+        return False
+    rejected[3 * count], rejected[3 * count + 1], rejected[3 * count + 2] = reason, detail, 1
+    counts[_REASONS] += 1
+    return True
+
+
+@wrapping
+@njit(cache=True, nogil=True)
+def _scan(
+    data_array: ByteArray,
+    end: int,
+    limit: int,
+    words_array: WordArray,
+    numbers_array: NumberArray,
+    events_array: WordArray,
+    links_array: WordArray,
+    resources_array: WordArray,
+    scopes_array: WordArray,
+    rejected_array: WordArray,
+    entries_array: NumberArray,
+    table_array: WordArray,
+    keys_array: WordArray,
+    key_texts_array: ByteArray,
+    promoted_array: WordArray,
+    scratch_array: WordArray,
+    counts_array: WordArray,
+    heap_array: ByteArray,
+    part_heap_array: ByteArray,
+    span_room: int,
+    room: int,
+    width: int,
+    seed: Word,
+) -> Word:
+    # All of data[:end] into the arrays, of which limit bytes may be read; counts says how much. A status.
+    # There are span_room rows for spans and one more, and room for everything else.
+    data, words, numbers = pointer(data_array), pointer(words_array), pointer(numbers_array)
+    events, links = pointer(events_array), pointer(links_array)
+    resources, scopes = pointer(resources_array), pointer(scopes_array)
+    rejected, entries = pointer(rejected_array), pointer(entries_array)
+    table, keys, key_texts = pointer(table_array), pointer(keys_array), pointer(key_texts_array)
+    promoted, scratch, counts = pointer(promoted_array), pointer(scratch_array), pointer(counts_array)
+    out, part_out = pointer(heap_array), pointer(part_heap_array)
+    begin_message(table)
+    for index in range(_COUNTS):
+        counts[index] = 0
     at = 0
     while at < end:
         tag, at = read_tag(data, at, end)
+        if at < 0:
+            return UNUSUAL
         if tag != 10:
             at = skip_field(data, at, end, tag)
+            if at < 0:
+                return UNUSUAL
             continue
         group_at, at = read_run(data, at, end)
+        if at < 0:
+            return UNUSUAL
+        resource = counts[_RESOURCES]
+        if resource == room:
+            return NO_ROOM
+        counts[_RESOURCES] += 1
+        resource_row = behind(resources, 4 * resource)
+        _clear4(resource_row)
         while group_at < at:
             tag, group_at = read_tag(data, group_at, at)
+            if group_at < 0:
+                return UNUSUAL
             if tag != 18:
-                group_at = _other_field(data, group_at, at, tag, resources, resource)
+                group_at = _other_field(data, group_at, at, tag, resource_row)
                 if group_at < 0:
-                    return UNUSUAL, 0, 0, 0, 0
+                    return UNUSUAL
                 continue
             scope_at, group_at = read_run(data, group_at, at)
+            if group_at < 0:
+                return UNUSUAL
+            scope = counts[_SCOPES]
+            if scope == room:
+                return NO_ROOM
+            counts[_SCOPES] += 1
+            scope_row = behind(scopes, 4 * scope)
+            _clear4(scope_row)
             while scope_at < group_at:
                 tag, scope_at = read_tag(data, scope_at, group_at)
+                if scope_at < 0:
+                    return UNUSUAL
                 if tag != 18:
-                    scope_at = _other_field(data, scope_at, group_at, tag, scopes, scope)
+                    scope_at = _other_field(data, scope_at, group_at, tag, scope_row)
                     if scope_at < 0:
-                        return UNUSUAL, 0, 0, 0, 0
+                        return UNUSUAL
                     continue
                 span_at, scope_at = read_run(data, scope_at, group_at)
-                row = spans[kept] if kept < len(spans) else spare
-                stamp += 1
-                begin, first_event, first_link = to, event_count, link_count
-                to, parts = _scan_span(
-                    data, span_at, scope_at, row, blank, fields, promoted, best, keys, stamp, seed, out, to
+                if scope_at < 0:
+                    return UNUSUAL
+                kept = counts[_SPANS]
+                span_words, span_numbers = behind(words, WORDS * kept), behind(numbers, width * kept)
+                to = _scan_span(
+                    data,
+                    span_at,
+                    scope_at,
+                    limit,
+                    span_words,
+                    span_numbers,
+                    width,
+                    scratch,
+                    keys,
+                    key_texts,
+                    promoted,
+                    table,
+                    entries,
+                    room,
+                    seed,
+                    out,
+                    counts[_HEAP],
                 )
                 if to < 0:
-                    return UNUSUAL, 0, 0, 0, 0
-                to = _write_texts(data, fields, row, promoted, best, out, to)
-                if to < 0:
-                    return UNUSUAL, 0, 0, 0, 0
-                part_at = span_at
-                while parts > 0:
-                    tag, part_at = read_tag(data, part_at, scope_at)
-                    if tag != 90 and tag != 106:
-                        part_at = skip_field(data, part_at, scope_at, tag)
-                        continue
-                    parts -= 1
-                    start, part_at = read_run(data, part_at, scope_at)
-                    stamp += 1
-                    if tag == 90:
-                        if event_count == len(events):
-                            return NO_ROOM, 0, 0, 0, 0
-                        part = events[event_count]
-                        event_count += 1
-                    else:
-                        if link_count == len(links):
-                            return NO_ROOM, 0, 0, 0, 0
-                        part = links[link_count]
-                        link_count += 1
-                    part[0] = kept
-                    to = _scan_part(
-                        data, start, part_at, tag == 106, part, promoted, keys, stamp, seed, out, to
+                    return to
+                event_count, link_count, part_bytes = counts[_EVENTS], counts[_LINKS], counts[_PART_HEAP]
+                if scratch[_PARTS]:
+                    wrong = _scan_parts(
+                        data,
+                        scope_at,
+                        limit,
+                        scratch,
+                        counts,
+                        room,
+                        events,
+                        links,
+                        keys,
+                        key_texts,
+                        promoted,
+                        seed,
+                        part_out,
                     )
-                    if to < 0:
-                        return UNUSUAL, 0, 0, 0, 0
-                reason, detail = _judge(data, fields, row)
+                    if wrong < 0:
+                        return wrong
+                reason, detail = _judge(span_words, scratch)
                 if reason:
-                    reasons = _note(rejected, reasons, reason, detail)
-                    if reasons < 0:
-                        return UNUSUAL, 0, 0, 0, 0
-                    to, event_count, link_count = begin, first_event, first_link
+                    counts[_EVENTS], counts[_LINKS], counts[_PART_HEAP] = event_count, link_count, part_bytes
+                    if not _note(rejected, counts, reason, detail):
+                        return UNUSUAL
                     continue
-                row[RESOURCE], row[SCOPE] = resource, scope
-                row[SPAN_BEGIN], row[SPAN_END] = span_at, scope_at
-                kept += 1
-            scope += 1
-        resource += 1
-    return kept, event_count, link_count, reasons, to
+                if kept == span_room:
+                    return NO_ROOM
+                span_numbers[RESOURCE], span_numbers[SCOPE] = resource, scope
+                span_numbers[SPAN_BEGIN], span_numbers[SPAN_END] = span_at, scope_at
+                counts[_SPANS], counts[_HEAP] = kept + 1, to
+    counts[_TEXTS] = text_count(table)
+    return 0
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _clear4(row: WordArray) -> None:
+    for column in range(4):
+        row[column] = 0
+
+
+class _Rows(NamedTuple):
+    """Where a scan writes what it finds, a row a thing, and room for how many things there is."""
+
+    span_room: int
+    room: int
+    words: WordArray
+    numbers: NumberArray
+    events: WordArray
+    links: WordArray
+    resources: WordArray
+    scopes: WordArray
+    texts: NumberArray
+
+
+def _rows(span_room: int, room: int, width: int) -> _Rows:
+    return _Rows(
+        span_room,
+        room,
+        np.empty((span_room + 1, WORDS), np.int64),  # the one more is for a span that is rejected
+        np.empty((span_room + 1, width), np.int32),
+        np.empty((room, EVENT_COLUMNS), np.int64),
+        np.empty((room, LINK_COLUMNS), np.int64),
+        np.empty((room, 4), np.int64),
+        np.empty((room, 4), np.int64),
+        np.empty((room, 3), np.int32),
+    )
 
 
 class _Scratch(threading.local):
-    """What a scan needs besides its results: kept by each thread, since making it costs more than a scan."""
+    """What a scan needs besides its results, kept by each thread: to make it costs more than a scan."""
 
-    def __init__(self) -> None:
-        self.keys = new_keys()
-        self._heap = np.empty(0, np.uint8)
-
-    def heap(self, size: int) -> ByteArray:
-        """At least ``size`` bytes; what is large is not kept."""
-        if size > _KEPT_HEAP_BYTES:
-            return np.empty(size, np.uint8)
-        if size > len(self._heap):
-            self._heap = np.empty(min(2 * size, _KEPT_HEAP_BYTES), np.uint8)
-        return self._heap
-
-
-_scratch = _Scratch()
+    def __init__(self, width: int) -> None:
+        self.keys, self.key_texts = new_keys()
+        self.table = new_table()
+        self.columns = np.zeros(_CLAIMS + MAX_COLUMNS, np.int64)
+        self.counts = np.zeros(_COUNTS, np.int64)
+        self.rejected = np.empty((_MAX_REASONS, 3), np.int64)
+        self.rows = _rows(_FIRST_ROOM, _FIRST_ROOM, width)
+        self.data = np.zeros(_SMALL_MESSAGE + AHEAD, np.uint8)
+        self.part_heap = np.empty(0, np.uint8)
+        self.slabs = Slabs()
 
 
-def scan_traces(data: ByteArray, promoted: PromotedKeys, *, seed: int) -> Scanned:
-    """Scan an encoded request, uint8 of shape (n,); ``seed`` is the one that ``promoted`` was made with.
+class Scanner:
+    """Scans requests; safe to use from several threads.
 
-    O(n) time; memory up to eight times the message while it is scanned.
+    Args:
+        promoted: for each promoted column its attribute keys, the first that is set wins, and whether it
+        holds
+            integers; there may be 31 columns of 16 keys.
+        seed: secret, so that no sender can aim at a hash table.
     """
-    resource_count, scope_count, span_count = _sizes(data)
-    width = PROMOTED + 2 * len(promoted.is_integer)
-    if resource_count < 0:
-        return _nothing(width)
-    spans = np.empty((span_count, width), np.int64)
-    resources, scopes = np.zeros((resource_count, 4), np.int64), np.zeros((scope_count, 4), np.int64)
-    rejected = np.empty((_MAX_REASONS, 3), np.int64)
-    heap = _scratch.heap(6 * len(data) + 4 * SLACK)
-    fields = np.empty(_FIELDS, np.int64), np.empty(len(promoted.is_integer), np.int64)
-    blank = np.zeros(width, np.int64)
-    blank[PROMOTED + 1 :: 2] = -1
-    room = span_count // 4 + 64
-    while True:
-        events, links = np.empty((room, EVENT_COLUMNS), np.int64), np.empty((room, LINK_COLUMNS), np.int64)
-        forget(_scratch.keys)
-        kept, event_count, link_count, reasons, used = _scan(
-            data,
-            *promoted,
-            *_scratch.keys,
-            np.uint64(seed),
-            spans,
-            events,
-            links,
-            resources,
-            scopes,
-            rejected,
-            heap,
-            np.empty(width, np.int64),
-            blank,
-            *fields,
+
+    def __init__(self, promoted: Iterable[tuple[tuple[str, ...], bool]], seed: int) -> None:
+        columns = list(promoted)
+        ranks = {
+            key: (PROMOTED + column, 2 * rank + integer)
+            for column, (keys, integer) in enumerate(columns)
+            for rank, key in enumerate(keys)
+        }
+        self._promoted = promoted_keys(ranks, seed)
+        self._width = PROMOTED + len(columns)
+        self._seed = np.uint64(seed)
+        self._scratch = _Scratch(self._width)
+
+    def scan(self, data: ByteArray) -> Scanned:
+        """Scan an encoded request, uint8 of shape (n,).
+
+        O(n) time; memory up to twelve times the message while it is scanned, of which nothing is touched that
+        is not needed.
+        """
+        end = len(data)
+        if end > MAX_MESSAGE:
+            return _nothing(self._width)
+        scratch = self._scratch
+        limit = end
+        if end <= _SMALL_MESSAGE:  # with nothing to read ahead in, a small message would be all slow
+            scratch.data[:end] = data
+            data, limit = scratch.data, end + AHEAD
+        heap_room = 6 * end + 4 * SLACK
+        heap = scratch.slabs.reserve(heap_room)
+        part_heap = scratch.part_heap
+        if len(part_heap) < heap_room:
+            part_heap = np.empty(heap_room, np.uint8)
+            if end <= _KEPT_MESSAGE:
+                scratch.part_heap = part_heap
+        rows = scratch.rows
+        while True:
+            status = self._run(data, end, limit, rows, heap, part_heap)
+            if status != NO_ROOM:
+                break
+            room = 8 * rows.room
+            rows = _rows(min(room, end // _MIN_SPAN_BYTES + 1), room, self._width)
+            if room <= _KEPT_ROOM:
+                scratch.rows = rows
+        return self._results(rows, part_heap) if status == 0 else _nothing(self._width)
+
+    def _run(
+        self, data: ByteArray, end: int, limit: int, rows: _Rows, heap: ByteArray, part_heap: ByteArray
+    ) -> int:
+        scratch = self._scratch
+        return int(
+            _scan(
+                data,
+                end,
+                limit,
+                rows.words,
+                rows.numbers,
+                rows.events,
+                rows.links,
+                rows.resources,
+                rows.scopes,
+                scratch.rejected,
+                rows.texts,
+                scratch.table,
+                scratch.keys,
+                scratch.key_texts,
+                self._promoted,
+                scratch.columns,
+                scratch.counts,
+                heap,
+                part_heap,
+                rows.span_room,
+                rows.room,
+                self._width,
+                self._seed,
+            )
         )
-        if kept == NO_ROOM:
-            room *= 4
-            continue
-        if kept < 0:
-            return _nothing(width)
+
+    def _results(self, rows: _Rows, part_heap: ByteArray) -> Scanned:
+        """Copies of what was found; the heap of attributes is where it stays."""
+        scratch = self._scratch
+        spans, events, links, resources, scopes, texts, reasons, heap, part_bytes = scratch.counts.tolist()
+        attributes = scratch.slabs.take(heap)
         return Scanned(
             0,
-            spans[:kept],
-            events[:event_count].copy(),
-            links[:link_count].copy(),
-            resources,
-            scopes,
-            rejected[:reasons].copy(),
-            heap[:used].copy(),
+            scratch.slabs.copy(rows.words[:spans]),
+            scratch.slabs.copy(rows.numbers[:spans]),
+            rows.texts[:texts].copy(),
+            rows.events[:events].copy(),
+            rows.links[:links].copy(),
+            rows.resources[:resources].copy(),
+            rows.scopes[:scopes].copy(),
+            scratch.rejected[:reasons].copy(),
+            attributes,
+            part_heap[:part_bytes].copy(),
         )
 
 
+def _nothing(width: int) -> Scanned:
+    def empty(columns: int, dtype: type[np.generic] = np.int64) -> np.ndarray[Any, Any]:
+        return np.empty((0, columns), dtype)
+
+    return Scanned(
+        UNUSUAL,
+        empty(WORDS),
+        empty(width, np.int32),
+        empty(3, np.int32),
+        empty(EVENT_COLUMNS),
+        empty(LINK_COLUMNS),
+        empty(4),
+        empty(4),
+        empty(3),
+        np.empty(0, np.uint8),
+        np.empty(0, np.uint8),
+    )
+
+
+@wrapping
 @njit(cache=True, nogil=True)
-def _fingerprints(data: ByteArray, spans: WordArray, resources: WordArray, seed: int, out: WordArray) -> None:
+def _fingerprints(
+    data: ByteArray,
+    words: WordArray,
+    numbers: NumberArray,
+    resources: WordArray,
+    seed: Word,
+    out: WordArray,
+) -> None:
     of_resource, hashed = np.int64(-1), np.uint64(0)
-    for index in range(len(spans)):
-        resource = spans[index, RESOURCE]
+    start = pointer(data)
+    for index in range(len(words)):
+        resource = np.int64(numbers[index, RESOURCE])
         if resource != of_resource:
             of_resource = resource
-            hashed = xxh64(data, resources[resource, 0], resources[resource, 1], seed)
-        first, second = np.uint64(spans[index, TRACE_WORD_0]), np.uint64(spans[index, TRACE_WORD_1])
-        span_id = swap64(np.uint64(spans[index, SPAN_ID]))
+            hashed = xxh64(start, resources[resource, 0], resources[resource, 1], seed)
+        begin: Word = np.int64(numbers[index, SPAN_BEGIN])
+        end: Word = np.int64(numbers[index, SPAN_END])
+        first, second = np.uint64(words[index, TRACE_WORD_0]), np.uint64(words[index, TRACE_WORD_1])
+        span_id = swap64(np.uint64(words[index, SPAN_ID]))
         out[index, 0] = np.int64(xxh64_of_words(first, second, span_id, seed))
-        out[index, 1] = np.int64(xxh64(data, spans[index, SPAN_BEGIN], spans[index, SPAN_END], hashed))
+        out[index, 1] = np.int64(xxh64(start, begin, end, hashed))
 
 
 def fingerprints(data: ByteArray, scanned: Scanned, *, seed: int) -> WordArray:
@@ -748,16 +989,6 @@ def fingerprints(data: ByteArray, scanned: Scanned, *, seed: int) -> WordArray:
     The first is XXH64 of its trace and span id (24 bytes), the second that of its encoded bytes, seeded with
     that of its encoded resource; both of the latter are seeded with ``seed``.
     """
-    out = np.empty((len(scanned.spans), 2), np.int64)
-    _fingerprints(data, scanned.spans, scanned.resources, np.uint64(seed), out)
+    out = np.empty((len(scanned.words), 2), np.int64)
+    _fingerprints(data, scanned.words, scanned.numbers, scanned.resources, np.uint64(seed), out)
     return out
-
-
-def _nothing(width: int) -> Scanned:
-    def empty(columns: int) -> WordArray:
-        return np.empty((0, columns), np.int64)
-
-    heap = np.empty(0, np.uint8)
-    return Scanned(
-        UNUSUAL, empty(width), empty(EVENT_COLUMNS), empty(LINK_COLUMNS), empty(4), empty(4), empty(3), heap
-    )

@@ -1,23 +1,36 @@
-"""Scanned requests into the buffers of columns: one pass over the rows, text interned on the way.
+"""Scanned requests into the buffers of columns, one dictionary a text column.
 
-Text columns become codes into a dictionary each; all their dictionaries live in one hash table. Attributes
-are laid end to end, with offsets, as Arrow wants them.
+A request knows its texts by codes of its own, so each of its different texts is looked up once, and all rows
+are translated. Attributes are laid end to end, with offsets, as Arrow wants them.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
 
 from tracescape_native import otlp_traces as scan
-from tracescape_native.memory import ByteArray, WordArray, borrowed, copy_bytes, load8, load64, store64
+from tracescape_native import request_texts
+from tracescape_native.json_text import same_text
+from tracescape_native.memory import (
+    ByteArray,
+    Word,
+    WordArray,
+    behind,
+    copy_bytes,
+    pointer,
+    store64,
+    wrapping,
+)
 from tracescape_native.xxh64 import xxh64
 
-#: Columns of `SpanColumns.words`, int64.
+Array: TypeAlias = np.ndarray[Any, Any]
+
+#: Columns of `SpanColumns.words`: all but the trace id.
 WORDS: Final = (scan.SPAN_ID, scan.PARENT_ID, scan.START, scan.DURATION)
-#: Columns of `SpanColumns.numbers`, uint32.
+#: Columns of `SpanColumns.numbers` are the first of `otlp_traces.Scanned`.
 NUMBERS: Final = (
     scan.KIND,
     scan.STATUS,
@@ -30,14 +43,15 @@ NUMBERS: Final = (
 TEXTS: Final = (scan.OPERATION, scan.STATUS_MESSAGE, scan.TRACE_STATE)
 
 _COLUMN, _CODE, _AT, _LENGTH, _HASH = range(5)
-_WORDS: Final = np.array(WORDS, np.int64)
-_NUMBERS: Final = np.array(NUMBERS, np.int64)
+_ENTRY: Final = 5
+_FIRST_WORD: Final = scan.SPAN_ID
+_BLOCK: Final = 64  # rows of a request that stay in the nearest cache while their columns are written
 
 
 class Interned(NamedTuple):
     """Dictionaries of text columns while they grow.
 
-    ``slots`` (int64) maps hashes to entries, -1 for none; ``entries`` (int64, shape (room, 5)) are column,
+    ``slots`` (int64) maps hashes to entries, -1 for none; ``entries`` (int64, shape (room · 5,)) are column,
     code, where the text is in ``texts`` (uint8), its length and hash; ``counts`` (int64, shape
     (columns + 2,)) counts each column's codes, then all entries, then the bytes of ``texts``.
     """
@@ -52,7 +66,7 @@ def new_interned(columns: int, *, room: int = 1024, text_bytes: int = 1 << 16) -
     """No text yet."""
     return Interned(
         np.full(4 * room, -1, np.int64),
-        np.empty((room, 5), np.int64),
+        np.empty(_ENTRY * room, np.int64),
         np.empty(text_bytes, np.uint8),
         np.zeros(columns + 2, np.int64),
     )
@@ -62,7 +76,7 @@ def new_interned(columns: int, *, room: int = 1024, text_bytes: int = 1 << 16) -
 def _resettle(slots: WordArray, entries: WordArray, count: int) -> None:
     last = len(slots) - 1
     for entry in range(count):
-        slot = entries[entry, _HASH] & last
+        slot = entries[_ENTRY * entry + _HASH] & last
         while slots[slot] >= 0:
             slot = (slot + 1) & last
         slots[slot] = entry
@@ -72,10 +86,9 @@ def grown(interned: Interned, text_bytes: int) -> Interned:
     """The same with at least twice the room for entries and ``text_bytes`` more for text."""
     columns = len(interned.counts) - 2
     entries, used = int(interned.counts[columns]), int(interned.counts[columns + 1])
-    larger = new_interned(
-        columns, room=2 * len(interned.entries), text_bytes=max(2 * len(interned.texts), used + text_bytes)
-    )
-    larger.entries[:entries] = interned.entries[:entries]
+    room = 2 * len(interned.entries) // _ENTRY
+    larger = new_interned(columns, room=room, text_bytes=max(2 * len(interned.texts), used + text_bytes))
+    larger.entries[: _ENTRY * entries] = interned.entries[: _ENTRY * entries]
     larger.texts[:used] = interned.texts[:used]
     larger.counts[:] = interned.counts
     _resettle(larger.slots, larger.entries, entries)
@@ -83,177 +96,256 @@ def grown(interned: Interned, text_bytes: int) -> Interned:
 
 
 @njit(cache=True, nogil=True)
-def _equal(one: ByteArray, at: int, other: ByteArray, there: int, length: int) -> bool:
-    place = 0
-    while place + 8 <= length:
-        if load64(one, at + place) != load64(other, there + place):
-            return False
-        place += 8
-    while place < length:
-        if load8(one, at + place) != load8(other, there + place):
-            return False
-        place += 1
-    return True
-
-
-@njit(cache=True, nogil=True)
 def _code(
-    heap: ByteArray,
+    data: ByteArray,
     at: int,
     length: int,
     column: int,
     slots: WordArray,
+    last: int,
     entries: WordArray,
+    room: int,
     texts: ByteArray,
+    text_room: int,
     counts: WordArray,
-) -> int:
-    # The code of heap[at:at + length] in its column; -2 when there is no room for a new one.
-    columns = len(counts) - 2
-    hashed = np.int64(xxh64(heap, at, at + length, np.uint64(column)) >> np.uint64(1))
-    last = len(slots) - 1
+    columns: int,
+    seed: Word,
+) -> Word:
+    # The code of data[at:at + length] in its column; -2 when there is no room for a new one.
+    hashed = np.int64(xxh64(data, at, at + length, seed + np.uint64(column)) >> np.uint64(1))
     slot = hashed & last
     while slots[slot] >= 0:
-        entry = slots[slot]
+        entry = _ENTRY * slots[slot]
         if (
-            entries[entry, _HASH] == hashed
-            and entries[entry, _COLUMN] == column
-            and entries[entry, _LENGTH] == length
-            and _equal(heap, at, texts, entries[entry, _AT], length)
+            entries[entry + _HASH] == hashed
+            and entries[entry + _COLUMN] == column
+            and entries[entry + _LENGTH] == length
+            and same_text(data, at, texts, entries[entry + _AT], length)
         ):
-            return entries[entry, _CODE]
+            return entries[entry + _CODE]
         slot = (slot + 1) & last
-    entry, used = counts[columns], counts[columns + 1]
-    if entry == len(entries) or used + length > len(texts):
+    count, used = counts[columns], counts[columns + 1]
+    if count == room or used + length > text_room:
         return np.int64(-2)
-    copy_bytes(texts, used, heap, at, length)
-    code = counts[column]
-    entries[entry, _COLUMN], entries[entry, _CODE] = column, code
-    entries[entry, _AT], entries[entry, _LENGTH], entries[entry, _HASH] = used, length, hashed
-    slots[slot] = entry
+    copy_bytes(texts, used, data, at, length)
+    code, entry = counts[column], _ENTRY * count
+    entries[entry + _COLUMN], entries[entry + _CODE] = column, code
+    entries[entry + _AT], entries[entry + _LENGTH], entries[entry + _HASH] = used, length, hashed
+    slots[slot] = count
     counts[column] += 1
     counts[columns] += 1
     counts[columns + 1] += length
     return code
 
 
+@wrapping
 @njit(cache=True, nogil=True)
-def _fill(
-    rows: WordArray,
-    heap: ByteArray,
-    resources: WordArray,
-    scopes: WordArray,
-    text_places: WordArray,
-    integer_places: WordArray,
+def _translate(
+    data: ByteArray,
+    local: Array,
+    columns_of: WordArray,
     slots: WordArray,
     entries: WordArray,
     texts: ByteArray,
     counts: WordArray,
-    at: int,
+    seed: Word,
     begin: int,
-    trace_ids: ByteArray,
-    words: WordArray,
-    numbers: WordArray,
-    groups: WordArray,
-    codes: WordArray,
-    integers: WordArray,
-    offsets: WordArray,
-    attributes: ByteArray,
+    codes: Array,
 ) -> int:
-    # Rows from begin on into the columns from at + begin on. Where it stopped: the end, or for want of room.
-    rows, heap, resources, scopes = borrowed(rows), borrowed(heap), borrowed(resources), borrowed(scopes)
-    slots, entries, texts, counts = borrowed(slots), borrowed(entries), borrowed(texts), borrowed(counts)
-    for row in range(begin, len(rows)):
-        to = at + row
-        for column in range(len(text_places)):
-            place = text_places[column]
-            length = rows[row, place + 1]
-            code = np.int64(-1)
-            if length >= 0:
-                code = _code(heap, rows[row, place], length, column, slots, entries, texts, counts)
-                if code == -2:
-                    return row
-            codes[column, to] = code
-        store64(trace_ids, 16 * to, np.uint64(rows[row, scan.TRACE_WORD_0]))
-        store64(trace_ids, 16 * to + 8, np.uint64(rows[row, scan.TRACE_WORD_1]))
-        for column in range(len(_WORDS)):
-            words[column, to] = rows[row, _WORDS[column]]
-        for column in range(len(_NUMBERS)):
-            numbers[column, to] = rows[row, _NUMBERS[column]]
+    # The codes of a request's texts from begin on, which stand in data. Where it stopped: the end, or for
+    # want of room.
+    bytes_at, slots_at, entries_at = pointer(data), pointer(slots), pointer(entries)
+    texts_at, counts_at = pointer(texts), pointer(counts)
+    last, room, columns = len(slots) - 1, len(entries) // _ENTRY, len(counts) - 2
+    for number in range(begin, len(local)):
+        column = columns_of[local[number, request_texts.COLUMN]]
+        start: Word = np.int64(local[number, request_texts.START])
+        length: Word = np.int64(local[number, request_texts.LENGTH])
+        code = _code(
+            bytes_at,
+            start,
+            length,
+            column,
+            slots_at,
+            last,
+            entries_at,
+            room,
+            texts_at,
+            len(texts),
+            counts_at,
+            columns,
+            seed,
+        )
+        if code < 0:
+            return number
+        codes[number] = code
+    return len(local)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _translated(codes: Array, code: int) -> int:
+    return codes[code] if code >= 0 else -1
+
+
+@njit(cache=True, nogil=True)
+def _append_attributes(numbers: Array, heap: ByteArray, at: int, offsets: Array, out: ByteArray) -> None:
+    # Attributes and offsets; what lies together in the heap is copied at once.
+    to = np.int64(offsets[at])
+    begin, end = np.int64(0), np.int64(0)
+    for row in range(len(numbers)):
+        start = np.int64(numbers[row, scan.ATTRIBUTES])
+        length = np.int64(numbers[row, scan.ATTRIBUTES + 1])
+        if start != end:
+            copy_bytes(out, to - (end - begin), heap, begin, end - begin)
+            begin = start
+        end = start + length
+        to += length
+        offsets[at + row + 1] = to
+    copy_bytes(out, to - (end - begin), heap, begin, end - begin)
+
+
+@njit(cache=True, nogil=True)
+def _fill(
+    words: WordArray,
+    numbers: Array,
+    used: WordArray,
+    text_places: WordArray,
+    integer_places: WordArray,
+    codes: Array,
+    resources: Array,
+    scopes: Array,
+    heap: ByteArray,
+    at: int,
+    trace_ids: ByteArray,
+    out_words: WordArray,
+    out_numbers: Array,
+    out_groups: Array,
+    out_codes: Array,
+    out_integers: Array,
+    offsets: Array,
+    attributes: ByteArray,
+) -> None:
+    # All rows into the columns from at on, a block of rows after the other, column by column.
+    count, width, room = len(words), numbers.shape[1], out_words.shape[1]
+    words_at, numbers_at, codes_at = pointer(words), pointer(numbers), pointer(codes)
+    resources_at, scopes_at = pointer(resources), pointer(scopes)
+    for begin in range(0, count, _BLOCK):
+        end = min(begin + _BLOCK, count)
+        for row in range(begin, end):
+            store64(trace_ids, 16 * (at + row), np.uint64(words_at[scan.WORDS * row]))
+            store64(trace_ids, 16 * (at + row) + 8, np.uint64(words_at[scan.WORDS * row + 1]))
+        for column in range(scan.WORDS - _FIRST_WORD):
+            word_to = behind(pointer(out_words), column * room + at)
+            for row in range(begin, end):
+                word_to[row] = words_at[scan.WORDS * row + _FIRST_WORD + column]
+        for column in range(out_numbers.shape[0]):
+            number_to = behind(pointer(out_numbers), column * room + at)
+            for row in range(begin, end):
+                number_to[row] = numbers_at[width * row + column]
+        resource_to, scope_to = behind(pointer(out_groups), at), behind(pointer(out_groups), room + at)
+        for row in range(begin, end):
+            resource_to[row] = resources_at[numbers_at[width * row + scan.RESOURCE]]
+            scope_to[row] = scopes_at[numbers_at[width * row + scan.SCOPE]]
+        for column in used:
+            code_to, place = behind(pointer(out_codes), column * room + at), text_places[column]
+            for row in range(begin, end):
+                code_to[row] = _translated(codes_at, numbers_at[width * row + place])
         for column in range(len(integer_places)):
-            place = integer_places[column]
-            integers[column, to] = rows[row, place]
-            integers[column + len(integer_places), to] = rows[row, place + 1]
-        groups[0, to] = resources[rows[row, scan.RESOURCE]]
-        groups[1, to] = scopes[rows[row, scan.SCOPE]]
-        length = rows[row, scan.ATTRIBUTES + 1]
-        copy_bytes(attributes, np.int64(offsets[to]), heap, rows[row, scan.ATTRIBUTES], length)
-        offsets[to + 1] = offsets[to] + length
-    return len(rows)
+            integer_to, place = behind(pointer(out_integers), column * room + at), integer_places[column]
+            for row in range(begin, end):
+                integer_to[row] = numbers_at[width * row + place]
+        set_to = behind(pointer(out_integers), len(integer_places) * room + at)
+        for row in range(begin, end):
+            set_to[row] = numbers_at[width * row + scan.SET]
+    _append_attributes(numbers, heap, at, offsets, attributes)
 
 
 class SpanColumns:
     """Buffers for ``n`` spans with ``attribute_bytes`` of attribute text, filled request by request.
 
     Args:
-        text_places, integer_places: columns of `Scanned.spans` that hold text, or integers with a mark.
+        text_places, integer_places: columns of `Scanned.numbers` that hold codes of text, or integers.
 
     Attributes:
         trace_ids: uint8, (16 · n,).
-        words: int64, (4, n), see `WORDS`. numbers: uint32, (6, n), see `NUMBERS`.
+        words: int64, (4, n), see `WORDS`. numbers: int32, (6, n), see `NUMBERS`.
         groups: int32, (2, n): numbers of resources and scopes.
-        codes: int32, (texts, n), -1 for none.
-        integers: int32, (2 · integers, n): values, then marks (-1: none).
+        codes: int32, (texts, n), -1 for none; not filled where a column has no text at all.
+        integers: int32, (integers + 1, n): values, then which are set, as `otlp_traces.SET` says.
         offsets: int32, (n + 1,). attributes: uint8.
     """
 
     def __init__(
         self, n: int, attribute_bytes: int, text_places: tuple[int, ...], integer_places: tuple[int, ...]
     ) -> None:
+        if attribute_bytes > np.iinfo(np.int32).max:
+            raise OverflowError(f"{attribute_bytes} bytes of attributes are too many for one batch of spans")
         self.trace_ids = np.empty(16 * n, np.uint8)
         self.words = np.empty((len(WORDS), n), np.int64)
-        self.numbers = np.empty((len(NUMBERS), n), np.uint32)
+        self.numbers = np.empty((len(NUMBERS), n), np.int32)
         self.groups = np.empty((2, n), np.int32)
         self.codes = np.empty((len(text_places), n), np.int32)
-        self.integers = np.empty((2 * len(integer_places), n), np.int32)
+        self.integers = np.empty((len(integer_places) + 1, n), np.int32)
         self.offsets = np.zeros(n + 1, np.int32)
         self.attributes = np.empty(attribute_bytes, np.uint8)
         self._text_places = np.array(text_places, np.int64)
         self._integer_places = np.array(integer_places, np.int64)
+        self._columns_of = np.full(request_texts.MAX_COLUMNS, -1, np.int64)
+        self._columns_of[self._text_places] = np.arange(len(text_places))
         self._interned = new_interned(len(text_places))
+        self._seed = np.uint64(int.from_bytes(np.random.default_rng().bytes(8), "little"))
+        self._used: Array | None = None  # text columns that have any text
         self._filled = 0
 
-    def add(self, rows: WordArray, heap: ByteArray, resources: WordArray, scopes: WordArray) -> None:
-        """Append ``rows`` of `Scanned.spans`; ``resources`` and ``scopes`` number the request's, int64."""
+    def codes_of(self, data: ByteArray, scanned: scan.Scanned) -> Array:
+        """The codes of the texts that were scanned from ``data``, int32: to be found before any row is
+        added.
+        """
+        texts = scanned.texts
+        codes = np.empty(len(texts), np.int32)
         done = 0
         while True:
-            done = _fill(
-                rows,
-                heap,
-                resources,
-                scopes,
-                self._text_places,
-                self._integer_places,
-                *self._interned,
-                self._filled,
-                done,
-                self.trace_ids,
-                self.words,
-                self.numbers,
-                self.groups,
-                self.codes,
-                self.integers,
-                self.offsets,
-                self.attributes,
-            )
-            if done == len(rows):
-                break
-            self._interned = grown(self._interned, len(heap))
-        self._filled += len(rows)
+            done = _translate(data, texts, self._columns_of, *self._interned, self._seed, done, codes)
+            if done == len(texts):
+                return codes
+            self._interned = grown(self._interned, int(texts[done, request_texts.LENGTH]))
 
-    def dictionary(self, column: int) -> tuple[WordArray, ByteArray]:
+    def add(
+        self, scanned: scan.Scanned, rows: Array | slice, codes: Array, resources: Array, scopes: Array
+    ) -> None:
+        """Append ``rows`` of what was scanned; int32 ``resources`` and ``scopes`` number its own.
+
+        ``codes`` come from `codes_of`, which all that is going to be added has been through.
+        """
+        if self._used is None:
+            self._used = np.flatnonzero(self._interned.counts[:-2])
+        words, numbers = scanned.words[rows], scanned.numbers[rows]
+        _fill(
+            words,
+            numbers,
+            self._used,
+            self._text_places,
+            self._integer_places,
+            codes,
+            resources,
+            scopes,
+            scanned.heap,
+            self._filled,
+            self.trace_ids,
+            self.words,
+            self.numbers,
+            self.groups,
+            self.codes,
+            self.integers,
+            self.offsets,
+            self.attributes,
+        )
+        self._filled += len(words)
+
+    def dictionary(self, column: int) -> tuple[Array, ByteArray]:
         """The texts behind the codes of a text column: offsets, int32, (count + 1,), and bytes, uint8."""
         _, entries, texts, counts = self._interned
-        mine = entries[: counts[-2]]
+        mine = entries[: _ENTRY * counts[-2]].reshape(-1, _ENTRY)
         mine = mine[mine[:, _COLUMN] == column]  # entries stand in the order of their codes
         offsets = np.zeros(len(mine) + 1, np.int32)
         np.cumsum(mine[:, _LENGTH], out=offsets[1:])

@@ -21,27 +21,26 @@ LENGTH: Final = 2
 FIXED32: Final = 5
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _read_long_tag(data: ByteArray, at: int, end: int) -> tuple[int, int]:
+    if at + 1 >= end or load8(data, at + 1) >= 0x80:
+        return 0, UNUSUAL
+    tag = (load8(data, at) & 0x7F) | (load8(data, at + 1) << 7)
+    return tag, at + 2 if tag >= 8 else UNUSUAL
+
+
 @njit(cache=True, nogil=True, forceinline=True)
 def read_tag(data: ByteArray, at: int, end: int) -> tuple[int, int]:
     """Field number and wire type as one integer, and where it ended. Tags of three bytes are unusual."""
     first = load8(data, at)
     if first < 0x80:
         return first, at + 1 if first >= 8 else UNUSUAL
-    if at + 1 >= end or load8(data, at + 1) >= 0x80:
-        return 0, UNUSUAL
-    tag = (first & 0x7F) | (load8(data, at + 1) << 7)
-    return tag, at + 2 if tag >= 8 else UNUSUAL
+    return _read_long_tag(data, at, end)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def read_varint(data: ByteArray, at: int, end: int) -> tuple[int, int]:
-    """A 64-bit varint as int64, and where it ended."""
-    if at >= end:
-        return 0, UNUSUAL
-    byte = load8(data, at)
-    if byte < 0x80:
-        return byte, at + 1
-    value, shift = byte & 0x7F, 7
+@njit(cache=True, nogil=True)
+def _read_long_varint(data: ByteArray, at: int, end: int) -> tuple[int, int]:
+    value, shift = load8(data, at) & 0x7F, 7
     while shift < 63:
         at += 1
         if at >= end:
@@ -58,19 +57,26 @@ def read_varint(data: ByteArray, at: int, end: int) -> tuple[int, int]:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
+def read_varint(data: ByteArray, at: int, end: int) -> tuple[int, int]:
+    """A 64-bit varint as int64, and where it ended."""
+    if at >= end:
+        return 0, UNUSUAL
+    byte = load8(data, at)
+    if byte < 0x80:
+        return byte, at + 1
+    return _read_long_varint(data, at, end)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
 def read_run(data: ByteArray, at: int, end: int) -> tuple[int, int]:
     """Where a length-delimited field's content begins and ends; ends negative when it leaves its bounds."""
-    if at < end and load8(data, at) < 0x80:
-        start = at + 1
-        stop = start + load8(data, at)
-        return start, stop if stop <= end else UNUSUAL
     length, start = read_varint(data, at, end)
     if start < 0 or length < 0 or length > end - start:
         return 0, UNUSUAL
     return start, start + length
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def skip_field(data: ByteArray, at: int, end: int, tag: int) -> int:
     """Where a field that nobody knows ends; groups are unusual."""
     wire_type = tag & 7

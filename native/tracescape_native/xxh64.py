@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from tracescape_native.memory import ByteArray, load32, load64
+from tracescape_native.memory import ByteArray, Word, load32, load64
 
 _P1: Final = np.uint64(0x9E3779B185EBCA87)
 _P2: Final = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -21,29 +21,29 @@ _P5: Final = np.uint64(0x27D4EB2F165667C5)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _rotate(word: int, left: int) -> int:
+def _rotate(word: Word, left: int) -> Word:
     return (word << np.uint64(left)) | (word >> np.uint64(64 - left))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _round(lane: int, word: int) -> int:
+def _round(lane: Word, word: Word) -> Word:
     return _rotate(lane + word * _P2, 31) * _P1
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _merge(total: int, lane: int) -> int:
+def _merge(total: Word, lane: Word) -> Word:
     return (total ^ _round(np.uint64(0), lane)) * _P1 + _P4
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _avalanche(total: int) -> int:
+def _avalanche(total: Word) -> Word:
     total = (total ^ (total >> np.uint64(33))) * _P2
     total = (total ^ (total >> np.uint64(29))) * _P3
     return total ^ (total >> np.uint64(32))
 
 
 @njit(cache=True, nogil=True)
-def xxh64(data: ByteArray, start: int, end: int, seed: int) -> int:
+def xxh64(data: ByteArray, start: int, end: int, seed: Word) -> Word:
     """The uint64 hash of ``data[start:end]``, which must lie inside the array; ``seed`` is a uint64."""
     at = start
     if end - start >= 32:
@@ -73,7 +73,7 @@ def xxh64(data: ByteArray, start: int, end: int, seed: int) -> int:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def xxh64_of_words(first: int, second: int, third: int, seed: int) -> int:
+def xxh64_of_words(first: Word, second: Word, third: Word, seed: Word) -> Word:
     """The hash of the 24 bytes that three uint64 words are in little-endian order."""
     total = seed + _P5 + np.uint64(24)
     total = _rotate(total ^ _round(np.uint64(0), first), 27) * _P1 + _P4

@@ -1,22 +1,35 @@
-"""The reference decoder: nothing of a message is lost, and a bad span is rejected alone."""
+"""Both decoders: nothing of a message is lost, and a bad span is rejected alone.
+
+The compiled one serves as in a collector: what it leaves, the reference decides.
+"""
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from support.decoders import compiled_or_reference
 from support.otlp import key_values, request, span
 from tracescape_ingest.decode import MAX_VALUE_DEPTH, Decoded, UndecodableError, decode_traces
 from tracescape_storage.attributes import decode_attributes
 
-
-def decoded(*spans: Span, **resource: object) -> Decoded:
-    return decode_traces(request(*spans, **resource).SerializeToString())  # type: ignore[arg-type]
+Decode = Callable[[bytes], Decoded]
 
 
-def test_every_field_of_a_span_arrives() -> None:
+@pytest.fixture(scope="module", params=[decode_traces, compiled_or_reference], ids=["reference", "compiled"])
+def decode(request: pytest.FixtureRequest) -> Decode:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def decoded(decode: Decode) -> Callable[..., Decoded]:
+    return lambda *spans, **resource: decode(request(*spans, **resource).SerializeToString())
+
+
+def test_every_field_of_a_span_arrives(decoded: Callable[..., Decoded]) -> None:
     message = span(
         "GET /cart", trace_id=b"t" * 16, span_id=b"s" * 8, parent=b"p" * 8, start=10, end=25, kind=3
     )
@@ -77,7 +90,7 @@ def test_every_field_of_a_span_arrives() -> None:
     )
 
 
-def test_ids_keep_all_their_bits() -> None:
+def test_ids_keep_all_their_bits(decoded: Callable[..., Decoded]) -> None:
     (row,) = decoded(span(span_id=b"\xff" * 8, trace_id=b"\x80" + b"\0" * 15)).tables["spans"].to_pylist()
     assert row["span_id"] == -1
     assert row["trace_id"] == b"\x80" + b"\0" * 15
@@ -96,29 +109,31 @@ def test_ids_keep_all_their_bits() -> None:
         (span(start=1, end=2**63), "the span's time is beyond the year 2262"),
     ],
 )
-def test_a_bad_span_is_rejected_alone_and_named(bad: Span, reason: str) -> None:
+def test_a_bad_span_is_rejected_alone_and_named(
+    decoded: Callable[..., Decoded], bad: Span, reason: str
+) -> None:
     result = decoded(span("before"), bad, span("after"))
     assert result.tables["spans"]["operation"].to_pylist() == ["before", "after"]
     assert (result.items, result.rejected, result.message) == (2, 1, f"1 × {reason}")
 
 
-def test_bad_utf8_rejects_the_span_that_carries_it() -> None:
+def test_bad_utf8_rejects_the_span_that_carries_it(decode: Decode) -> None:
     data = request(span("good"), span("marker")).SerializeToString().replace(b"marker", b"mark\xffr")
-    result = decode_traces(data)
+    result = decode(data)
     assert result.tables["spans"]["operation"].to_pylist() == ["good"]
     assert result.message == "1 × text that is not UTF-8"
 
 
-def test_bad_utf8_in_a_resource_rejects_its_spans_and_no_others() -> None:
+def test_bad_utf8_in_a_resource_rejects_its_spans_and_no_others(decode: Decode) -> None:
     message = request(span("a"), span("b"), service="marker")
     message.MergeFrom(request(span("c"), service="other"))
-    result = decode_traces(message.SerializeToString().replace(b"marker", b"mark\xffr"))
+    result = decode(message.SerializeToString().replace(b"marker", b"mark\xffr"))
     assert result.tables["spans"]["operation"].to_pylist() == ["c"]
     assert result.rejected == 2
     assert result.tables["resources"]["service"].to_pylist() == ["other"]
 
 
-def test_a_rejected_span_leaves_no_event_or_link_behind() -> None:
+def test_a_rejected_span_leaves_no_event_or_link_behind(decoded: Callable[..., Decoded]) -> None:
     bad = span(trace_id=b"short")
     bad.events.add(time_unix_nano=1, name="e")
     bad.links.add(trace_id=b"l" * 16, span_id=b"m" * 8)
@@ -126,34 +141,32 @@ def test_a_rejected_span_leaves_no_event_or_link_behind() -> None:
     assert [table.num_rows for table in (tables["spans"], tables["events"], tables["links"])] == [0, 0, 0]
 
 
-def test_an_all_zero_parent_is_no_parent() -> None:
+def test_an_all_zero_parent_is_no_parent(decoded: Callable[..., Decoded]) -> None:
     assert decoded(span(parent=b"\0" * 8)).tables["spans"]["parent_span_id"].to_pylist() == [0]
 
 
-def test_the_last_of_duplicate_keys_wins() -> None:
+def test_the_last_of_duplicate_keys_wins(decoded: Callable[..., Decoded]) -> None:
     message = span()
     message.attributes.extend(key_values({"k": 1}) + key_values({"k": "two"}))
     assert decoded(message).tables["spans"]["attributes"].to_pylist() == ['{"k":"two"}']
 
 
 @pytest.mark.parametrize("service", [None, "", 7])
-def test_a_resource_without_a_service_name_is_unknown_service(service: object) -> None:
+def test_a_resource_without_a_service_name_is_unknown_service(decode: Decode, service: object) -> None:
     message = request(span(), service=None, **({} if service is None else {"service.name": service}))
-    assert decode_traces(message.SerializeToString()).tables["spans"]["service"].to_pylist() == [
-        "unknown_service"
-    ]
+    assert decode(message.SerializeToString()).tables["spans"]["service"].to_pylist() == ["unknown_service"]
 
 
-def test_empty_requests_at_every_level_are_fine() -> None:
+def test_empty_requests_at_every_level_are_fine(decode: Decode) -> None:
     message = request()
     message.resource_spans.add()
     message.resource_spans.add().scope_spans.add()
     for data in (b"", message.SerializeToString()):
-        result = decode_traces(data)
+        result = decode(data)
         assert (result.items, result.rejected) == (0, 0)
 
 
-def test_values_nested_too_deep_reject_the_span() -> None:
+def test_values_nested_too_deep_reject_the_span(decoded: Callable[..., Decoded]) -> None:
     fine: object = 1
     for _ in range(MAX_VALUE_DEPTH):
         fine = [fine]
@@ -162,20 +175,22 @@ def test_values_nested_too_deep_reject_the_span() -> None:
     assert result.message == "1 × an attribute nests deeper than 32"
 
 
-def test_unknown_enum_values_become_unset() -> None:
+def test_unknown_enum_values_become_unset(decoded: Callable[..., Decoded]) -> None:
     message = span(kind=99)
     message.status.code = 77  # type: ignore[assignment]
     (row,) = decoded(message).tables["spans"].to_pylist()
     assert (row["kind"], row["status"]) == (0, 0)
 
 
-def test_the_first_reasons_are_named_with_their_counts() -> None:
+def test_the_first_reasons_are_named_with_their_counts(decoded: Callable[..., Decoded]) -> None:
     bad = [span(trace_id=b"x" * length) for length in (1, 1, 2, 3, 4, 5)]
     assert decoded(*bad).message.endswith("and 2 other reasons")
     assert decoded(*bad).message.startswith("2 × the trace id has 1 bytes, not 16; 1 × ")
 
 
-def test_promoted_columns_take_the_first_key_that_is_set_and_the_right_type() -> None:
+def test_promoted_columns_take_the_first_key_that_is_set_and_the_right_type(
+    decoded: Callable[..., Decoded],
+) -> None:
     new_and_old = span(attributes={"db.system": "old", "db.system.name": "new", "http.status_code": "503"})
     wrong = span(attributes={"db.system.name": 7, "server.port": 2**40, "http.response.status_code": True})
     first, second = decoded(new_and_old, wrong).tables["spans"].to_pylist()
@@ -186,25 +201,27 @@ def test_promoted_columns_take_the_first_key_that_is_set_and_the_right_type() ->
 @pytest.mark.parametrize(
     "data", [b"\xff", b"\x0a\x05abc", b"not protobuf at all", b"\x0a\xff\xff\xff\xff\x7f"]
 )
-def test_what_is_no_message_is_undecodable(data: bytes) -> None:
+def test_what_is_no_message_is_undecodable(decode: Decode, data: bytes) -> None:
     with pytest.raises(UndecodableError, match="not an ExportTraceServiceRequest"):
-        decode_traces(data)
+        decode(data)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_decode_or_are_undecodable(data: bytes) -> None:
+def test_any_bytes_decode_or_are_undecodable(decode: Decode, data: bytes) -> None:
     with contextlib.suppress(UndecodableError):
-        decode_traces(data)
+        decode(data)
 
 
 _REAL = request(*(span(attributes={"a": [1, {"b": "c"}], "d": 1.5}) for _ in range(3))).SerializeToString()
 
 
 @given(st.integers(0, len(_REAL) - 1), st.integers(0, 255))
-def test_a_real_message_with_one_byte_changed_never_crashes(position: int, value: int) -> None:
+def test_a_real_message_with_one_byte_changed_never_crashes(
+    decode: Decode, position: int, value: int
+) -> None:
     mutated = _REAL[:position] + bytes([value]) + _REAL[position + 1 :]
     try:
-        result = decode_traces(mutated)
+        result = decode(mutated)
     except UndecodableError:
         return
     assert result.items == result.tables["spans"].num_rows

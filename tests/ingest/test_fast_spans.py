@@ -1,0 +1,167 @@
+"""The compiled decoder against the reference: whatever the bytes, both say the same or only one speaks."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from support.decoders import assert_same, compiled, fast_spans, is_canonical, rows
+from support.otlp import key_values, request, span
+from support.wild_otlp import mutated, run, varint, wild_request
+
+_texts = st.text(max_size=40) | st.text('ab"\\\n\x00\x1fé€😀', max_size=70) | st.text("x", max_size=140)
+_scalars = (
+    _texts
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.binary(max_size=40)
+    | st.none()
+)
+_values = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_texts, inner, max_size=4),
+    max_leaves=6,
+)
+_promoted = st.sampled_from(
+    ["http.method", "http.request.method", "server.port", "http.status_code", "db.name"]
+)
+_attributes = st.dictionaries(_texts | _promoted, _values, max_size=8)
+_ids = st.binary(min_size=8, max_size=8).filter(any)
+
+
+@st.composite
+def _spans(draw: st.DrawFn):
+    start = draw(st.integers(0, 2**62))
+    message = span(
+        draw(_texts),
+        trace_id=draw(_ids) * 2,
+        span_id=draw(_ids),
+        parent=draw(st.just(b"") | _ids),
+        start=start,
+        end=start + draw(st.integers(0, 2**40)),
+        kind=draw(st.integers(0, 5)),
+        attributes=draw(_attributes),
+    )
+    message.trace_state, message.status.message = draw(_texts), draw(_texts)
+    message.status.code = draw(st.integers(0, 2))
+    message.flags = draw(st.integers(0, 2**32 - 1))
+    message.dropped_attributes_count = draw(st.integers(0, 2**32 - 1))
+    for attributes in draw(st.lists(_attributes, max_size=2)):
+        event = message.events.add(time_unix_nano=draw(st.integers(0, 2**64 - 1)), name=draw(_texts))
+        event.attributes.extend(key_values(attributes))
+    for attributes in draw(st.lists(_attributes, max_size=2)):
+        link = message.links.add(trace_id=draw(_ids) * 2, span_id=draw(_ids), trace_state=draw(_texts))
+        link.attributes.extend(key_values(attributes))
+    return message
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.lists(_spans(), max_size=4), _texts), max_size=3))
+def test_what_an_encoder_writes_takes_the_fast_path_and_arrives_whole(groups) -> None:
+    message = ExportTraceServiceRequest()
+    for spans, service in groups:
+        message.MergeFrom(request(*spans, service=service))
+    data = message.SerializeToString()
+    assert is_canonical(data)
+    assert assert_same(data)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.randoms(use_true_random=False), st.sampled_from([0.0, 0.01, 0.05, 0.2]))
+def test_odd_messages_are_the_same_to_both_or_left_to_the_reference(random: Random, oddness: float) -> None:
+    assert_same(wild_request(random, oddness))
+
+
+def test_thousands_of_odd_messages_are_the_same_to_both() -> None:
+    random = Random(4317)
+    taken = sum(assert_same(wild_request(random, oddness)) for oddness in (0.0, 0.003, 0.02, 0.1) * 250)
+    assert taken > 400, "hardly anything was compared"
+
+
+def test_thousands_of_mutants_of_real_messages_are_the_same_to_both() -> None:
+    random = Random(4318)
+    originals = [wild_request(random, 0.0) for _ in range(20)]
+    mutants = [mutated(random, random.choice(originals)) for _ in range(3000)]
+    assert sum(map(assert_same, mutants)) > 300, "hardly anything was compared"
+
+
+def test_what_the_fast_path_knows_of_one_request_does_not_leak_into_the_next() -> None:
+    many = [
+        request(span(f"operation {i}", attributes={f"key {i}.{k}": f"value {i}.{k}" for k in range(60)}))
+        for i in range(30)
+    ]
+    for message in many + many:
+        assert assert_same(message.SerializeToString())
+
+
+def test_more_keys_than_the_key_table_holds_in_one_request() -> None:
+    spans = [span(attributes={f"key {i}.{k}": k for k in range(100)}) for i in range(60)]
+    assert assert_same(request(*spans).SerializeToString())
+
+
+def test_more_different_names_than_any_table_has_room_for() -> None:
+    spans = [span(f"operation {i}", attributes={"server.address": f"host {i}"}) for i in range(6000)]
+    assert assert_same(request(*spans).SerializeToString())
+
+
+def test_many_resources_scopes_events_and_links() -> None:
+    message = ExportTraceServiceRequest()
+    for number in range(300):
+        full = span(f"s{number}")
+        for place in range(number % 7):
+            full.events.add(time_unix_nano=place, name=f"e{place}")
+            full.links.add(trace_id=b"l" * 16, span_id=bytes([1 + place]) * 8)
+        message.MergeFrom(request(full, service=f"service {number % 90}"))
+    assert assert_same(message.SerializeToString())
+
+
+def test_attributes_fill_a_span_up_to_the_bound_of_the_fast_path() -> None:
+    for count in (255, 256, 257, 300):
+        data = request(span(attributes={f"k{i}": i for i in range(count)})).SerializeToString()
+        assert assert_same(data) == (count <= 256)
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1000, 20_000])
+@pytest.mark.parametrize("filler", ["x", "é", "€", "😀", '"', "\\", "\x01", "\n"])
+def test_text_of_any_length_in_every_place(length: int, filler: str) -> None:
+    text = (filler * length)[:length]
+    message = span(text, attributes={text or "k": text, "server.address": text, "nested": {text: [text]}})
+    message.trace_state, message.status.message = text, text
+    message.events.add(name=text)
+    link = message.links.add(trace_id=b"l" * 16, span_id=b"m" * 8, trace_state=text)
+    link.attributes.extend(key_values({"last": text}))
+    taken = assert_same(request(message, service=text).SerializeToString())
+    assert taken or len(text.encode()) > 1024  # a key that long is left to the reference
+
+
+def test_lengths_and_numbers_that_are_not_written_shortest_mean_the_same() -> None:
+    plain = span("a", attributes={"k": 5}).SerializeToString()
+    padded = varint(10) + varint(16, 3) + plain[2:]
+    for content in (plain, padded):
+        data = run(1, run(2, run(2, content)))
+        assert assert_same(data)
+
+
+def test_numbers_are_typed_as_they_were_sent() -> None:
+    result = compiled(request(span(attributes={"i": 1, "d": 1.0, "b": True, "z": -0.0})).SerializeToString())
+    assert result is not None
+    (row,) = rows(result.tables["spans"])
+    assert row["attributes"] == {
+        "i": 1, "d": ("double", 1.0.hex()), "b": ("bool", True), "z": ("double", (-0.0).hex()),
+    }  # fmt: skip
+
+
+def test_bad_ids_and_times_are_counted_without_leaving_the_fast_path() -> None:
+    bad = [span(trace_id=b"x" * length) for length in (1, 1, 2)] + [span(start=2, end=1)]
+    found = fast_spans().scan(request(span("good"), *bad, span("also")).SerializeToString())
+    assert found is not None
+    content, reasons = found
+    assert len(content) == 2
+    assert reasons == {
+        "the trace id has 1 bytes, not 16": 2,
+        "the trace id has 2 bytes, not 16": 1,
+        "the span ends before it starts": 1,
+    }
