@@ -103,8 +103,8 @@ class Intake:
     def submit(self, signal: Signal, data: bytes, *, own: bool = False) -> Future[Outcome]:
         """Take an encoded ``Export…ServiceRequest``; the future resolves once its items are on disk.
 
-        Decoding happens in the caller's thread. The future fails with `StoreError` when storing failed. What it
-        says about itself (``own``) is not counted.
+        Decoding happens in the caller's thread. The future fails with `StoreError` when storing failed. What
+        the collector says about itself (``own``) is not counted.
 
         Raises:
             UndecodableError: ``data`` is no such message.

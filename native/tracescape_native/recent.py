@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from tracescape_native.grouping import mix
-from tracescape_native.memory import WordArray
+from tracescape_native.memory import Word, WordArray
 
 NEW: Final = 0
 SEEN: Final = 1
@@ -45,7 +45,7 @@ def _enter(table: WordArray, identity: int, content: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _touch(table: WordArray, fingerprints: WordArray) -> int:
+def _touch(table: WordArray, fingerprints: WordArray) -> Word:
     # Bring the slots that fingerprints belong into near the processor, many at once: looked up one after the
     # other, each would be waited for.
     last = len(table) // 2 - 1

@@ -56,7 +56,10 @@ class Served:
         self.db = folder / "t.db"
         options = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--db", str(self.db), *arguments]
         self.process = subprocess.Popen(
-            [COMMAND, "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [COMMAND, "serve", "--observe-s", "0", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout is not None
         first = [self.process.stdout.readline() for _ in range(4)]

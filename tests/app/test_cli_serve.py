@@ -74,7 +74,17 @@ def test_a_collector_with_certificates_and_keys_is_sent_to_and_asked(
         "TRACESCAPE_TLS_KEY": str(files.key),
         "TRACESCAPE_API_KEYS": str(keys),
     }
-    arguments = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--db", "traces.db"]
+    arguments = [
+        "serve",
+        "--observe-s",
+        "0",
+        "--grpc",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+        "--db",
+        "traces.db",
+    ]
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=tmp_path,
