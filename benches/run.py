@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 #: Those that take minutes run in a short form here.
 BENCHES = (
-    ("receive.py",),
+    ("decode.py",),
     ("insert.py",),
     ("ingest.py", "--short"),
     ("fsync.py",),
