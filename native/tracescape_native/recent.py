@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from tracescape_native.grouping import mix
-from tracescape_native.memory import WordArray
+from tracescape_native.memory import WordArray, wrapping
 
 NEW: Final = 0
 SEEN: Final = 1
@@ -42,6 +42,7 @@ def _enter(table: WordArray, identity: int, content: int) -> None:
     table[2 * slot], table[2 * slot + 1] = identity, content
 
 
+@wrapping
 @njit(cache=True, nogil=True)
 def _judge(
     fingerprints: WordArray, newer: WordArray, older: WordArray, pending: WordArray, verdicts: WordArray
@@ -76,6 +77,7 @@ def judge(
     return verdicts, int(_judge(fingerprints, newer, older, pending, verdicts))
 
 
+@wrapping
 @njit(cache=True, nogil=True)
 def _enter_all(table: WordArray, fingerprints: WordArray) -> None:
     for row in range(len(fingerprints)):
@@ -87,6 +89,7 @@ def enter(table: WordArray, fingerprints: WordArray) -> None:
     _enter_all(table, fingerprints)
 
 
+@wrapping
 @njit(cache=True, nogil=True)
 def _rehash(table: WordArray, larger: WordArray) -> None:
     for slot in range(len(table) // 2):
