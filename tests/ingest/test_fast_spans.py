@@ -1,5 +1,6 @@
 """The compiled decoder against the reference: whatever the bytes, both say the same or only one speaks."""
 
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -12,6 +13,8 @@ from support.decoders import assert_same, compiled, fast_spans, is_canonical, ro
 from support.otlp import key_values, request, span
 from support.wild_otlp import mutated, run, varint, wild_request
 from tracescape_ingest.span_tables import span_tables
+
+_CORPUS = Path(__file__).parent.parent / "data" / "otlp_corpus"
 
 _texts = st.text(max_size=40) | st.text('ab"\\\n\x00\x1fé€😀', max_size=70) | st.text("x", max_size=140)
 _scalars = (
@@ -190,3 +193,17 @@ def test_once_compiled_nothing_is_compiled_again() -> None:
         for mask in (np.arange(count) % 3 == 0, np.arange(count) > 5, np.zeros(count, bool)):
             span_tables([found[0].keep(mask), found[0]])
     assert [len(kernel.signatures) for kernel in kernels] == before
+
+
+def test_what_a_fuzzer_found_interesting_is_still_the_same_to_both() -> None:
+    """Small messages that each take a way of their own through the scan, and mutants of them.
+
+    A fuzzer that follows coverage (atheris) found them in the kernels without the JIT.
+    """
+    random = Random(4319)
+    saved = [path.read_bytes() for path in sorted(_CORPUS.glob("*.bin"))]
+    assert len(saved) > 50
+    for message in saved:
+        assert_same(message)
+        for _ in range(20):
+            assert_same(mutated(random, message))
