@@ -83,7 +83,7 @@ class FastSpans:
         """Run every kernel of the way into the store once, on a request that has something of everything."""
         from tracescape_ingest.duplicates import Recent
         from tracescape_ingest.span_tables import span_tables
-        from tracescape_native import recent
+        from tracescape_native import recent, span_columns
 
         found = self.scan(SAMPLE)
         assert found is not None, "the sample is what an encoder writes"
@@ -92,7 +92,8 @@ class FastSpans:
         memory.judge(self.fingerprints(SAMPLE, request))
         memory.keep_pending()
         memory.add(np.ones((1 << 12, 2), np.int64))
-        span_tables([request, request])
+        span_tables([request, request.keep(np.zeros(1, np.bool_))])
+        span_columns.grown(span_columns.new_interned(1), 1)
 
     def scan(self, data: bytes) -> tuple[ScannedRequest, dict[str, int]] | None:
         """The spans of an encoded request and the reasons of those that are rejected, with counts.

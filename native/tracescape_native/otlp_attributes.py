@@ -37,6 +37,7 @@ from tracescape_native.memory import (
     load32,
     load64,
     store8,
+    store64,
     wrapping,
 )
 from tracescape_native.wire import UNUSUAL, read_run, read_tag, read_varint, skip_field
@@ -80,6 +81,8 @@ _VALUE: Final = 2 << 3 | 2  # a KeyValue's value
 
 _EXPONENT: Final = np.uint64(0x7FF0000000000000)
 _FRACTION: Final = np.uint64(0x000FFFFFFFFFFFFF)
+_TRUE: Final = np.uint64(int.from_bytes(b"true", "little"))
+_FALSE: Final = np.uint64(int.from_bytes(b"false", "little"))
 _K: Final = np.uint64(0x9E3779B97F4A7C15)
 _K2: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 
@@ -526,6 +529,9 @@ def write_attribute(
             number = head >> 24 if end - value == 2 else (head >> 24 & 0x7F) | (load8(data, end - 1) << 7)
             if (end - value == 2) == (head >> 24 < 0x80) and number < SMALL:
                 return write_small(out, to, number), slot, value, end
+        if end - value == 2 and (head >> 16 & 0xFEFF) == _BOOL:
+            store64(out, to, _TRUE if head >> 24 else _FALSE)
+            return to + 5 - (head >> 24), slot, value, end
         return write_value(data, value, end, limit, out, to, keys, seed), slot, value, end
     to = write_text(data, value + 2, end, limit, out, to + 1)
     if to < 0:

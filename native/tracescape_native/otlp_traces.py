@@ -790,6 +790,13 @@ def _clear4(row: WordArray) -> None:
         row[column] = 0
 
 
+def read_only(data: ByteArray) -> ByteArray:
+    """A view that cannot be written to, as bytes are seen: to a kernel that is another type."""
+    view = data.view()
+    view.flags.writeable = False
+    return view
+
+
 class _Rows(NamedTuple):
     """Where a scan writes what it finds, a row a thing, and room for how many things there is."""
 
@@ -829,6 +836,7 @@ class _Scratch(threading.local):
         self.rejected = np.empty((_MAX_REASONS, 3), np.int64)
         self.rows = _rows(_FIRST_ROOM, _FIRST_ROOM, width)
         self.data = np.zeros(_SMALL_MESSAGE + AHEAD, np.uint8)
+        self.readable = read_only(self.data)
         self.part_heap = np.empty(0, np.uint8)
         self.slabs = Slabs()
 
@@ -856,7 +864,7 @@ class Scanner:
         self._scratch = _Scratch(self._width)
 
     def scan(self, data: ByteArray) -> Scanned:
-        """Scan an encoded request, uint8 of shape (n,).
+        """Scan an encoded request, uint8 of shape (n,), read-only.
 
         O(n) time; memory up to twelve times the message while it is scanned, of which nothing is touched that
         is not needed.
@@ -868,7 +876,7 @@ class Scanner:
         limit = end
         if end <= _SMALL_MESSAGE:  # with nothing to read ahead in, a small message would be all slow
             scratch.data[:end] = data
-            data, limit = scratch.data, end + AHEAD
+            data, limit = scratch.readable, end + AHEAD
         heap_room = 6 * end + 4 * SLACK
         heap = scratch.slabs.reserve(heap_room)
         part_heap = scratch.part_heap
@@ -929,11 +937,11 @@ class Scanner:
             scratch.slabs.copy(rows.words[:spans]),
             scratch.slabs.copy(rows.numbers[:spans]),
             rows.texts[:texts].copy(),
-            rows.events[:events].copy(),
-            rows.links[:links].copy(),
+            rows.events[:events].copy() if events else rows.events[:0],
+            rows.links[:links].copy() if links else rows.links[:0],
             rows.resources[:resources].copy(),
             rows.scopes[:scopes].copy(),
-            scratch.rejected[:reasons].copy(),
+            scratch.rejected[:reasons].copy() if reasons else scratch.rejected[:0],
             attributes,
             part_heap[:part_bytes].copy(),
         )

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from tracescape_native.grouping import mix
-from tracescape_native.memory import Word, WordArray
+from tracescape_native.memory import Word, WordArray, wrapping
 
 NEW: Final = 0
 SEEN: Final = 1

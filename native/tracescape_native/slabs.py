@@ -49,8 +49,10 @@ class Slabs:
 
     def copy(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A copy of ``array``, contiguous."""
-        found = self.take(array.size, array.dtype.type).reshape(array.shape)
-        found[:] = array
+        self.reserve(array.nbytes)
+        found: np.ndarray[Any, Any] = np.ndarray(array.shape, array.dtype, self._slab, self._used)
+        found[...] = array
+        self._used += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
         return found
 
     def _fresh(self, nbytes: int) -> ByteArray:

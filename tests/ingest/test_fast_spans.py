@@ -1,7 +1,9 @@
 """The compiled decoder against the reference: whatever the bytes, both say the same or only one speaks."""
 
+from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from support.decoders import assert_same, compiled, fast_spans, is_canonical, rows
 from support.otlp import key_values, request, span
 from support.wild_otlp import mutated, run, varint, wild_request
+from tracescape_ingest.span_tables import span_tables
+
+_CORPUS = Path(__file__).parent.parent / "data" / "otlp_corpus"
 
 _texts = st.text(max_size=40) | st.text('ab"\\\n\x00\x1fé€😀', max_size=70) | st.text("x", max_size=140)
 _scalars = (
@@ -165,3 +170,40 @@ def test_bad_ids_and_times_are_counted_without_leaving_the_fast_path() -> None:
         "the trace id has 2 bytes, not 16": 1,
         "the span ends before it starts": 1,
     }
+
+
+def test_once_compiled_nothing_is_compiled_again() -> None:
+    """Neither by a message of another size nor by what is kept of it: nobody waits for a compiler later."""
+    from tracescape_native import otlp_traces, span_columns, wire
+
+    fast_spans().compile()
+    kernels = [
+        kernel
+        for module in (otlp_traces, span_columns, wire)
+        for kernel in vars(module).values()
+        if hasattr(kernel, "signatures")
+    ]
+    before = [len(kernel.signatures) for kernel in kernels]
+    for count in (1, 40, 2000):
+        spans = [span(f"operation {i}", attributes={"server.port": i, "n": [i, 0.5]}) for i in range(count)]
+        data = request(*spans).SerializeToString()
+        assert compiled(data) is not None
+        found = fast_spans().scan(data)
+        assert found is not None
+        for mask in (np.arange(count) % 3 == 0, np.arange(count) > 5, np.zeros(count, bool)):
+            span_tables([found[0].keep(mask), found[0]])
+    assert [len(kernel.signatures) for kernel in kernels] == before
+
+
+def test_what_a_fuzzer_found_interesting_is_still_the_same_to_both() -> None:
+    """Small messages that each take a way of their own through the scan, and mutants of them.
+
+    A fuzzer that follows coverage (atheris) found them in the kernels without the JIT.
+    """
+    random = Random(4319)
+    saved = [path.read_bytes() for path in sorted(_CORPUS.glob("*.bin"))]
+    assert len(saved) > 50
+    for message in saved:
+        assert_same(message)
+        for _ in range(20):
+            assert_same(mutated(random, message))

@@ -74,6 +74,7 @@ class Fuzzer:
         heap, part_heap = self._heap.last(room), self._part_heap.last(room)
         scanner = self._scanner
         rows = otlp_traces._rows(len(message) // 30 + 1, len(message) + 1, scanner._width)
+        data = otlp_traces.read_only(data)
         status = scanner._run(data, len(data), len(data), rows, heap, part_heap)
         if status == 0:
             found = scanner._results(rows, part_heap)
