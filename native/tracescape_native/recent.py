@@ -55,6 +55,7 @@ def _touch(table: WordArray, fingerprints: WordArray) -> Word:
     return touched
 
 
+@wrapping
 @njit(cache=True, nogil=True)
 def _judge(
     fingerprints: WordArray, newer: WordArray, older: WordArray, pending: WordArray, verdicts: WordArray
@@ -93,6 +94,7 @@ def judge(
     return verdicts, int(_judge(fingerprints, newer, older, pending, verdicts))
 
 
+@wrapping
 @njit(cache=True, nogil=True)
 def _enter_all(table: WordArray, fingerprints: WordArray) -> None:
     for row in range(len(fingerprints)):
@@ -104,6 +106,7 @@ def enter(table: WordArray, fingerprints: WordArray) -> None:
     _enter_all(table, fingerprints)
 
 
+@wrapping
 @njit(cache=True, nogil=True)
 def _rehash(table: WordArray, larger: WordArray) -> None:
     for slot in range(len(table) // 2):
