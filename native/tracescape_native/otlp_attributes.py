@@ -145,6 +145,8 @@ def text_hash(head: Word, tail: Word, length: Word, seed: Word) -> Word:
     The upper bits are well spread. Texts that differ only in between have the same hash.
     """
     mixed = ((seed ^ tail) * _K) ^ ((head + np.uint64(length)) * _K2)
+    # A product carries upwards only: without this, texts that differ in their last bytes stand side by side.
+    mixed ^= mixed >> np.uint64(32)
     return mixed * _K
 
 
