@@ -28,7 +28,7 @@ from tracescape_ingest.address import PortInUseError
 from tracescape_render import open_window, screenshot
 from tracescape_render.picture import check_graphics
 from tracescape_render.system import display_answers, missing_packages
-from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.duckdb_file import DuckDBStore, journal_folder
 
 _MINUTE: Final = 60_000_000_000
 HISTORY_NS: Final = 8 * _MINUTE
@@ -160,3 +160,4 @@ def _forget(db: Path) -> None:
         DuckDBStore(db).close()
     for path in (db, db.with_name(db.name + ".wal")):
         path.unlink(missing_ok=True)
+    shutil.rmtree(journal_folder(db), ignore_errors=True)

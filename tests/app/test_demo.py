@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 import tracescape as ts
+from support.otlp import request, span
+from tracescape.collector import Collector
+from tracescape.demo import _forget
+from tracescape_ingest.intake import Signal
 
 COMMAND = Path(sys.executable).with_name("tracescape")
 
@@ -76,3 +80,14 @@ def test_a_file_that_is_no_store_is_not_deleted(tmp_path: Path) -> None:
     _, error = start(tmp_path, "--db", "thesis.txt").communicate(timeout=60)
     assert "not a Tracescape store" in error
     assert precious.read_text().startswith("years of work")
+
+
+def test_the_demo_begins_anew_where_an_earlier_one_has_been(tmp_path: Path) -> None:
+    db = tmp_path / "t.db"
+    for _ in range(2):
+        _forget(db)
+        with Collector(db, grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
+            assert collector.reader().extent().spans == 0
+            data = request(span()).SerializeToString()
+            collector.lanes["default"].intake.submit(Signal.TRACES, data).result(10)
+            assert collector.reader().extent().spans == 1
