@@ -1,7 +1,7 @@
 """Attribute values as JSON text, and back, without losing their type.
 
-A store keeps attributes as ``VARIANT``, which DuckDB reads from JSON. JSON has no bytes and no NaN, so those
-two travel as one-key objects: ``{"$bytes": "<base64>"}`` and ``{"$double": "NaN"}``. A real map whose key
+A store keeps attributes as JSON text, which DuckDB can query. JSON has no bytes and no NaN, so those two
+travel as one-key objects: ``{"$bytes": "<base64>"}`` and ``{"$double": "NaN"}``. A real map whose key
 begins with ``$`` gets that ``$`` doubled. Integers stay integers of 64 bits; a double always carries a point
 or an exponent, so 1.0 does not come back as 1.
 """
