@@ -155,7 +155,7 @@ class Decoder:
                 return None
             content, reasons = found
             prints = fast.fingerprints(data, content)
-        except Exception:
+        except Exception:  # a fault of ours must cost the sender time, not the request
             _log.exception("the compiled decoder failed at a request of %d bytes", len(data))
             return None
         message, rejected = first_reasons(reasons), sum(reasons.values())

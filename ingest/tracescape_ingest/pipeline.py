@@ -291,7 +291,7 @@ class Pipeline:
         try:
             self._requests.keep_pending()
             self._spans.keep_pending()
-        except Exception:
+        except Exception:  # it is durable and answered: forgetting it is the lesser harm
             _log.exception("what was accepted just now may be accepted a second time")
 
     def _is_new(self, waiting: _Waiting) -> bool:

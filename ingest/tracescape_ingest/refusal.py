@@ -52,8 +52,6 @@ def refusal_of(error: Exception) -> Refusal:
         return Refusal(code_pb2.UNAVAILABLE, 503, str(error), retry=True)
     if isinstance(error, StoreError):
         return Refusal(code_pb2.UNAVAILABLE, 503, f"nothing was stored: {error}", retry=True)
-    if isinstance(error, NotImplementedError):
-        return Refusal(code_pb2.UNIMPLEMENTED, 501, "this collector does not store that")
     return Refusal(code_pb2.INTERNAL, 500, "the collector failed at this request; its log says more")
 
 

@@ -216,15 +216,6 @@ def test_a_failure_that_nobody_foresaw_is_an_internal_error_and_the_ports_go_on(
     assert stand.export(Signal.LOGS)(b"x") == b""
 
 
-def test_a_signal_that_is_not_stored_yet_is_said(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    def not_yet(signal: Signal, _data: bytes) -> None:
-        raise NotImplementedError(signal)
-
-    monkeypatch.setattr(stand.intake, "submit", not_yet)
-    answer = httpx.post(f"{stand.http}/v1/logs", content=b"x", headers={"content-type": PROTOBUF})
-    assert answer.status_code == 501
-
-
 def test_health_is_told_for_the_server_and_each_service(stand: Stand) -> None:
     for name in ("", *(service.name for service in SERVICES.values())):
         assert stand.health().Check(health_pb2.HealthCheckRequest(service=name)).status == SERVING
