@@ -67,7 +67,7 @@ class Intake:
     ) -> None:
         self._store = store
         self.counting = Counting()
-        self.decoder = Decoder(store.seed, ready or (lambda: None))
+        self.decoder = Decoder(store.seed, lambda: store.attribute_columns, ready or (lambda: None))
         position = store.position
         self._journal = Journal(
             store.journal_folder, settled=position.sequence, partly=position.rows > 0, seed=store.seed

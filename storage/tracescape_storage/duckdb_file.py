@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import threading
@@ -13,11 +14,19 @@ import duckdb
 import pyarrow as pa
 
 from tracescape_storage import ddl
+from tracescape_storage.attribute_columns import (
+    Sampler,
+    attribute_columns_sql,
+    duckdb_type,
+    is_free,
+)
 from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
 from tracescape_storage.journal import holds_more
 from tracescape_storage.query import LOCKED_DOWN, select_table
-from tracescape_storage.schema import SCHEMA_VERSION
+from tracescape_storage.schema import SCHEMA_VERSION, SPANS
 from tracescape_storage.sql_reader import SqlReader
+
+_log = logging.getLogger(__name__)
 
 #: Refuse while a refusal is still clean: DuckDB needs room for its log and for a checkpoint. Less than the
 #: journal's reserve, so that what that took last can still settle.
@@ -80,6 +89,8 @@ class DuckDBStore:
     Attributes:
         position: the journal's part that is stored; (-1, 0) for none.
         seed: a secret of this store, for hashes that senders must not be able to aim at.
+        attribute_columns: attributes of spans that have columns, and their DuckDB types; it is replaced when
+            one is added, never changed.
 
     Raises:
         StoreError: the file is no store, is a newer store, or cannot be written.
@@ -101,6 +112,8 @@ class DuckDBStore:
             _prepare(self._connection, path)
             self._known = {name: self._ids(key, name) for name, key in _CONTENT_KEYS.items()}
             self.position, self.seed = _journal_state(self._connection)
+            self.attribute_columns = _attribute_columns(self._connection)
+            self._sampler = Sampler()
         except BaseException:
             self._connection.close()
             _release(path)
@@ -111,6 +124,7 @@ class DuckDBStore:
 
         Args:
             batches: tables by their names, any of `schema.TABLES`; text columns may be dictionary-coded.
+                Spans may have columns of attributes besides; the store adds those that it lacks.
                 ``resources`` and ``scopes`` may repeat rows that the store has: the first is kept.
             position: how far the journal is settled with this; see `position`.
 
@@ -125,6 +139,7 @@ class DuckDBStore:
             self._check_room()
             fresh, known = self._without_known(batches)
             try:
+                self._make_columns(fresh)
                 self._insert(fresh, position)
             except duckdb.Error as error:
                 self._recover()
@@ -133,6 +148,7 @@ class DuckDBStore:
             self.position = position or self.position
             for key, ids in known.items():
                 self._known[key] |= ids
+            self._sample(fresh)
 
     @property
     def journal_folder(self) -> Path:
@@ -169,6 +185,42 @@ class DuckDBStore:
                 if table.num_rows:
                     fresh.append((name, table))
         return fresh, added
+
+    def _make_columns(self, tables: list[tuple[str, pa.Table]]) -> None:
+        """Add the columns of attributes that ``tables`` bring along."""
+        new: dict[str, str] = {}
+        for name, table in tables:
+            for field in table.schema if name == "spans" else ():
+                if field.name not in SPANS.names and field.name not in self.attribute_columns:
+                    new[field.name] = duckdb_type(field)
+        self._add_columns(new)
+
+    def _sample(self, tables: list[tuple[str, pa.Table]]) -> None:
+        """Give columns to attributes that many spans have; it is no harm if that fails."""
+        for name, table in tables:
+            if name == "spans":
+                new = self._sampler.look(table["attributes"], self.attribute_columns)
+                try:
+                    self._add_columns(new)
+                except duckdb.Error as error:
+                    self._recover()
+                    _log.warning("attributes of %s cannot have columns: %s", self.path, error)
+
+    def _add_columns(self, new: Mapping[str, str]) -> None:
+        if not new:
+            return
+        columns = dict(self.attribute_columns)
+        for key, kind in new.items():
+            if not is_free(key, columns):
+                raise UnstorableError(f"the attribute {key!r} cannot have a column")
+            columns[key] = kind
+        self._connection.execute("BEGIN")
+        for key, kind in new.items():
+            self._connection.execute(ddl.add_column(key, kind))
+        for view in ddl.span_views(columns):
+            self._connection.execute(view)
+        self._connection.execute("COMMIT")
+        self.attribute_columns = columns
 
     def _insert(self, tables: list[tuple[str, pa.Table]], position: Position | None) -> None:
         connection = self._connection
@@ -295,6 +347,10 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     for statement in ddl.statements():
         connection.execute(statement)
     connection.execute("COMMIT")
+
+
+def _attribute_columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
+    return dict(connection.execute(attribute_columns_sql()).fetchall())
 
 
 def _journal_state(connection: duckdb.DuckDBPyConnection) -> tuple[Position, int]:

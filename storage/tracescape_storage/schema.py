@@ -11,10 +11,10 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
-#: Attribute keys copied into columns of their own because questions join or filter on them, as
-#: ``column: (attribute keys, the first that is set wins)``. They stay in ``attributes`` too.
+#: What questions join or filter on, as ``column: (attribute keys, the first that is set wins)``: columns of
+#: the view ``spans_full``. These keys always have columns of their own, see `attribute_columns`.
 PROMOTED: Final[dict[str, tuple[str, ...]]] = {
     "db_system": ("db.system.name", "db.system"),
     "db_namespace": ("db.namespace", "db.name"),
@@ -34,11 +34,8 @@ PROMOTED: Final[dict[str, tuple[str, ...]]] = {
 
 INTEGER_PROMOTED: Final = frozenset({"server_port", "http_status"})
 
-_PROMOTED_FIELDS = [
-    pa.field(name, pa.int32() if name in INTEGER_PROMOTED else pa.string()) for name in PROMOTED
-]
-
-#: One row a span, as ingest hands it to the store. ``attributes`` is JSON text (see ``attributes.py``).
+#: One row a span, as ingest hands it to the store, which may have columns of attributes besides (see
+#: ``attribute_columns.py``). ``attributes`` is JSON text of all others (see ``attributes.py``).
 SPANS: Final = pa.schema(
     [
         pa.field("trace_id", pa.binary(), nullable=False),
@@ -55,11 +52,21 @@ SPANS: Final = pa.schema(
         pa.field("flags", pa.uint32(), nullable=False),
         pa.field("resource_id", pa.int64(), nullable=False),
         pa.field("scope_id", pa.int64(), nullable=False),
-        *_PROMOTED_FIELDS,
         pa.field("attributes", pa.string(), nullable=False),
         pa.field("dropped_attributes", pa.uint32(), nullable=False),
         pa.field("dropped_events", pa.uint32(), nullable=False),
         pa.field("dropped_links", pa.uint32(), nullable=False),
+    ]
+)
+
+#: One row a span, as questions read it: ``attributes`` is whole, and `PROMOTED` are columns.
+SPANS_FULL: Final = pa.schema(
+    [
+        *SPANS,
+        *(
+            pa.field(name, pa.int64() if name in INTEGER_PROMOTED else pa.string(), nullable=True)
+            for name in PROMOTED
+        ),
     ]
 )
 

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from tracescape_storage.reader import Extent
-from tracescape_storage.schema import DICTIONARY_COLUMNS, SPANS
+from tracescape_storage.schema import DICTIONARY_COLUMNS, SPANS, SPANS_FULL
 
 EXTENT_SQL: Final = "SELECT count(*) AS n, min(start_ns) AS first, max(start_ns) AS last FROM spans"
 
@@ -22,16 +22,19 @@ def spans_sql(
     service: str | None,
 ) -> str:
     """``SELECT`` of span columns under conditions. An unknown column raises ``ValueError``."""
-    unknown = [name for name in columns if name not in SPANS.names]
+    unknown = [name for name in columns if name not in SPANS_FULL.names]
     if unknown or not columns:
-        raise ValueError(f"no such span column: {', '.join(unknown)}; there are {', '.join(SPANS.names)}")
+        raise ValueError(
+            f"no such span column: {', '.join(unknown)}; there are {', '.join(SPANS_FULL.names)}"
+        )
     conditions = _window(since_ns, until_ns)
     if trace_id is not None:
         conditions.append(f"trace_id = from_hex('{trace_id.hex()}')")
     if service is not None:
         conditions.append("service = " + quote(service))
     chosen = ", ".join(f'"{name}"' for name in columns)
-    return f"SELECT {chosen} FROM spans{_where(conditions)}"
+    table = "spans" if set(columns) <= set(SPANS.names) - {"attributes"} else "spans_full"
+    return f"SELECT {chosen} FROM {table}{_where(conditions)}"
 
 
 def links_sql(*, since_ns: int | None, until_ns: int | None) -> str:
