@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from tracescape_storage.schema import INTEGER_PROMOTED, PROMOTED, SPANS, SPANS_FULL
+from tracescape_storage.schema import ARRIVED, INTEGER_PROMOTED, PROMOTED, SPANS, SPANS_FULL, TRACE_KEY
 
 #: The DuckDB types that a column of attributes can have, and what Arrow calls them.
 ARROW_TYPES: Final[dict[str, pa.DataType]] = {
@@ -40,7 +40,9 @@ MAX_OTHERS: Final = 40
 _SHARE: Final = 0.02
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-/]{0,63}")
 #: SQL names are alike whatever their case, and a key must not look like a column that means something else.
-_TAKEN: Final = frozenset(SPANS_FULL.names) | {"end_ns", "start_time", "resource", "scope", "rowid"}
+_TAKEN: Final = frozenset(SPANS_FULL.names) | {
+    *("end_ns", "start_time", "resource", "scope", "rowid", ARRIVED, TRACE_KEY),
+}
 _SMALLEST: Final = -(2**63)
 
 
@@ -134,7 +136,7 @@ def _typed_keys(text: str) -> Iterable[tuple[str, str]]:
 
 def attribute_columns_sql() -> str:
     """``SELECT`` of key and type of every column of attributes, in the order in which they were added."""
-    core = ", ".join(f"'{name}'" for name in SPANS.names)
+    core = ", ".join(f"'{name}'" for name in (*SPANS.names, ARRIVED, TRACE_KEY))
     return (
         "SELECT column_name AS key, data_type AS type FROM duckdb_columns()"
         f" WHERE table_name = 'spans' AND column_name NOT IN ({core}) ORDER BY column_index"

@@ -8,7 +8,16 @@ from typing import Final
 
 import pyarrow as pa
 
-from tracescape_storage.schema import INTEGER_PROMOTED, PROMOTED, SCHEMA_VERSION, SPANS, TABLES
+from tracescape_storage.schema import (
+    ARRIVED,
+    INTEGER_PROMOTED,
+    PROMOTED,
+    SCHEMA_VERSION,
+    SPANS,
+    TABLES,
+    TRACE_KEY,
+    store_columns,
+)
 
 _DUCKDB_TYPES: Final = {
     pa.binary(): "BLOB",
@@ -103,7 +112,7 @@ def span_views(columns: Mapping[str, str]) -> list[str]:
     whole = whole_attributes(columns)
     core = [whole + " AS attributes" if name == "attributes" else name for name in SPANS.names]
     promoted = [f"{_promoted(name, keys, columns)} AS {name}" for name, keys in PROMOTED.items()]
-    full = ", ".join([*core, *promoted])
+    full = ", ".join([*core, *promoted, TRACE_KEY, ARRIVED])
     return [
         f"CREATE OR REPLACE VIEW spans_full AS SELECT {full} FROM spans",
         _SPANS_VIEW.format(columns=", ".join([whole + "::JSON AS attributes", *names])),
@@ -155,13 +164,14 @@ def statements() -> list[str]:
     ]
 
 
-def insert_statement(table: str, source: str) -> str:
+def insert_statement(table: str, source: str, arrived_ns: int) -> str:
     """Copy the rows of the registered Arrow table ``source`` into ``table``, by column name."""
-    return f"INSERT INTO {table} BY NAME SELECT * FROM {source}"
+    arrived = f", {arrived_ns}::BIGINT AS {ARRIVED}" if ARRIVED in store_columns(table).names else ""
+    return f"INSERT INTO {table} BY NAME SELECT *{arrived} FROM {source}"
 
 
 def _create_table(name: str, schema: pa.Schema) -> str:
-    columns = ", ".join(_column(field) for field in schema)
+    columns = ", ".join(_column(field) for field in [*schema, *store_columns(name)])
     return f"CREATE TABLE IF NOT EXISTS {name} ({columns})"
 
 

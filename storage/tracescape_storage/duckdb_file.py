@@ -6,6 +6,7 @@ import logging
 import re
 import shutil
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,8 +24,9 @@ from tracescape_storage.attribute_columns import (
 from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
 from tracescape_storage.journal import holds_more
 from tracescape_storage.query import LOCKED_DOWN, select_table
-from tracescape_storage.schema import SCHEMA_VERSION, SPANS
+from tracescape_storage.schema import ARRIVED, CONTENT_KEYS, SCHEMA_VERSION, SPANS, TABLES, TRACE_KEY
 from tracescape_storage.sql_reader import SqlReader
+from tracescape_storage.trace_keys import trace_keys
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +39,6 @@ _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "wal_autocheckpoint": "256MB",
     "memory_limit": "1GB",
 }
-
-
-#: Tables with a row a distinct content, and its id.
-_CONTENT_KEYS: Final = {"resources": "resource_id", "scopes": "scope_id"}
 
 
 class Position(NamedTuple):
@@ -110,10 +108,11 @@ class DuckDBStore:
             raise
         try:
             _prepare(self._connection, path)
-            self._known = {name: self._ids(key, name) for name, key in _CONTENT_KEYS.items()}
+            self._known = {name: self._ids(key, name) for name, key in CONTENT_KEYS.items()}
             self.position, self.seed = _journal_state(self._connection)
             self.attribute_columns = _attribute_columns(self._connection)
             self._sampler = Sampler()
+            self._arrived_ns = _last_arrival(self._connection)
         except BaseException:
             self._connection.close()
             _release(path)
@@ -177,11 +176,11 @@ class DuckDBStore:
     ) -> tuple[list[tuple[str, pa.Table]], dict[str, set[int]]]:
         """The tables that have rows, resources and scopes without those that are stored; and their ids."""
         fresh = []
-        added: dict[str, set[int]] = {name: set() for name in _CONTENT_KEYS}
+        added: dict[str, set[int]] = {name: set() for name in CONTENT_KEYS}
         for batch in batches:
             for name, table in batch.items():
-                if name in _CONTENT_KEYS:
-                    table = _unseen(table, _CONTENT_KEYS[name], self._known[name], added[name])
+                if name in CONTENT_KEYS:
+                    table = _unseen(table, CONTENT_KEYS[name], self._known[name], added[name])
                 if table.num_rows:
                     fresh.append((name, table))
         return fresh, added
@@ -224,14 +223,18 @@ class DuckDBStore:
 
     def _insert(self, tables: list[tuple[str, pa.Table]], position: Position | None) -> None:
         connection = self._connection
+        arrived = max(self._arrived_ns + 1, time.time_ns())
         connection.execute("BEGIN")
         for name, table in tables:
+            if "trace_id" in table.column_names:
+                table = table.append_column(TRACE_KEY, trace_keys(table["trace_id"]))
             connection.register("incoming", table)
-            connection.execute(ddl.insert_statement(name, "incoming"))
+            connection.execute(ddl.insert_statement(name, "incoming", arrived))
             connection.unregister("incoming")
         if position is not None:
             connection.execute("UPDATE tracescape_journal SET sequence = $1, rows = $2", list(position))
         connection.execute("COMMIT")
+        self._arrived_ns = arrived
 
     def _recover(self) -> None:
         """After a failed write: roll back; if DuckDB declared the database invalid, open it anew."""
@@ -351,6 +354,15 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 def _attribute_columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
     return dict(connection.execute(attribute_columns_sql()).fetchall())
+
+
+def _last_arrival(connection: duckdb.DuckDBPyConnection) -> int:
+    """0 without any; whole row groups tell it without being read."""
+    tables = " UNION ALL ".join(
+        f"SELECT max({ARRIVED}) AS arrived FROM {name}" for name in TABLES if name not in CONTENT_KEYS
+    )
+    (row,) = connection.execute(f"SELECT max(arrived) FROM ({tables})").fetchall()
+    return row[0] or 0
 
 
 def _journal_state(connection: duckdb.DuckDBPyConnection) -> tuple[Position, int]:

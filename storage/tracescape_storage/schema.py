@@ -227,6 +227,21 @@ TABLES: Final[dict[str, pa.Schema]] = {
     "scopes": SCOPES,
 }
 
+#: What the store adds to a row: ``trace_key`` is the last three bytes of the trace id as an integer, null
+#: where there is none: found ten times faster than the id, and hardly ever shared. ``arrived_ns`` is when the
+#: row was stored: the same for a whole commit, later for each commit. Distinct contents have neither.
+TRACE_KEY: Final = "trace_key"
+ARRIVED: Final = "arrived_ns"
+CONTENT_KEYS: Final = {"resources": "resource_id", "scopes": "scope_id"}
+
+
+def store_columns(table: str) -> pa.Schema:
+    """The columns that the store adds to the rows of ``table``."""
+    fields = [] if table in CONTENT_KEYS else [pa.field(ARRIVED, pa.int64(), nullable=False)]
+    if "trace_id" in TABLES[table].names:
+        fields.append(pa.field(TRACE_KEY, pa.int32()))
+    return pa.schema(fields)
+
 
 #: The columns that every question about structure and time reads, in the schema they arrive in analytics:
 #: ``service`` and ``operation`` are dictionary-coded, so that kernels see integers.
