@@ -161,6 +161,8 @@ def statements() -> list[str]:
         f"INSERT INTO tracescape_store VALUES ({SCHEMA_VERSION})",
         "CREATE TABLE IF NOT EXISTS tracescape_journal (sequence BIGINT, rows BIGINT, seed BIGINT)",
         f"INSERT INTO tracescape_journal VALUES (-1, 0, {secrets.randbits(62)})",
+        "CREATE TABLE IF NOT EXISTS tracescape_pruned"
+        " (arrived_before_ns BIGINT NOT NULL, spans BIGINT NOT NULL, last_start_ns BIGINT NOT NULL)",
     ]
 
 

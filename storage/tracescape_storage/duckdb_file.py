@@ -41,6 +41,15 @@ _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 
 
+_ARRIVING: Final = tuple(name for name in TABLES if name not in CONTENT_KEYS)
+_USED_SQL: Final = "SELECT used_blocks * block_size FROM pragma_database_size()"
+_ARRIVALS_SQL: Final = (
+    f"SELECT {ARRIVED}, sum(n)::BIGINT FROM ("
+    + " UNION ALL ".join(f"SELECT {ARRIVED}, count(*) AS n FROM {name} GROUP BY 1" for name in _ARRIVING)
+    + ") GROUP BY 1 ORDER BY 1"
+)
+
+
 class Position(NamedTuple):
     """How far a journal is in the store: all records up to ``sequence``, and ``rows`` items of the next."""
 
@@ -148,6 +157,51 @@ class DuckDBStore:
             for key, ids in known.items():
                 self._known[key] |= ids
             self._sample(fresh)
+
+    def used_bytes(self) -> int:
+        """What the rows occupy on disk, the log included; the file may have free room besides."""
+        (row,) = self._connection.cursor().execute(_USED_SQL).fetchall()
+        wal = self.path.with_name(self.path.name + ".wal")
+        return int(row[0]) + (wal.stat().st_size if wal.exists() else 0)
+
+    def arrivals(self) -> list[tuple[int, int]]:
+        """When rows arrived (epoch ns, ascending) and how many of all tables did then."""
+        return self._connection.cursor().execute(_ARRIVALS_SQL).fetchall()
+
+    def prune(self, before_ns: int) -> int:
+        """Delete what arrived before ``before_ns``; how many spans went.
+
+        Raises:
+            StoreError: the write failed; nothing was deleted.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"The store {self.path} is closed.")
+            try:
+                spans, rows = self._delete_before(before_ns)
+                if rows:
+                    self._connection.execute("CHECKPOINT")
+            except duckdb.Error as error:
+                self._recover()
+                raise _write_error(self.path, error) from error
+            return spans
+
+    def _delete_before(self, before_ns: int) -> tuple[int, int]:
+        """How many spans, and rows of all tables, were deleted."""
+        connection = self._connection
+        connection.execute("BEGIN")
+        last = f"SELECT count(*), max(start_ns) FROM spans WHERE {ARRIVED} < {before_ns}"
+        (row,) = connection.execute(last).fetchall()
+        spans, last_start_ns = row
+        rows = 0
+        for name in _ARRIVING:
+            (row,) = connection.execute(f"DELETE FROM {name} WHERE {ARRIVED} < {before_ns}").fetchall()
+            rows += row[0]
+        if spans:
+            values = [before_ns, spans, last_start_ns]
+            connection.execute("INSERT INTO tracescape_pruned VALUES ($1, $2, $3)", values)
+        connection.execute("COMMIT")
+        return spans, rows
 
     @property
     def journal_folder(self) -> Path:
@@ -358,9 +412,7 @@ def _attribute_columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, st
 
 def _last_arrival(connection: duckdb.DuckDBPyConnection) -> int:
     """0 without any; whole row groups tell it without being read."""
-    tables = " UNION ALL ".join(
-        f"SELECT max({ARRIVED}) AS arrived FROM {name}" for name in TABLES if name not in CONTENT_KEYS
-    )
+    tables = " UNION ALL ".join(f"SELECT max({ARRIVED}) AS arrived FROM {name}" for name in _ARRIVING)
     (row,) = connection.execute(f"SELECT max(arrived) FROM ({tables})").fetchall()
     return row[0] or 0
 
