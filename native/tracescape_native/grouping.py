@@ -24,7 +24,7 @@ _TAG: Final = np.int64(2**63 - 2**32)
 @njit(cache=True, nogil=True)
 def mix(value: int, seed: int) -> np.int64:
     """A well spread 63-bit hash of an int64: the finalizer of SplitMix64 (Steele et al., OOPSLA 2014)."""
-    x = np.uint64(value) ^ np.uint64(seed)
+    x = np.uint64(np.int64(value)) ^ np.uint64(seed)
     x ^= x >> np.uint64(30)
     x *= np.uint64(0xBF58476D1CE4E5B9)
     x ^= x >> np.uint64(27)

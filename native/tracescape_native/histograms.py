@@ -29,9 +29,10 @@ class Histograms(NamedTuple):
     """One histogram a group, int64.
 
     Shape (groups,): ``scale``; ``first``, the index of the first bucket; ``zeros``, how many values were 0;
-    ``counts`` of values (zeros included), ``sums`` of them (wrap around beyond int64), ``low`` and ``high``, the smallest and
-    largest value. Histogram g's buckets are ``buckets[offsets[g]:offsets[g + 1]]``; the first and the last
-    are not 0. ``offsets`` has shape (groups + 1,). A group without values is 0 throughout, at ``MAX_SCALE``.
+    ``counts`` of values (zeros included), ``sums`` of them (wrap around beyond int64), ``low`` and ``high``,
+    the smallest and largest value. Histogram g's buckets are ``buckets[offsets[g]:offsets[g + 1]]``, of which
+    the first and the last are not 0; ``offsets`` has shape (groups + 1,). A group without values is 0
+    throughout, at ``MAX_SCALE``.
     """
 
     scale: IntArray
