@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tracescape_storage import ddl
+from tracescape_storage.query import select_table
 from tracescape_storage.reader import Extent
 from tracescape_storage.schema import DICTIONARY_COLUMNS, LINKS, PROMOTED, SPANS, SPANS_FULL
 
@@ -95,12 +98,13 @@ def link_table(rows: Sequence[dict[str, object]]) -> pa.Table:
 
 @dataclass
 class MemoryReader:
-    """``tracescape_storage.reader.Reader`` over two tables."""
+    """``tracescape_storage.reader.Reader`` over two tables; ``others`` are those that only SQL asks."""
 
     table: pa.Table
     link_rows: pa.Table = field(default_factory=LINKS.empty_table)
     location: str = "memory"
     live: bool = False
+    others: dict[str, pa.Table] = field(default_factory=dict)
 
     def extent(self) -> Extent:
         if not self.table.num_rows:
@@ -140,7 +144,14 @@ class MemoryReader:
         )
 
     def sql(self, query: str) -> pa.Table:
-        raise NotImplementedError(query)
+        with duckdb.connect() as connection:
+            for statement in ddl.statements():
+                connection.execute(statement)
+            for name, rows in {"spans": self.table, "links": self.link_rows, **self.others}.items():
+                connection.register("incoming", rows)
+                connection.execute(ddl.insert_statement(name, "incoming"))
+                connection.unregister("incoming")
+            return select_table(connection, query)
 
     def close(self) -> None:
         pass

@@ -16,6 +16,10 @@ class UnknownServiceError(StoreError):
     """No stored span belongs to the service that was asked for."""
 
 
+class UnknownOperationError(StoreError):
+    """No stored span has the operation that was asked for."""
+
+
 def near(wanted: str, names: Iterable[str], limit: int = 3) -> list[str]:
     """The names most like ``wanted``, best first; at most ``limit``, none if nothing is close."""
     known = {name.lower(): name for name in names}
@@ -24,13 +28,22 @@ def near(wanted: str, names: Iterable[str], limit: int = 3) -> list[str]:
 
 def unknown_service(wanted: str, names: Iterable[str]) -> UnknownServiceError:
     """The error for a service that the store does not have, with the names that come near."""
+    return UnknownServiceError(f"No span of a service {wanted!r} is stored. {_hint(wanted, names)}")
+
+
+def unknown_operation(wanted: str, service: str | None, names: Iterable[str]) -> UnknownOperationError:
+    """As `unknown_service`, for an operation, perhaps of one service."""
+    of_service = "" if service is None else f" of {service!r}"
+    return UnknownOperationError(
+        f"No span of an operation {wanted!r}{of_service} is stored. {_hint(wanted, names)}"
+    )
+
+
+def _hint(wanted: str, names: Iterable[str]) -> str:
     known = sorted(names)
     close = near(wanted, known)
     if close:
-        hint = f"Did you mean {' or '.join(repr(name) for name in close)}?"
-    elif known:
-        listed = ", ".join(known[:10]) + (" …" if len(known) > 10 else "")
-        hint = f"The store has: {listed}."
-    else:
-        hint = "The store has no spans yet: send some, then ask again."
-    return UnknownServiceError(f"No span of a service {wanted!r} is stored. {hint}")
+        return f"Did you mean {' or '.join(repr(name) for name in close)}?"
+    if known:
+        return f"The store has: {', '.join(known[:10])}{' …' if len(known) > 10 else '.'}"
+    return "The store has no spans yet: send some, then ask again."

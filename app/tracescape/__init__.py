@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tracescape.store import Store, Topology, connect, open
     from tracescape_analytics.errors import UnknownTraceError
+    from tracescape_analytics.search import Found
     from tracescape_analytics.trace import Trace
     from tracescape_storage.errors import QueryError, StoreError
+    from tracescape_storage.filters import field
 
 __all__ = [
+    "Found",
     "QueryError",
     "Store",
     "StoreError",
@@ -23,12 +26,14 @@ __all__ = [
     "UnknownTraceError",
     "__version__",
     "connect",
+    "field",
     "open",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Found": "tracescape_analytics.search",
     "QueryError": "tracescape_storage.errors",
     "Store": "tracescape.store",
     "StoreError": "tracescape_storage.errors",
@@ -36,6 +41,7 @@ _HOMES = {
     "Trace": "tracescape_analytics.trace",
     "UnknownTraceError": "tracescape_analytics.errors",
     "connect": "tracescape.store",
+    "field": "tracescape_storage.filters",
     "open": "tracescape.store",
 }
 

@@ -7,17 +7,21 @@ import logging
 import os
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 import tracescape_analytics.critical_path
+import tracescape_analytics.search
 import tracescape_analytics.services
 import tracescape_analytics.topology
 import tracescape_analytics.trace
 from tracescape.closing import Closing
 from tracescape.times import When, Window, format_time, parse_when
+from tracescape_analytics.asking import Where, filter_of
+from tracescape_analytics.search import Found
 from tracescape_analytics.trace import Trace
 from tracescape_storage.collector import CollectorReader
 from tracescape_storage.discovery import collector_of
@@ -29,7 +33,9 @@ from tracescape_storage.duckdb_file import (
     unsettled,
 )
 from tracescape_storage.errors import StoreError
+from tracescape_storage.filters import Value
 from tracescape_storage.reader import Extent, Reader
+from tracescape_storage.search import Order, Question
 
 if TYPE_CHECKING:
     from tracescape_render.scene import Scene
@@ -159,6 +165,49 @@ class Store(Closing):
         )
         values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
         return Topology(**values, location=self.location)
+
+    def search(
+        self,
+        where: Where = None,
+        *,
+        service: str | None = None,
+        operation: str | None = None,
+        kind: str | None = None,
+        status: str | None = None,
+        min_duration: str | int | None = None,
+        max_duration: str | int | None = None,
+        attributes: Mapping[str, Value] | None = None,
+        since: When = None,
+        until: When = None,
+        order: Order = "newest",
+        limit: int = 20,
+        after: str | None = None,
+        spans: bool = False,
+    ) -> Found:
+        """The traces that have a matching span, or with ``spans=True`` the matching spans, a page at a time.
+
+        ``where`` is a filter as text (``'http.route = "/cart" and not event.name exists'``) or made with
+        `tracescape.field`; it is joined with everything else that is given. See docs/searching.md.
+        Traces stand in the order of their matching spans. ``after`` takes `Found.after` of the page before.
+
+        Raises:
+            ValueError: the filter, a value, the limit or ``after`` is wrong; the message says where.
+            StoreError: nothing matches, and the store has no such service or operation; the near ones are
+                listed.
+        """
+        condition = filter_of(
+            where,
+            service=service,
+            operation=operation,
+            kind=kind,
+            status=status,
+            min_duration=min_duration,
+            max_duration=max_duration,
+            attributes=attributes,
+        )
+        window, _ = self._windows(since, until, None)
+        question = Question(condition, window.since_ns, window.until_ns, order, limit, after)
+        return tracescape_analytics.search.search(self._reader, question, spans=spans)
 
     def trace(self, trace_id: str) -> Trace:
         """One trace by its id (32 hex digits, any case, dashes allowed).

@@ -6,20 +6,21 @@ import re
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
+from tracescape_storage.durations import parse_duration
+
+__all__ = [
+    "When",
+    "Window",
+    "format_duration",
+    "format_time",
+    "parse_duration",
+    "parse_when",
+    "to_ns",
+]
+
 #: ``"15m"`` (back from the reference), ISO text, a datetime (naive = local time) or epoch nanoseconds.
 When: TypeAlias = str | int | datetime | None
 
-_UNITS: Final = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-    "d": 86_400_000_000_000,
-}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s|m|h|d)")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LIMIT_NS: Final = 2**63 - 1
 
@@ -29,18 +30,6 @@ class Window(NamedTuple):
 
     since_ns: int | None
     until_ns: int | None
-
-
-def parse_duration(text: str) -> int:
-    """Nanoseconds of ``"90s"``, ``"1.5h"``, ``"1h30m"``. Raises ``ValueError`` with an example."""
-    stripped = text.strip().lower()
-    parts = list(_DURATION.finditer(stripped))
-    if not parts or "".join(part[0] for part in parts).replace(" ", "") != stripped.replace(" ", ""):
-        raise ValueError(f"{text!r} is no duration; write 200ms, 15m, 1h30m or 7d")
-    total = sum(round(float(part[1]) * _UNITS[part[2]]) for part in parts)
-    if total > _LIMIT_NS:
-        raise ValueError(f"{text!r} is longer than 292 years")
-    return total
 
 
 def parse_when(when: When, *, reference_ns: int) -> int | None:

@@ -1,0 +1,221 @@
+"""Searching spans and traces: one page of an answer at a time, of a fixed set of rows.
+
+Spans are ordered by start or duration, ties by their ids. A trace stands where its newest start or longest
+duration among its *matching* spans stands, ties by its id. The first page pins the rows that count (by row
+number: tables of spans are only appended to), and where the next one begins is all of the last row's place in
+that order. So pages together have every match once, however many are alike and whatever arrives meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import pyarrow as pa
+
+from tracescape_storage.conditions import condition_sql
+from tracescape_storage.cursors import Place, read_cursor, write_cursor
+from tracescape_storage.filters import EVERYTHING, Filter, check_size
+from tracescape_storage.readable import SPAN_COLUMNS, attribute_columns, selected
+from tracescape_storage.reader import Reader
+
+Order: TypeAlias = Literal["newest", "slowest"]
+
+MAX_SPANS: Final = 10_000
+MAX_TRACES: Final = 1_000
+_KEYS: Final[dict[Order, str]] = {"newest": "start_ns", "slowest": "duration_ns"}
+#: So many matching spans for each trace of the page are looked at before all are.
+_SPANS_A_TRACE: Final = 64
+
+#: The columns of a found span.
+FOUND_SPAN: Final = (*SPAN_COLUMNS, "attributes")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is searched for.
+
+    Attributes:
+        where: a condition on spans.
+        since_ns, until_ns: the window by span start; None leaves a side open. With ``after`` it is that of
+            the first page, whatever stands here: a window that moves with the clock would lose rows.
+        order: newest or slowest first.
+        limit: rows of one page.
+        after: where the page begins: what the page before it gave; None for the first.
+    """
+
+    where: Filter = EVERYTHING
+    since_ns: int | None = None
+    until_ns: int | None = None
+    order: Order = "newest"
+    limit: int = 20
+    after: str | None = None
+
+
+class Page(NamedTuple):
+    """Rows in order, and what `Question.after` is for those that follow; None: there are no more."""
+
+    rows: pa.Table
+    after: str | None
+
+
+def search_spans(reader: Reader, question: Question) -> Page:
+    """Matching spans: columns `FOUND_SPAN`, typed as docs/columns.md has them.
+
+    Raises:
+        ValueError: the question is no question, or its cursor is of another one.
+        StoreError: the store cannot answer.
+    """
+    asked, place = _resumed(question, "spans", MAX_SPANS)
+    columns = attribute_columns(reader)
+    key = _KEYS[asked.order]
+    conditions = _conditions(asked, columns, place)
+    if place is not None:
+        trace, span, row = place.ties
+        conditions.append(f"{key} <= {place.key}")
+        conditions.append(
+            f"({key} < {place.key} OR trace_id < from_hex('{trace}') OR (trace_id = from_hex('{trace}')"
+            f" AND (span_id < {span} OR (span_id = {span} AND rowid < {row}))))"
+        )
+    found = reader.sql(
+        f"SELECT {selected(FOUND_SPAN, columns)}, {key} AS _key, span_id AS _span, rowid AS _row,"
+        f" (SELECT max(rowid) FROM spans) AS _pinned"
+        f" FROM spans WHERE {' AND '.join(conditions)}"
+        f" ORDER BY {key} DESC, spans.trace_id DESC, spans.span_id DESC, rowid DESC LIMIT {asked.limit + 1}"
+    )
+    after = None
+    if found.num_rows > asked.limit:
+        last = found.slice(asked.limit - 1, 1).to_pylist()[0]
+        pinned = last["_pinned"] if place is None else place.pinned
+        ties = (last["trace_id"], last["_span"], last["_row"])
+        after = _cursor(asked, "spans", Place(pinned, last["_key"], ties))
+    return Page(found.select(list(FOUND_SPAN)).slice(0, asked.limit), after)
+
+
+def search_traces(reader: Reader, question: Question) -> Page:
+    """Traces with a matching span, whole: the columns of `summaries_sql`. Raises as `search_spans` does."""
+    asked, place = _resumed(question, "traces", MAX_TRACES)
+    columns = attribute_columns(reader)
+    found = _few_traces(reader, asked, columns) if place is None else None
+    if found is None:
+        found = _traces(reader, asked, columns, place)
+    rows = found.rows[: asked.limit]
+    after = None
+    if len(found.rows) > asked.limit:
+        trace, key = rows[-1]
+        after = _cursor(asked, "traces", Place(found.pinned, key, (trace,)))
+    return Page(reader.sql(summaries_sql([trace for trace, _ in rows])), after)
+
+
+def summaries_sql(trace_ids: list[str]) -> str:
+    """``SELECT`` of a row for each trace (hex ids), in the order given.
+
+    ``trace_id, root_service, root_operation`` (text), ``start_ns, duration_ns`` (from the first start to the
+    last end), ``spans, errors`` (spans with that status; copies count once), ``services`` (sorted names).
+    The root is the longest span without a parent, else the longest whose parent is missing, else the first.
+    """
+    ids = ", ".join(f"from_hex('{trace}')" for trace in trace_ids)
+    wanted = f"trace_id IN ({ids})" if trace_ids else "false"
+    order = f"list_position([{ids}], trace_id)" if trace_ids else "1"
+    best = "ORDER BY rank, CASE WHEN rank < 2 THEN -duration_ns END, start_ns, span_id < 0, span_id"
+    return f"""
+    WITH own AS (
+        SELECT DISTINCT trace_id, span_id, parent_span_id, start_ns, duration_ns, service, operation,
+            kind, status, resource_id
+        FROM spans WHERE {wanted}
+    ), ranked AS (
+        SELECT *, CASE WHEN parent_span_id = 0 THEN 0
+            WHEN (trace_id, parent_span_id) NOT IN (SELECT (trace_id, span_id) FROM own) THEN 1
+            ELSE 2 END AS rank
+        FROM own
+    )
+    SELECT lower(hex(trace_id)) AS trace_id,
+        first(service {best}) AS root_service, first(operation {best}) AS root_operation,
+        min(start_ns) AS start_ns, max(start_ns + duration_ns) - min(start_ns) AS duration_ns,
+        count(*) AS spans, count(*) FILTER (status = 2) AS errors,
+        list_sort(list(DISTINCT service)) AS services
+    FROM ranked GROUP BY ranked.trace_id ORDER BY {order}
+    """
+
+
+class _Traces(NamedTuple):
+    rows: list[tuple[str, int]]  # hex id and place, in order; one more than the limit if there are more
+    pinned: int
+
+
+def _few_traces(reader: Reader, asked: Question, columns: Mapping[str, str]) -> _Traces | None:
+    """The first page from the first of the matching spans, where these decide it; else None."""
+    key = _KEYS[asked.order]
+    enough = asked.limit * _SPANS_A_TRACE
+    found = reader.sql(
+        f"SELECT lower(hex(trace_id)) AS trace_id, {key} AS _key, (SELECT max(rowid) FROM spans) AS _pinned"
+        f" FROM spans WHERE {' AND '.join(_conditions(asked, columns, None))}"
+        f" ORDER BY {key} DESC LIMIT {enough}"
+    )
+    if not found.num_rows:
+        return _Traces([], 0)
+    first: dict[str, int] = {}
+    for trace, value in zip(found["trace_id"].to_pylist(), found["_key"].to_pylist(), strict=True):
+        first.setdefault(trace, value)
+    lowest = found["_key"][found.num_rows - 1].as_py()
+    if found.num_rows == enough:
+        # Of the spans at the lowest place, some may be missing.
+        first = {trace: value for trace, value in first.items() if value > lowest}
+        if len(first) <= asked.limit:
+            return None
+    rows = sorted(first.items(), key=lambda row: (row[1], row[0]), reverse=True)
+    return _Traces(rows[: asked.limit + 1], found["_pinned"][0].as_py())
+
+
+def _traces(reader: Reader, asked: Question, columns: Mapping[str, str], place: Place | None) -> _Traces:
+    key = _KEYS[asked.order]
+    having = ""
+    if place is not None:
+        (trace,) = place.ties
+        at = f"max({key})"
+        having = f" HAVING {at} < {place.key} OR ({at} = {place.key} AND trace_id < from_hex('{trace}'))"
+    found = reader.sql(
+        f"SELECT lower(hex(trace_id)) AS id, max({key}) AS _key, (SELECT max(rowid) FROM spans) AS _pinned"
+        f" FROM spans WHERE {' AND '.join(_conditions(asked, columns, place))} GROUP BY trace_id{having}"
+        f" ORDER BY max({key}) DESC, trace_id DESC LIMIT {asked.limit + 1}"
+    )
+    pinned = found["_pinned"][0].as_py() if found.num_rows else 0
+    rows = list(zip(found["id"].to_pylist(), found["_key"].to_pylist(), strict=True))
+    return _Traces(rows, pinned if place is None else place.pinned)
+
+
+def window_conditions(since_ns: int | None, until_ns: int | None, column: str = "start_ns") -> list[str]:
+    """SQL for ``[since_ns, until_ns)``."""
+    conditions = [] if since_ns is None else [f"{column} >= {int(since_ns)}"]
+    return conditions if until_ns is None else [*conditions, f"{column} < {int(until_ns)}"]
+
+
+def _conditions(asked: Question, columns: Mapping[str, str], place: Place | None) -> list[str]:
+    pinned = [] if place is None else [f"rowid <= {place.pinned}"]
+    window = window_conditions(asked.since_ns, asked.until_ns)
+    return [*window, *pinned, condition_sql(asked.where, columns)]
+
+
+def _resumed(question: Question, what: str, most: int) -> tuple[Question, Place | None]:
+    """The question, checked, with the window of its first page; and where to go on."""
+    if question.order not in _KEYS:
+        raise ValueError(f"there is no order {question.order!r}; it is newest or slowest")
+    if not 1 <= question.limit <= most:
+        raise ValueError(
+            f"limit is {question.limit}; a page has 1 to {most:,} {what}: ask for pages with after="
+        )
+    check_size(question.where)
+    if question.after is None:
+        return question, None
+    cursor = read_cursor(question.after, _identity(question, what), ties=3 if what == "spans" else 1)
+    return replace(question, since_ns=cursor.since_ns, until_ns=cursor.until_ns), cursor.place
+
+
+def _cursor(asked: Question, what: str, place: Place) -> str:
+    return write_cursor(_identity(asked, what), asked.since_ns, asked.until_ns, place)
+
+
+def _identity(question: Question, what: str) -> tuple[Any, ...]:
+    """What must be the same on every page."""
+    return what, question.order, str(question.where)
