@@ -9,7 +9,14 @@ import pyarrow as pa
 
 from tracescape_storage.attribute_columns import attribute_columns_sql
 from tracescape_storage.reader import Extent
-from tracescape_storage.select import EXTENT_SQL, dictionary_coded, extent_of, links_sql, spans_sql
+from tracescape_storage.select import (
+    EXTENT_SQL,
+    dictionary_coded,
+    extent_of,
+    links_sql,
+    shaped_sql,
+    spans_sql,
+)
 
 
 class SqlReader(ABC):
@@ -38,6 +45,13 @@ class SqlReader(ABC):
         """See `Reader.spans`."""
         query = spans_sql(columns, since_ns=since_ns, until_ns=until_ns, trace_id=trace_id, service=service)
         return dictionary_coded(self.sql(query))
+
+    def shaped_spans(
+        self, *, since_ns: int | None = None, until_ns: int | None = None, where: str = ""
+    ) -> tuple[pa.Table, pa.Table]:
+        """See `select.shaped_sql`. The shapes are asked for second, so none of the spans' is missing."""
+        spans, shapes = shaped_sql(since_ns=since_ns, until_ns=until_ns, where=where)
+        return self.sql(spans), self.sql(shapes)
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""
