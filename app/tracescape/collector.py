@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from tracescape.closing import Closing
 from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
 from tracescape.keeping import Keeping
+from tracescape.rolling import Rolling
 from tracescape.web import WebServer, client_gone
 from tracescape_ingest.access import DEFAULT_TENANT, Access, Keys, read_keys, store_of
 from tracescape_ingest.address import is_loopback, listen, parse_address
@@ -89,6 +90,7 @@ class Collector(Closing):
             self.store = next(iter(self.lanes.values())).store
             keeping = Keeping((lane.store for lane in self.lanes.values()), limits)
             undo.callback(keeping.close)
+            undo.callback(Rolling(lane.store for lane in self.lanes.values()).close)
             access = Access({tenant: lane.intake for tenant, lane in self.lanes.items()}, keys)
             listener = listen(http)
             undo.callback(listener.close)
