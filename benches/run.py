@@ -17,6 +17,7 @@ BENCHES = (
     ("fsync.py",),
     ("faults.py", "--rounds", "2"),
     ("analyse.py",),
+    ("topology.py",),
     ("render.py",),
 )
 

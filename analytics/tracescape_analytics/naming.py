@@ -73,7 +73,8 @@ def shown_names(groups: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _named_groups(groups: pl.DataFrame) -> pl.DataFrame:
+def shown_groups(groups: pl.DataFrame) -> pl.DataFrame:
+    """``group`` and the columns of ``GROUP_SCHEMA``, its nodes as they are shown."""
     names = shown_names(groups)
     columns = groups.with_row_index("group").with_columns(pl.col("group").cast(pl.Int64))
     for end in ("source", "target"):
@@ -114,7 +115,7 @@ def _kind_name(column: str) -> pl.Expr:
 
 def named_counts(counts: Counts) -> NamedCounts:
     """The counts by the names of nodes and edges."""
-    groups, cells = _named_groups(counts.groups), counts.cells()
+    groups, cells = shown_groups(counts.groups), counts.cells()
     total = groups.filter(pl.col("role") == native.TOTAL).select("group").join(cells, on="group")
     totals = dict(total.group_by("code").agg(pl.col("count").sum()).iter_rows())
     spans = groups.filter(pl.col("role") == native.SPANS).select("group").join(cells, on="group")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import tracescape_analytics.critical_path
+import tracescape_analytics.red
 import tracescape_analytics.search
 import tracescape_analytics.services
 import tracescape_analytics.topology
@@ -32,6 +33,7 @@ from tracescape_storage.duckdb_file import (
     open_reader,
     unsettled,
 )
+from tracescape_storage.durations import parse_duration
 from tracescape_storage.errors import StoreError
 from tracescape_storage.filters import Value
 from tracescape_storage.reader import Extent, Reader
@@ -165,6 +167,25 @@ class Store(Closing):
         )
         values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
         return Topology(**values, location=self.location)
+
+    def red(
+        self,
+        service: str | None = None,
+        since: When = None,
+        until: When = None,
+        by: str = "service",
+        step: str | int | None = None,
+    ) -> pl.DataFrame:
+        """Rate, errors and duration by ``service`` or ``operation``; over time with ``step`` ("1m", or ns)."""
+        window, _ = self._windows(since, until, None)
+        return tracescape_analytics.red.red(
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            service=service,
+            by=by,
+            step_ns=parse_duration(step) if isinstance(step, str) else step,
+        )
 
     def search(
         self,
