@@ -12,7 +12,8 @@ from naive.search import SearchedSpan
 from tracescape_storage import ddl
 from tracescape_storage.attributes import encode_attributes
 from tracescape_storage.duckdb_file import DuckDBReader
-from tracescape_storage.schema import TABLES
+from tracescape_storage.schema import TABLES, store_columns
+from tracescape_storage.trace_keys import trace_key
 
 PYTHON_TYPES = {"VARCHAR": str, "BIGINT": int, "DOUBLE": float, "BOOLEAN": bool}
 
@@ -36,7 +37,9 @@ class ColumnedReader(DuckDBReader):
                 if columned[int(row["_place"]) % len(columned)]:
                     self._into_columns(row, span)
             names = [field.name for field in TABLES[name]] + (list(self.columns) if name == "spans" else [])
+            names += store_columns(name).names
             for row in rows:
+                row |= {"arrived_ns": 1, "trace_key": trace_key(row.get("trace_id", b""))}
                 used = [column for column in names if row.get(column) is not None]
                 marks = ", ".join("?" for _ in used)
                 listed = ", ".join(f'"{column}"' for column in used)
