@@ -166,9 +166,13 @@ def statements() -> list[str]:
     ]
 
 
-def insert_statement(table: str, source: str, arrived_ns: int) -> str:
-    """Copy the rows of the registered Arrow table ``source`` into ``table``, by column name."""
-    arrived = f", {arrived_ns}::BIGINT AS {ARRIVED}" if ARRIVED in store_columns(table).names else ""
+def insert_statement(table: str, source: str, arrived_ns: int | None) -> str:
+    """Copy the rows of the registered Arrow table ``source`` into ``table``, by column name.
+
+    ``arrived_ns`` is None where the rows say themselves when they arrived.
+    """
+    missing = arrived_ns is not None and ARRIVED in store_columns(table).names
+    arrived = f", {arrived_ns}::BIGINT AS {ARRIVED}" if missing else ""
     return f"INSERT INTO {table} BY NAME SELECT *{arrived} FROM {source}"
 
 
