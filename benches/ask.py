@@ -106,8 +106,8 @@ class Questions:
                 f"SELECT * FROM otel_traces WHERE TraceId = '{trace}'" for trace in self.traces
             ],
             "service, operation, duration in an hour": [
-                f"SELECT * FROM otel_traces WHERE ServiceName = '{SERVICES[n]}' AND SpanName = '{OPERATIONS[o]}'"
-                f" AND Duration >= 5000000 AND Timestamp >= fromUnixTimestamp64Nano({since})"
+                f"SELECT * FROM otel_traces WHERE ServiceName = '{SERVICES[n]}'"
+                f" AND SpanName = '{OPERATIONS[o]}' AND Duration >= 5000000 AND Timestamp >= fromUnixTimestamp64Nano({since})"
                 f" AND Timestamp < fromUnixTimestamp64Nano({since + HOUR_NS})"
                 " ORDER BY Timestamp DESC LIMIT 20"
                 for since, n, o in zip(self.since, self.services, self.operations, strict=True)
@@ -152,7 +152,8 @@ def _print_rows(store: Store) -> None:
     for _ in range(3):
         begin = time.perf_counter()
         rows = store.sql(
-            "select trace_id, span_id, service, operation, start_ns, duration_ns, status from spans_v limit 1000000"
+            "select trace_id, span_id, service, operation, start_ns, duration_ns, status from spans_v"
+            " limit 1000000"
         ).height
         seconds.append(time.perf_counter() - begin)
     print(f"\n{rows:,} rows of 7 columns as a frame: {statistics.median(seconds):.2f} s (target 1)")
@@ -160,7 +161,7 @@ def _print_rows(store: Store) -> None:
 
 def _while_writing(path: Path, asked: Questions, rate: float, alone: dict[str, list[float]]) -> None:
     with Collector(path, grpc="127.0.0.1:0", http="127.0.0.1:0", limits=Limits(None, None)) as collector:
-        load = Load(spans=512, clients=4, seconds=40, rate=rate)
+        load = Load(spans=512, clients=4, seconds=40, rate=rate / 512)
         running = Running(collector.grpc_endpoint.removeprefix("http://"), load)
         time.sleep(3)
         with ts.connect(collector.http_url) as store:

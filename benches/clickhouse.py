@@ -32,7 +32,8 @@ INSERT INTO otel_traces SELECT fromUnixTimestamp64Nano(start_ns), lower(hex(trac
     lower(hex(span_id)), lower(hex(parent_span_id)), operation, toString(kind), service, attributes,
     toUInt64(duration_ns), toString(status)
 FROM file('{path}', Parquet, 'start_ns Int64, trace_id String, span_id Int64, parent_span_id Int64,
-    operation String, kind Int8, service String, attributes Map(String, String), duration_ns Int64, status Int8')
+    operation String, kind Int8, service String, attributes Map(String, String), duration_ns Int64,
+    status Int8')
 """
 
 

@@ -1,4 +1,4 @@
-"""Millions of made-up spans as the tables that ingest hands over: 40 services, ten spans a trace, in time order.
+"""Millions of made-up spans as ingest hands them over: 40 services, ten spans a trace, in time order.
 
 Eight of the nine attributes repeat themselves; ``user.id`` has 100,000 values, so one of them is in one of
 100,000 spans. Ten hours, whatever the number of spans.

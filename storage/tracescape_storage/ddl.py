@@ -145,9 +145,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def add_column(key: str, kind: str) -> str:
-    """Give an attribute a column of its own."""
-    return f"ALTER TABLE spans ADD COLUMN {quoted(key)} {kind}"
+def add_column(key: str, kind: str) -> list[str]:
+    """Give an attribute a column of its own; ``key`` is one that `attribute_columns.is_free` lets be."""
+    return [
+        f"ALTER TABLE spans ADD COLUMN {quoted(key)} {kind}",
+        f"INSERT INTO tracescape_attribute_columns VALUES ('{key}', '{kind}')",
+    ]
 
 
 def statements() -> list[str]:
@@ -161,6 +164,8 @@ def statements() -> list[str]:
         f"INSERT INTO tracescape_store VALUES ({SCHEMA_VERSION})",
         "CREATE TABLE IF NOT EXISTS tracescape_journal (sequence BIGINT, rows BIGINT, seed BIGINT)",
         f"INSERT INTO tracescape_journal VALUES (-1, 0, {secrets.randbits(62)})",
+        "CREATE TABLE IF NOT EXISTS tracescape_attribute_columns"
+        " (key VARCHAR NOT NULL, type VARCHAR NOT NULL)",
         "CREATE TABLE IF NOT EXISTS tracescape_pruned"
         " (arrived_before_ns BIGINT NOT NULL, spans BIGINT NOT NULL, last_start_ns BIGINT NOT NULL)",
     ]

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from tracescape_storage import ddl
 from tracescape_storage.attribute_columns import (
+    ATTRIBUTE_COLUMNS_SQL,
     Sampler,
-    attribute_columns_sql,
     duckdb_type,
     is_free,
 )
@@ -277,7 +277,8 @@ class DuckDBStore:
             columns[key] = kind
         self._connection.execute("BEGIN")
         for key, kind in new.items():
-            self._connection.execute(ddl.add_column(key, kind))
+            for statement in ddl.add_column(key, kind):
+                self._connection.execute(statement)
         for view in ddl.span_views(columns):
             self._connection.execute(view)
         self._connection.execute("COMMIT")
@@ -416,7 +417,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _attribute_columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
-    return dict(connection.execute(attribute_columns_sql()).fetchall())
+    return dict(connection.execute(ATTRIBUTE_COLUMNS_SQL).fetchall())
 
 
 def _last_arrival(connection: duckdb.DuckDBPyConnection) -> int:

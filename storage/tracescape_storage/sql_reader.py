@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from tracescape_storage.attribute_columns import attribute_columns_sql
+from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
 from tracescape_storage.reader import Extent
 from tracescape_storage.select import EXTENT_SQL, dictionary_coded, extent_of, links_sql, spans_sql
 
@@ -41,7 +41,7 @@ class SqlReader(ABC):
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""
-        found = self.sql(attribute_columns_sql())
+        found = self.sql(ATTRIBUTE_COLUMNS_SQL)
         return dict(zip(found["key"].to_pylist(), found["type"].to_pylist(), strict=True))
 
     def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
