@@ -107,7 +107,8 @@ class Questions:
             ],
             "service, operation, duration in an hour": [
                 f"SELECT * FROM otel_traces WHERE ServiceName = '{SERVICES[n]}'"
-                f" AND SpanName = '{OPERATIONS[o]}' AND Duration >= 5000000 AND Timestamp >= fromUnixTimestamp64Nano({since})"
+                f" AND SpanName = '{OPERATIONS[o]}' AND Duration >= 5000000"
+                f" AND Timestamp >= fromUnixTimestamp64Nano({since})"
                 f" AND Timestamp < fromUnixTimestamp64Nano({since + HOUR_NS})"
                 " ORDER BY Timestamp DESC LIMIT 20"
                 for since, n, o in zip(self.since, self.services, self.operations, strict=True)
