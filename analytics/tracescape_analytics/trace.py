@@ -11,13 +11,11 @@ import polars as pl
 from tracescape_analytics.errors import UnknownTraceError
 from tracescape_analytics.otlp_json import traces_text
 from tracescape_analytics.span_forest import IntArray, SpanForest, plant
+from tracescape_analytics.trace_words import KINDS, STATUSES
 from tracescape_analytics.whole_trace import whole_trace
 from tracescape_native.critical_path import critical_paths, path_segments
 from tracescape_storage.reader import Reader
 from tracescape_storage.schema import ANALYSIS_COLUMNS
-
-KINDS: Final = ("unset", "internal", "server", "client", "producer", "consumer")
-STATUSES: Final = ("unset", "ok", "error")
 
 _SHOWN_ROWS: Final = 24
 _BAR_WIDTH: Final = 32
