@@ -249,7 +249,8 @@ def test_a_search_by_service_operation_duration_and_limit(collector: Collector) 
         '{"http.status_code":"500"}', '{"flag":"false"}', '{"ratio":"0.5"}', '{"/odd~key":"é"}', '{"$x":"y"}',
         '{"host":"h1"}', '{"error":"true"}', '{"span.kind":"server"}', '{"otel.status_code":"ERROR"}',
         '{"otel.status_description":"it broke"}', '{"otel.scope.name":"lib"}', '{"w3c.tracestate":"a=b"}',
-        '{"z":"1"}', '{"event":"late"}', '{"opentracing.ref_type":"child_of"}', '{"big":"1152921504606846976"}',
+        '{"z":"1"}', '{"event":"late"}', '{"opentracing.ref_type":"child_of"}',
+        '{"big":"1152921504606846976"}',
         '{"http.status_code":"500","host":"h1","z":"1","error":"true"}',
     ],
 )  # fmt: skip
@@ -269,9 +270,7 @@ def test_a_tag_that_is_not_there_is_not_found(collector: Collector, tags: str) -
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_tags_in_one_spot_or_in_several_are_jaegers_conformance_cases(
-    collector: Collector, number: int
-) -> None:
+def test_tags_in_one_spot_or_in_several_are_jaegers_own_cases(collector: Collector, number: int) -> None:
     tags = dict(zip("1234", ("sameplacevalue", "123", "72.5", "true"), strict=True))
     text = json.dumps({f"sameplacetag{each}": value for each, value in tags.items()})
     assert found(collector, service=f"query0{number}-service", tags=text) == [f"{number:02d}" * 16]
