@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 
 from tracescape_analytics.errors import UnknownTraceError
+from tracescape_analytics.otlp_json import traces_text
 from tracescape_analytics.span_forest import IntArray, SpanForest, plant
+from tracescape_analytics.trace_words import KINDS, STATUSES
+from tracescape_analytics.whole_trace import whole_trace
 from tracescape_native.critical_path import critical_paths, path_segments
 from tracescape_storage.reader import Reader
 from tracescape_storage.schema import ANALYSIS_COLUMNS
-
-KINDS: Final = ("unset", "internal", "server", "client", "producer", "consumer")
-STATUSES: Final = ("unset", "ok", "error")
 
 _SHOWN_ROWS: Final = 24
 _BAR_WIDTH: Final = 32
@@ -45,6 +45,7 @@ class Trace:
     trace_id: str
     spans: pl.DataFrame
     _trees: SpanForest = field(repr=False, compare=False)
+    _reader: Reader = field(repr=False, compare=False)
 
     @property
     def root(self) -> Root:
@@ -92,6 +93,14 @@ class Trace:
             critical_ns="critical_ns",
             critical=(pl.col("critical_ns") > 0) & of_main,
         )
+
+    def to_otlp_json(self, indent: int | None = None) -> str:
+        """The whole trace, with attributes, events and links, as an OTLP JSON document.
+
+        ``tracescape replay`` and every OTLP/HTTP receiver take it. It is read anew, so the store must be open
+        still; spans that came since are in it.
+        """
+        return traces_text([whole_trace(self._reader, bytes.fromhex(self.trace_id))], indent=indent)
 
     def __repr__(self) -> str:
         """The trace as a person reads it: a headline, then a timeline with the critical path in bold bars."""
@@ -187,4 +196,4 @@ def load_trace(reader: Reader, trace_id: bytes) -> Trace:
             "or time, or look whether the id is complete: it has 32 hex digits."
         )
     trees = plant(table)
-    return Trace(trace_id.hex(), _frame(trees, trace_id.hex()), trees)
+    return Trace(trace_id.hex(), _frame(trees, trace_id.hex()), trees, reader)
