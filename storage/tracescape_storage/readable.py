@@ -40,6 +40,35 @@ FURTHER_SPAN_COLUMNS: Final[dict[str, str]] = {
     "dropped_links": "dropped_links",
 }
 
+_SEVERITIES: Final = ["unset", "trace", "debug", "info", "warn", "error", "fatal"]
+
+#: The columns of logs, as docs/columns.md has them, and their SQL over ``logs``. ``logs_v`` has the same.
+LOG_COLUMNS: Final[dict[str, str]] = {
+    "time_ns": "time_ns",
+    "severity": (
+        f"CASE WHEN severity_number BETWEEN 0 AND 24 THEN {_SEVERITIES}[(severity_number + 3) // 4 + 1]"
+        " ELSE severity_number::VARCHAR END"
+    ),
+    "severity_number": "severity_number",
+    "severity_text": "severity_text",
+    "service": "service",
+    "body": "body::JSON ->> '$'",
+    "event_name": "event_name",
+    "trace_id": f"coalesce({_ID}, '')",
+    "span_id": "CASE WHEN span_id = 0 THEN '' ELSE lpad(lower(hex(span_id)), 16, '0') END",
+    "observed_time_ns": "observed_time_ns",
+    "flags": "flags",
+    "attributes": "attributes",
+}
+#: The columns of ``metrics_v`` that a frame has, with times as integers only.
+METRIC_COLUMNS: Final = (
+    *("time_ns", "start_ns", "service", "name", "type", "unit", "description", "temporality", "monotonic"),
+    *("value", "value_int", "count", "sum", "min", "max", "bounds", "bucket_counts"),
+    *("scale", "zero_count", "zero_threshold"),
+    *("positive_offset", "positive_counts", "negative_offset", "negative_counts"),
+    *("quantiles", "quantile_values", "no_recorded_value", "attributes", "metadata", "point_id"),
+)
+
 
 def attribute_columns(reader: Reader) -> Mapping[str, str]:
     """The attributes that have columns of their own in ``spans``, with their DuckDB types."""
