@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tracescape_storage import ddl
 from tracescape_storage.query import select_table
 from tracescape_storage.reader import Extent
-from tracescape_storage.schema import DICTIONARY_COLUMNS, LINKS, SPANS
+from tracescape_storage.schema import DICTIONARY_COLUMNS, LINKS, PROMOTED, SPANS, SPANS_FULL
 
 KINDS = ("unset", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
@@ -40,7 +40,7 @@ def span(
     resource: str | None = None,
     **promoted: object,
 ) -> dict[str, object]:
-    """One row of ``schema.SPANS``. Ids are made from names; a resource is its service unless given."""
+    """One row of ``schema.SPANS_FULL``. Ids are made from names; a resource is its service unless given."""
     return {
         "trace_id": trace_bytes(trace),
         "span_id": span_number(name),
@@ -77,9 +77,19 @@ def link(trace: str, name: str, linked_trace: str, linked: str, start: int = 0) 
 
 
 def span_table(rows: Sequence[dict[str, object]]) -> pa.Table:
-    unknown = {key for row in rows for key in row} - set(SPANS.names)
+    unknown = {key for row in rows for key in row} - set(SPANS_FULL.names)
     assert not unknown, unknown
-    return pa.Table.from_pylist(list(rows), schema=SPANS)
+    return pa.Table.from_pylist(list(rows), schema=SPANS_FULL)
+
+
+def stored_span_table(rows: Sequence[dict[str, object]]) -> pa.Table:
+    """The same spans as ingest hands them over: what is promoted comes as the attributes that tell it."""
+    table = span_table(rows)
+    names = [PROMOTED[name][0] if name in PROMOTED else name for name in table.column_names]
+    table = table.rename_columns(names)
+    return table.select(
+        [name for name in names if name in SPANS.names or table[name].null_count < len(table)]
+    )
 
 
 def link_table(rows: Sequence[dict[str, object]]) -> pa.Table:
@@ -111,7 +121,7 @@ class MemoryReader:
         trace_id: bytes | None = None,
         service: str | None = None,
     ) -> pa.Table:
-        unknown = set(columns) - set(SPANS.names)
+        unknown = set(columns) - set(SPANS_FULL.names)
         if unknown:
             raise ValueError(f"unknown columns {sorted(unknown)}")
         rows = _window(self.table, since_ns, until_ns)
@@ -124,6 +134,9 @@ class MemoryReader:
             if name in DICTIONARY_COLUMNS:
                 rows = rows.set_column(i, name, rows[name].dictionary_encode())
         return rows
+
+    def attribute_columns(self) -> dict[str, str]:
+        return {}
 
     def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
         return _window(self.link_rows, since_ns, until_ns).select(

@@ -18,10 +18,12 @@ from rich.console import Console
 
 from tracescape import __version__
 from tracescape.collector import DEFAULT_GRPC, DEFAULT_HTTP, Collector
+from tracescape.times import parse_duration
 from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES
 from tracescape_ingest.self_observation import DEFAULT_INTERVAL_S
 from tracescape_ingest.tls import Tls
 from tracescape_storage.errors import StoreError
+from tracescape_storage.retention import DEFAULT_MAX_BYTES, Limits
 
 if TYPE_CHECKING:  # loaded by the commands that need them: a collector starts without Numba and Polars
     import polars as pl
@@ -107,6 +109,13 @@ def serve(
         float,
         typer.Option(envvar="TRACESCAPE_OBSERVE_S", min=0, help="Report about itself so often; 0 = never."),
     ] = DEFAULT_INTERVAL_S,
+    keep: Annotated[
+        str, typer.Option(envvar="TRACESCAPE_KEEP", help="Prune what arrived longer ago: 36h, 14d, forever.")
+    ] = "14d",
+    max_gib: Annotated[
+        float,
+        typer.Option(envvar="TRACESCAPE_MAX_GIB", min=0, help="Prune the oldest beyond it; 0 = never."),
+    ] = DEFAULT_MAX_BYTES / (1 << 30),
 ) -> None:
     """Collect: OTLP in over gRPC or HTTP, durable in DuckDB before it is acknowledged."""
     _allow_many_connections()
@@ -120,6 +129,7 @@ def serve(
         cors_origins=cors_origin or (),
         max_message_bytes=max_message_mib << 20,
         observe_s=observe_s,
+        limits=_limits(keep, max_gib),
         ready=lambda: out.print("decoder     compiled; the slower one served until now"),
     ) as collector:
         out.print(
@@ -281,6 +291,13 @@ def _nothing_there(store: Store) -> str:
         return f"{store.location} holds no spans yet"
     first, last = format_time(extent.first_start_ns), format_time(extent.last_start_ns)
     return f"no spans in that window; {store.location} holds {extent.spans:,} from {first} to {last}"
+
+
+def _limits(keep: str, max_gib: float) -> Limits:
+    age = None if keep.strip().lower() == "forever" else parse_duration(keep)
+    if age == 0:
+        raise ValueError("--keep 0 would keep nothing; write 14d, or forever")
+    return Limits(age, round(max_gib * (1 << 30)) or None)
 
 
 def _pixels(size: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from tracescape.closing import Closing
 from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
+from tracescape.keeping import Keeping
 from tracescape.web import WebServer, client_gone
 from tracescape_ingest.access import DEFAULT_TENANT, Access, Keys, read_keys, store_of
 from tracescape_ingest.address import is_loopback, listen, parse_address
@@ -28,6 +29,7 @@ from tracescape_ingest.tls import Tls
 from tracescape_storage.discovery import announce, withdraw
 from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore
 from tracescape_storage.http_api import query_routes
+from tracescape_storage.retention import Limits
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Collector(Closing):
         cors_origins: origins whose web pages may send.
         max_message_bytes: a larger request is refused.
         observe_s: how often it reports about itself into each store; 0 = never.
+        limits: how much each store keeps.
         ready: called from another thread when the compiled decoder serves.
 
     Raises:
@@ -75,6 +78,7 @@ class Collector(Closing):
         cors_origins: Sequence[str] = (),
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         observe_s: float = 0.0,
+        limits: Limits = Limits(),  # noqa: B008  # an immutable value
         ready: Callable[[], None] = lambda: None,
     ) -> None:
         keys = None if api_keys is None else read_keys(api_keys)
@@ -83,6 +87,8 @@ class Collector(Closing):
             for number, (tenant, path) in enumerate(_files(db.absolute(), keys).items()):
                 self.lanes[tenant] = _lane(path, undo, observe_s, None if number else ready)
             self.store = next(iter(self.lanes.values())).store
+            keeping = Keeping((lane.store for lane in self.lanes.values()), limits)
+            undo.callback(keeping.close)
             access = Access({tenant: lane.intake for tenant, lane in self.lanes.items()}, keys)
             listener = listen(http)
             undo.callback(listener.close)

@@ -13,6 +13,15 @@ _TABLES: Final = ("spans", "events", "links", "logs", "metrics", "exemplars", "r
 _COUNTS_SQL: Final = "select " + ", ".join(f"(select count(*) from {name}) as {name}" for name in _TABLES)
 _SIZE_SQL: Final = "select block_size, total_blocks, used_blocks, wal_size from pragma_database_size()"
 _VERSION_SQL: Final = "select max(version) as version from tracescape_store"
+_PRUNED_SQL: Final = (
+    "select coalesce(sum(spans), 0)::bigint as spans, max(arrived_before_ns) as arrived_before_ns,"
+    " max(last_start_ns) as last_start_ns from tracescape_pruned"
+)
+#: Spans that were stored in the minute that ends with the newest.
+_RATE_SQL: Final = (
+    "select count(*) / 60.0 as rate, max(arrived_ns) as last_ns from spans"
+    " where arrived_ns > (select max(arrived_ns) from spans) - 60000000000"
+)
 #: The newest point of each of the collector's own series.
 _OWN_SQL: Final = """
 select name, type, attributes, value_int, count, sum, bounds, bucket_counts, time_ns, start_ns from metrics
@@ -38,6 +47,8 @@ def examine(store: Store) -> dict[str, Any]:
         "used_bytes": used,
         "wal_size": size["wal_size"],
         "bytes_per_span": round(used / extent.spans, 1) if extent.spans else None,
+        "arrival": store.sql(_RATE_SQL).row(0, named=True),
+        "pruned": store.sql(_PRUNED_SQL).row(0, named=True),
         "collector": _own(store),
     }
 
@@ -53,6 +64,12 @@ def report(found: dict[str, Any]) -> Iterator[str]:
         yield f"from        {format_time(found['first_start_ns'])} to {format_time(found['last_start_ns'])}"
         cost = f"{found['bytes_per_span']:g} bytes a span" if found["used_bytes"] else "all in the log so far"
         yield f"size        {_mib(found['file_bytes'])} in the file, log {found['wal_size']}; {cost}"
+        arrival = found["arrival"]
+        last = format_time(arrival["last_ns"])
+        yield f"arrivals    {arrival['rate']:,.1f} spans/s in the minute up to {last}"
+    if (pruned := found["pruned"])["spans"]:
+        stored, last = format_time(pruned["arrived_before_ns"]), format_time(pruned["last_start_ns"])
+        yield f"pruned      {pruned['spans']:,} spans, stored before {stored}, from times up to {last}"
     own = found["collector"]
     if not own:
         yield "collector   has not reported yet (it does every 15 s while `tracescape serve` runs)"

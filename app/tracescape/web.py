@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from typing import Any, Final
@@ -42,6 +43,7 @@ class WebServer:
             limit_concurrency=_MAX_CONNECTIONS,
             **({} if tls is None else tls.uvicorn_options()),
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_failure)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, name="tracescape-http", daemon=True
@@ -52,6 +54,11 @@ class WebServer:
         """Take no new requests, finish those in flight, and end. Idempotent."""
         self._server.should_exit = True
         self._thread.join(timeout=15)
+
+
+def _is_failure(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn tells of a failure: an answer that is broken off on purpose is none."""
+    return record.getMessage() != "ASGI callable returned without completing response."
 
 
 async def client_gone(_request: Request, _error: Exception) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import ModuleType
@@ -18,6 +18,7 @@ from tracescape_ingest.envelope import first_reasons
 from tracescape_ingest.fast_spans import FastSpans, ScannedRequest
 from tracescape_ingest.logs import decode_logs
 from tracescape_ingest.metrics import decode_metrics
+from tracescape_storage.attribute_columns import WELL_KNOWN
 from tracescape_storage.journal import digest_of
 
 _log = logging.getLogger(__name__)
@@ -97,11 +98,18 @@ class Decoder:
 
     Args:
         seed: see `DuckDBStore.seed`.
+        columns: gives `DuckDBStore.attribute_columns`.
         ready: called once, from that thread, when the compiled scan serves.
     """
 
-    def __init__(self, seed: int, ready: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        columns: Callable[[], Mapping[str, str]] = dict,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self._seed = seed
+        self._columns = columns
         self._ready = ready
         self._fast: FastSpans | None = None
         self._thread = threading.Thread(target=self._prepare, name="tracescape-kernels", daemon=True)
@@ -164,7 +172,7 @@ class Decoder:
         )
 
     def _slowly(self, data: bytes) -> Accepted:
-        decoded = decode_traces(data, seed=self._seed)
+        decoded = decode_traces(data, seed=self._seed, columns=WELL_KNOWN | dict(self._columns()))
         content = TableRequest(decoded.tables, np.arange(decoded.items), decoded.owners)
         return Accepted(
             Signal.TRACES,
@@ -179,7 +187,7 @@ class Decoder:
 
     def _prepare(self) -> None:
         try:
-            fast = FastSpans(self._seed)
+            fast = FastSpans(self._seed, self._columns)
             fast.compile()
         except Exception:  # whatever keeps the kernels from compiling, the reference goes on
             _log.exception("the compiled decoder cannot be used; the slower one serves")

@@ -102,33 +102,59 @@ class SlowLane:
         self._moment_s = moment_s
         self._patience_s = patience_s
         self._limit_s = limit_s
-        self._slow: dict[asyncio.Task[Any], float] = {}  # since when, the oldest first
+        self._slow: dict[_Arriving, None] = {}  # the oldest first
 
     async def arrival(self, receive: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What ``receive`` gives.
+        """What ``receive`` gives. Most messages are there at once: they cost no task of their own.
 
         Raises:
             OverloadError: it is slow, and so are too many others.
             TooSlowError: it took too long.
         """
-        task = asyncio.ensure_future(receive())
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        arriving = _Arriving(task)
+        arriving.timer = loop.call_later(self._moment_s, self._sit_down, arriving)
         try:
-            if not (await asyncio.wait({task}, timeout=self._moment_s))[0]:
-                self._sit_down(task)
-                await asyncio.wait({task}, timeout=self._limit_s)
-            if task.cancelled() or not task.done():
-                raise TooSlowError("the message did not arrive in time")
-            return task.result()
+            return await receive()
+        except asyncio.CancelledError:
+            if arriving.error is None or task.uncancel() > 0:
+                raise  # somebody else called it off
+            raise arriving.error from None
         finally:
-            self._slow.pop(task, None)
-            task.cancel()
+            arriving.timer.cancel()
+            self._slow.pop(arriving, None)
 
-    def _sit_down(self, task: asyncio.Task[Any]) -> None:
-        now = asyncio.get_running_loop().time()
+    def _sit_down(self, arriving: _Arriving) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         if len(self._slow) >= self._seats:
-            oldest, since = next(iter(self._slow.items()))
-            if now - since < self._patience_s:
-                raise OverloadError("too many slow messages are on their way in")
+            oldest = next(iter(self._slow))
+            if now - oldest.since < self._patience_s:
+                arriving.end(OverloadError("too many slow messages are on their way in"))
+                return
             del self._slow[oldest]
-            oldest.cancel()
-        self._slow[task] = now
+            oldest.end(TooSlowError(_TOO_SLOW))
+        arriving.since = now
+        self._slow[arriving] = None
+        arriving.timer = loop.call_later(self._limit_s, arriving.end, TooSlowError(_TOO_SLOW))
+
+
+_TOO_SLOW: Final = "the message did not arrive in time"
+
+
+class _Arriving:
+    """A message on its way in: who waits for it, since when it has a seat, and why it was ended."""
+
+    timer: asyncio.TimerHandle
+    since = 0.0
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._task = task
+        self.error: Exception | None = None
+
+    def end(self, error: Exception) -> None:
+        """Let whoever waits fail with ``error``."""
+        self.error = error
+        self.timer.cancel()
+        self._task.cancel()

@@ -34,12 +34,12 @@ from tracescape_ingest.fields import (
     MAX_VALUE_DEPTH,
     Rejected,
     optional_span_id,
-    promoted,
     span_id,
     text,
     trace_id,
 )
 from tracescape_ingest.wire import ExportTraceServiceRequest
+from tracescape_storage.attribute_columns import ARROW_TYPES, WELL_KNOWN, split
 from tracescape_storage.attributes import encode_attributes
 
 Rows: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -51,7 +51,6 @@ __all__ = [
     "Rejected",
     "UndecodableError",
     "decode_traces",
-    "promoted",
 ]
 
 
@@ -75,8 +74,14 @@ class Decoded(NamedTuple):
         return first_reasons(self.reasons)
 
 
-def decode_traces(data: bytes, *, seed: int = 0) -> Decoded:
-    """Decode an encoded ``ExportTraceServiceRequest``; ``seed`` is that of the fingerprints.
+def decode_traces(data: bytes, *, seed: int = 0, columns: Mapping[str, str] = WELL_KNOWN) -> Decoded:
+    """Decode an encoded ``ExportTraceServiceRequest``.
+
+    Args:
+        data: the request.
+        seed: that of the fingerprints.
+        columns: attributes with columns of their own, and their DuckDB types; those without any value are
+            left out of the table of spans.
 
     Raises:
         UndecodableError: ``data`` is not such a message.
@@ -87,11 +92,11 @@ def decode_traces(data: bytes, *, seed: int = 0) -> Decoded:
     for resource_group in request.resource_spans:
         resource_hash = xxhash.xxh64_intdigest(resource_group.resource.SerializeToString(), seed)
         for group, context in scope_groups([resource_group], "scope_spans", _span_count, found):
-            for span in _add_spans(group.spans, context, found, owners):
+            for span in _add_spans(group.spans, context, columns, found, owners):
                 prints.append(fingerprint(span, resource_hash, seed))
     spans = found.decoded("spans", "events", "links")
     return Decoded(
-        spans.tables,
+        {**spans.tables, "spans": _with_columns(spans.tables["spans"], found.rows["spans"], columns)},
         {name: np.array(numbers, np.int64) for name, numbers in owners.items()},
         np.array(prints, np.uint64).reshape(-1, 2).view(np.int64),
         spans.items,
@@ -113,13 +118,25 @@ def _span_count(group: Any) -> int:
     return len(group.spans)
 
 
+def _with_columns(spans: pa.Table, rows: list[Row], columns: Mapping[str, str]) -> pa.Table:
+    used = {key for row in rows for key in row} & columns.keys()
+    for key in (key for key in columns if key in used):
+        values = pa.array([row.get(key) for row in rows], ARROW_TYPES[columns[key]])
+        spans = spans.append_column(key, values)
+    return spans
+
+
 def _add_spans(
-    spans: Iterable[Any], context: Context, found: Found, owners: dict[str, list[int]]
+    spans: Iterable[Any],
+    context: Context,
+    columns: Mapping[str, str],
+    found: Found,
+    owners: dict[str, list[int]],
 ) -> Iterator[Any]:
     """Add what can be stored, and yield it."""
     for span in spans:
         try:
-            row = _span(span, context)
+            row = _span(span, context, columns)
             parts = {
                 "events": [_event(event, row) for event in span.events],
                 "links": [_link(link, row) for link in span.links],
@@ -135,13 +152,13 @@ def _add_spans(
         yield span
 
 
-def _span(span: Any, context: Context) -> Row:
+def _span(span: Any, context: Context, columns: Mapping[str, str]) -> Row:
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
     if end < start:
         raise Rejected("the span ends before it starts")
     if end > MAX_NS:
         raise Rejected("the span's time is beyond the year 2262")
-    attributes = fields.attributes(span.attributes)
+    own, attributes = split(fields.attributes(span.attributes), columns)
     row: Row = {
         "trace_id": trace_id(span.trace_id),
         "span_id": span_id(span.span_id),
@@ -162,8 +179,7 @@ def _span(span: Any, context: Context) -> Row:
         "dropped_events": span.dropped_events_count,
         "dropped_links": span.dropped_links_count,
     }
-    row.update(promoted(attributes))
-    return row
+    return row | own
 
 
 def _event(event: Any, span: Mapping[str, object]) -> Row:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from tracescape_ingest.envelope import Scope, Sender, scope_of, sender_of
 from tracescape_ingest.fields import Rejected
 from tracescape_ingest.wire import DecodeError, ExportTraceServiceRequest
-from tracescape_storage.schema import INTEGER_PROMOTED, PROMOTED
+from tracescape_storage.attribute_columns import WELL_KNOWN
 
 if TYPE_CHECKING:
-    from tracescape_native.otlp_traces import Scanned
+    from tracescape_native.otlp_traces import Column, Scanned, Scanner
 
 _MAX_KNOWN: Final = 4096
 
@@ -22,7 +24,8 @@ _MAX_KNOWN: Final = 4096
 class ScannedRequest:
     """The spans of one request, scanned but not yet in columns; ``rows[i]`` are those to be stored.
 
-    ``data`` is the request itself: names and the like stay where they are.
+    ``data`` is the request itself: names and the like stay where they are. ``columns`` are the attributes
+    with columns that the scan knew; those of another request of the same store begin, or go on, alike.
     """
 
     data: bytes
@@ -30,6 +33,7 @@ class ScannedRequest:
     rows: np.ndarray[Any, np.dtype[np.int64]]
     senders: list[Sender]
     scopes: list[Scope]
+    columns: tuple[Column, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,10 +58,21 @@ def _sample() -> bytes:
     for key in (b"a", b"b"):
         span.attributes.add(key=key).value.string_value = b"a value with text enough for words " * 4
     span.attributes.add(key=b"c").value.double_value = 0.5
+    span.attributes.add(key=b"server.address").value.string_value = b"somewhere"
+    span.attributes.add(key=b"server.port").value.int_value = 80
     return bytes(request.SerializeToString())
 
 
 SAMPLE: Final = _sample()
+
+
+class _Scanning(NamedTuple):
+    """A scanner and what it knows: columns in their order, keys that ought to have one, and the store's."""
+
+    scanner: Scanner
+    columns: tuple[Column, ...]
+    wanted: tuple[Column, ...]
+    store_columns: Mapping[str, str]
 
 
 class FastSpans:
@@ -67,15 +82,24 @@ class FastSpans:
 
     Args:
         seed: secret seed of the fingerprints, the same for the whole life of a store.
+        columns: gives the attributes for which the store has columns, see `DuckDBStore.attribute_columns`.
     """
 
-    def __init__(self, seed: int) -> None:
-        from tracescape_native import otlp_traces
+    def __init__(self, seed: int, columns: Callable[[], Mapping[str, str]] = lambda: {}) -> None:
+        from tracescape_native import otlp_attributes, otlp_traces
 
         self._kernels = otlp_traces
         self._seed = seed
-        promoted = [(keys, column in INTEGER_PROMOTED) for column, keys in PROMOTED.items()]
-        self._scanner = otlp_traces.Scanner(promoted, seed)
+        self._kinds = {
+            "VARCHAR": otlp_attributes.STRING,
+            "BIGINT": otlp_attributes.INT,
+            "DOUBLE": otlp_attributes.DOUBLE,
+            "BOOLEAN": otlp_attributes.BOOL,
+        }
+        self._wanted = otlp_attributes.WANTED
+        self._store_columns = columns
+        self._changing = threading.Lock()
+        self._scanning = self._with_columns((), columns())
         self._senders: dict[tuple[bytes, bytes], Sender] = {}
         self._scopes: dict[tuple[bytes, bytes], Scope] = {}
 
@@ -101,9 +125,13 @@ class FastSpans:
         None when the request is unusual, which includes every one that is no request at all: then the
         reference decoder has to decide.
         """
-        scanned = self._scanner.scan(np.frombuffer(data, np.uint8))
-        if scanned.status:
-            return None
+        scanning = self._scanning
+        if self._store_columns() is not scanning.store_columns:
+            scanning = self._more_columns(scanning)
+        while (scanned := scanning.scanner.scan(np.frombuffer(data, np.uint8))).status:
+            if scanned.status > self._wanted:
+                return None
+            scanning = self._more_columns(scanning, scanned.status)
         try:
             senders = [_known(self._senders, sender_of, data, row) for row in scanned.resources.tolist()]
             scopes = [_known(self._scopes, scope_of, data, row) for row in scanned.scopes.tolist()]
@@ -111,12 +139,29 @@ class FastSpans:
             return None
         reasons = {self._reason(code, detail): count for code, detail, count in scanned.rejected.tolist()}
         rows = np.arange(len(scanned.words))
-        return ScannedRequest(data, scanned, rows, senders, scopes), reasons
+        return ScannedRequest(data, scanned, rows, senders, scopes, scanning.columns), reasons
 
     def fingerprints(self, data: bytes, request: ScannedRequest) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Two hashes a span, int64 of shape (n, 2), equal for copies of a span and its resource."""
         scanned = request.scanned
         return self._kernels.fingerprints(np.frombuffer(data, np.uint8), scanned, seed=self._seed)
+
+    def _more_columns(self, before: _Scanning, status: int = 0) -> _Scanning:
+        """What to scan with from now on: columns that the store has by now, and the key that was missed."""
+        with self._changing:
+            columns = self._scanning.columns
+            if status:
+                wanted = before.wanted[self._wanted - status]
+                columns += () if wanted in columns else (wanted,)
+            self._scanning = self._with_columns(columns, self._store_columns())
+            return self._scanning
+
+    def _with_columns(self, columns: tuple[Column, ...], stored: Mapping[str, str]) -> _Scanning:
+        have = {key for key, _ in columns}
+        columns += tuple((key, self._kinds[kind]) for key, kind in stored.items() if key not in have)
+        have |= stored.keys()
+        wanted = tuple((key, self._kinds[kind]) for key, kind in WELL_KNOWN.items() if key not in have)
+        return _Scanning(self._kernels.Scanner(columns, wanted, self._seed), columns, wanted, stored)
 
     def _reason(self, code: int, detail: int) -> str:
         kernels = self._kernels

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from tracescape_storage.attributes import AttributeValue
-from tracescape_storage.schema import INTEGER_PROMOTED, PROMOTED
 
 MAX_VALUE_DEPTH: Final = 32
 MAX_NS: Final = 2**63 - 1
-_INT32: Final = range(-(2**31), 2**31)
 _NO_SPAN_ID: Final = b"\0" * 8
 
 
@@ -91,21 +89,3 @@ def nonempty_string(attributes: Mapping[str, AttributeValue], key: str) -> str |
     """The attribute ``key`` where it is text and not empty."""
     found = attributes.get(key)
     return found if isinstance(found, str) and found else None
-
-
-def promoted(attributes: Mapping[str, AttributeValue]) -> dict[str, str | int | None]:
-    """The columns of `schema.PROMOTED` that ``attributes`` fill; a value of the wrong type fills none."""
-    columns: dict[str, str | int | None] = {}
-    for column, keys in PROMOTED.items():
-        found = next((attributes[key] for key in keys if attributes.get(key) is not None), None)
-        if column in INTEGER_PROMOTED:
-            columns[column] = _int32(found)
-        else:
-            columns[column] = found if isinstance(found, str) else None
-    return columns
-
-
-def _int32(found: AttributeValue) -> int | None:
-    if isinstance(found, str) and found.isascii() and found.isdigit():
-        found = int(found[:12])
-    return found if isinstance(found, int) and not isinstance(found, bool) and found in _INT32 else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -39,6 +40,20 @@ class Outcome(NamedTuple):
     message: str
 
 
+def _columns_of(store: DuckDBStore) -> Callable[[], Mapping[str, str]]:
+    """`DuckDBStore.attribute_columns`, without holding the store.
+
+    The thread that compiles may still run when the process ends; what it held then would count as leaked.
+    """
+    reference = weakref.ref(store)
+
+    def columns() -> Mapping[str, str]:
+        held = reference()
+        return {} if held is None else held.attribute_columns
+
+    return columns
+
+
 class Intake:
     """Decodes, admits and stores requests of one store. Safe to use from several threads.
 
@@ -67,7 +82,7 @@ class Intake:
     ) -> None:
         self._store = store
         self.counting = Counting()
-        self.decoder = Decoder(store.seed, ready or (lambda: None))
+        self.decoder = Decoder(store.seed, _columns_of(store), ready or (lambda: None))
         position = store.position
         self._journal = Journal(
             store.journal_folder, settled=position.sequence, partly=position.rows > 0, seed=store.seed

@@ -546,5 +546,7 @@ def _tables(requests: Sequence[Accepted]) -> list[Mapping[str, pa.Table]]:
             for name, table in request.content.tables.items():
                 tables.setdefault(name, []).append(table)
     if tables:
-        batches.append({name: pa.concat_tables(parts) for name, parts in tables.items()})
+        batches.append(
+            {name: pa.concat_tables(parts, promote_options="default") for name, parts in tables.items()}
+        )
     return batches

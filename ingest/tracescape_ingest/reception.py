@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from tracescape_ingest.access import Access, Takes
 from tracescape_ingest.bounds import DEFAULT_MAX_HELD_BYTES, Budget, Hold
+from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.intake import Outcome, Signal
 from tracescape_ingest.refusal import Refusal, refusal_of
 from tracescape_ingest.signals import complaint_of
@@ -52,7 +55,7 @@ class Reception:
         self._decoders = ThreadPoolExecutor(
             min(4, os.cpu_count() or 1), thread_name_prefix="tracescape-decode"
         )
-        self._tasks: set[asyncio.Task[Outcome]] = set()
+        self._letters: dict[asyncio.AbstractEventLoop, Letters] = {}
         self._sayings = Sayings()
 
     async def outcome(self, signal: Signal, submit: Submit, hold: Hold) -> Outcome:
@@ -61,10 +64,29 @@ class Reception:
         What ``hold`` holds goes along and is released then. A caller that is cancelled, since its client went
         away, ends neither the work nor the hold.
         """
-        task = asyncio.ensure_future(self._through(submit, hold.moved()))
-        self._tasks.add(task)
-        task.add_done_callback(self._settled)
-        outcome = await asyncio.shield(task)
+        loop = asyncio.get_running_loop()
+        letters = self._letters.setdefault(loop, Letters(loop))
+        answer: asyncio.Future[Outcome] = loop.create_future()
+        mine = hold.moved()
+
+        def done(submitted: Future[Outcome]) -> None:
+            mine.release()
+            letters.post(answer, submitted)
+
+        def work() -> None:
+            try:
+                submitted = submit(mine)
+            except BaseException as error:
+                submitted = Future()
+                submitted.set_exception(error)
+            submitted.add_done_callback(done)
+
+        try:
+            self._decoders.submit(work)
+        except RuntimeError:
+            mine.release()
+            raise OverloadError("the collector is shutting down") from None
+        outcome = await answer
         if complaint := complaint_of(signal, outcome):
             self._sayings.say(logging.WARNING, complaint)
         return outcome
@@ -95,17 +117,36 @@ class Reception:
         """End the decoding threads. Idempotent."""
         self._decoders.shutdown()
 
-    def _settled(self, task: asyncio.Task[Outcome]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at here for a caller that went away; asyncio would log it as forgotten
 
-    async def _through(self, submit: Submit, hold: Hold) -> Outcome:
-        try:
-            submitted = await asyncio.get_running_loop().run_in_executor(self._decoders, submit, hold)
-            return await asyncio.wrap_future(submitted)
-        finally:
-            hold.release()
+class Letters:
+    """Brings outcomes from other threads to those who wait on an event loop, all that there are at once.
+
+    Many requests become durable in the same moment; to wake the loop for each costs more than the rest.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._posted: deque[tuple[asyncio.Future[Outcome], Future[Outcome]]] = deque()
+        self._due = False
+
+    def post(self, answer: asyncio.Future[Outcome], outcome: Future[Outcome]) -> None:
+        """Settle ``answer`` as ``outcome`` is; from any thread."""
+        self._posted.append((answer, outcome))
+        if not self._due:
+            self._due = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and whoever waited with it
+                self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        self._due = False  # before the first is taken: who posts from now on is seen, or calls again
+        while self._posted:
+            answer, outcome = self._posted.popleft()
+            if answer.done():
+                continue  # the client went away
+            if error := outcome.exception():
+                answer.set_exception(error)
+            else:
+                answer.set_result(outcome.result())
 
 
 class Sayings:

@@ -11,34 +11,37 @@ import pyarrow.compute as pc
 
 from tracescape_ingest.fast_spans import ScannedRequest
 from tracescape_native import otlp_traces as scan
+from tracescape_native.otlp_attributes import BOOL, DOUBLE, STRING
 from tracescape_native.span_columns import TEXTS, SpanColumns, gather
-from tracescape_storage.schema import EVENTS, INTEGER_PROMOTED, LINKS, PROMOTED, SCOPES, SPANS, TABLES
+from tracescape_storage.schema import EVENTS, LINKS, SCOPES, SPANS, TABLES
 
 Array = np.ndarray[Any, Any]
 
-_PLACES: Final = {name: scan.PROMOTED + index for index, name in enumerate(PROMOTED)}
-_TEXT_NAMES: Final = (
-    "operation",
-    "status_message",
-    "trace_state",
-    *(name for name in PROMOTED if name not in INTEGER_PROMOTED),
-)
-_TEXT_PLACES: Final = (*TEXTS, *(_PLACES[name] for name in _TEXT_NAMES[len(TEXTS) :]))
-_INTEGER_NAMES: Final = tuple(sorted(INTEGER_PROMOTED))
-_INTEGER_PLACES: Final = tuple(_PLACES[name] for name in _INTEGER_NAMES)
+
+class _Layout:
+    """Where `Scanned.numbers` has the text columns, and the others: names, kinds and places."""
+
+    def __init__(self, columns: Sequence[scan.Column]) -> None:
+        placed = list(zip(columns, scan.places_of(columns), strict=True))
+        texts = [(key, place) for (key, kind), place in placed if kind == STRING]
+        self.text_names = ["operation", "status_message", "trace_state", *(key for key, _ in texts)]
+        self.text_places = [*TEXTS, *(place for _, place in texts)]
+        self.wide = [column for column in columns if column[1] != STRING]
+        self.wide_places = [place for (_, kind), place in placed if kind != STRING]
 
 
 def span_tables(requests: Sequence[ScannedRequest]) -> dict[str, pa.Table]:
     """The tables spans, events, links, resources and scopes of what ``requests`` still hold.
 
-    Text columns that repeat themselves are dictionary-coded, one dictionary a column; otherwise the schemas
-    are those of the store.
+    Text columns that repeat themselves are dictionary-coded, one dictionary a column; those of spans without
+    any value are left out, and columns of attributes come besides. Otherwise the schemas are the store's.
     """
     senders, of_sender = _numbered([request.senders for request in requests])
     scopes, of_scope = _numbered([request.scopes for request in requests])
-    columns = _columns(requests, of_sender, of_scope)
+    layout = _Layout(max((request.columns for request in requests), key=len, default=()))
+    columns = _columns(requests, layout, of_sender, of_scope)
     return {
-        "spans": _spans(columns, senders, scopes),
+        "spans": _spans(columns, layout, senders, scopes),
         "events": _events(requests, columns),
         "links": _links(requests, columns),
         "resources": pa.Table.from_pylist([sender.row for sender in senders], schema=TABLES["resources"]),
@@ -63,10 +66,10 @@ def _numbered(lists: list[list[Any]]) -> tuple[list[Any], list[Array]]:
 
 
 def _columns(
-    requests: Sequence[ScannedRequest], of_sender: list[Array], of_scope: list[Array]
+    requests: Sequence[ScannedRequest], layout: _Layout, of_sender: list[Array], of_scope: list[Array]
 ) -> SpanColumns:
     attribute_bytes = sum(_attribute_bytes(request) for request in requests)
-    columns = SpanColumns(sum(map(len, requests)), attribute_bytes, _TEXT_PLACES, _INTEGER_PLACES)
+    columns = SpanColumns(sum(map(len, requests)), attribute_bytes, layout.text_places, layout.wide_places)
     codes = [columns.codes_of(np.frombuffer(each.data, np.uint8), each.scanned) for each in requests]
     for request, mine, senders, scopes in zip(requests, codes, of_sender, of_scope, strict=True):
         columns.add(request.scanned, _rows(request), mine, senders, scopes)
@@ -87,8 +90,7 @@ def _rows(request: ScannedRequest) -> Array | slice:
     return slice(first, last) if last - first == len(rows) else rows
 
 
-def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Table:
-    n = len(columns.offsets) - 1
+def _spans(columns: SpanColumns, layout: _Layout, senders: list[Any], scopes: list[Any]) -> pa.Table:
     resource, scope = columns.groups
     arrays: dict[str, pa.Array] = {
         "trace_id": _binary16(columns.trace_ids),
@@ -101,32 +103,43 @@ def _spans(columns: SpanColumns, senders: list[Any], scopes: list[Any]) -> pa.Ta
         "scope_id": pa.array(np.array([each.id for each in scopes], np.int64)[scope]),
         "attributes": _strings(columns.offsets, columns.attributes),
     }
-    for index, name in enumerate(_TEXT_NAMES):
-        arrays[name] = _coded(columns, index, n)
-    for index, name in enumerate(_INTEGER_NAMES):
-        bit = 1 << (_INTEGER_PLACES[index] - scan.PROMOTED)
-        arrays[name] = _integers(columns.integers[index], (columns.integers[-1] & bit) != 0)
-    return pa.table({name: arrays[name] for name in SPANS.names})
+    texts = {name: _coded(columns, index) for index, name in enumerate(layout.text_names)}
+    wide = {name: _wide(columns.wide[index], kind) for index, (name, kind) in enumerate(layout.wide)}
+    arrays |= {name: values for name, values in (texts | wide).items() if values is not None}
+    core = [name for name in SPANS.names if name in arrays]
+    return pa.table({name: arrays[name] for name in [*core, *(arrays.keys() - set(core))]})
 
 
 _WORD_NAMES: Final = ("span_id", "parent_span_id", "start_ns", "duration_ns")
 _NUMBER_NAMES: Final = ("flags", "dropped_attributes", "dropped_events", "dropped_links")
 
 
-def _coded(columns: SpanColumns, index: int, n: int) -> pa.Array:
+def _coded(columns: SpanColumns, index: int) -> pa.Array | None:
     offsets, data = columns.dictionary(index)
-    if len(offsets) == 1:
-        return pa.nulls(n, pa.string())
+    if len(offsets) == 1 and index:
+        return None
     codes = columns.codes[index]
     return pa.DictionaryArray.from_arrays(_integers(codes, codes >= 0), _strings(offsets, data))
 
 
 def _integers(values: Array, is_set: Array) -> pa.Array:
-    """int32 ``values``, null where they are not set; copies nothing of them."""
+    """``values``, null where they are not set; copies nothing of them."""
+    array = pa.array(values)
     if is_set.all():
-        return pa.array(values)
+        return array
     bits = pa.py_buffer(np.packbits(is_set, bitorder="little"))
-    return pa.Array.from_buffers(pa.int32(), len(values), [bits, pa.py_buffer(values)])
+    return pa.Array.from_buffers(array.type, len(values), [bits, array.buffers()[1]])
+
+
+def _wide(values: Array, kind: int) -> pa.Array | None:
+    is_set = values != scan.MISSING
+    if not is_set.any():
+        return None
+    if kind == DOUBLE:
+        return _integers(values.view(np.float64), is_set)
+    if kind == BOOL:
+        return pa.array(values == 1, mask=~is_set)
+    return _integers(values, is_set)
 
 
 def _strings(offsets: Array, data: Array) -> pa.Array:

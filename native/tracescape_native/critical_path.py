@@ -13,24 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from tracescape_native.forest import CLIENT, CONSUMER, PRODUCER, SERVER, Forest
-from tracescape_native.sorting import IntArray, sort_index, unsigned_order
+from tracescape_native.forest import Forest
+from tracescape_native.parallel import ranges_of, run_all
+from tracescape_native.sorting import IntArray, sort_index
+from tracescape_native.walking import Paths, Trees, walk
 
-
-class Paths(NamedTuple):
-    """Per span, int64 nanoseconds, shape (n,).
-
-    ``shift`` is what was added to a span's times to correct clock skew. ``self_ns`` is the span's interval,
-    clipped to its parent's, minus the union of the clipped intervals of the children that it waits for.
-    ``path_start`` and ``path_end`` bound the part of its root's critical path that lies in the span's
-    subtree (equal where there is none); ``critical_ns`` is the share of it that is the span's own.
-    """
-
-    shift: IntArray
-    self_ns: IntArray
-    path_start: IntArray
-    path_end: IntArray
-    critical_ns: IntArray
+__all__ = ["Paths", "Segments", "critical_paths", "path_segments"]
 
 
 class Segments(NamedTuple):
@@ -39,149 +27,6 @@ class Segments(NamedTuple):
     span: IntArray
     start: IntArray
     end: IntArray
-
-
-@njit(cache=True, nogil=True)
-def _skew_shift(
-    parent: IntArray, start: IntArray, end: IntArray, kind: IntArray, resource: IntArray
-) -> IntArray:
-    # A server that seems to start before its client, or to end after it, ran on another clock. Only then
-    # is it moved, by the least that makes it fit, and all below it with it.
-    shift = np.zeros(len(parent), np.int64)
-    for i in range(len(parent)):
-        p = parent[i]
-        if p < 0:
-            continue
-        shift[i] = shift[p]
-        if kind[i] != SERVER or kind[p] != CLIENT or resource[i] == resource[p]:
-            continue
-        if end[i] - start[i] > end[p] - start[p]:
-            continue
-        before = start[p] - start[i]
-        after = end[i] - end[p]
-        if before > 0:
-            shift[i] += before
-        elif after > 0:
-            shift[i] -= after
-    return shift
-
-
-@njit(cache=True, nogil=True)
-def _clip(
-    parent: IntArray, kind: IntArray, start: IntArray, end: IntArray
-) -> tuple[IntArray, IntArray, IntArray]:
-    # Clipped intervals, and whether the parent waits for the span (1). A span that nobody waits for keeps
-    # its own interval: below it, clipping starts anew.
-    clipped_start = start.copy()
-    clipped_end = end.copy()
-    blocks = np.zeros(len(parent), np.int64)
-    for i in range(len(parent)):
-        p = parent[i]
-        if p < 0 or (kind[i] == CONSUMER and kind[p] == PRODUCER):
-            continue
-        low = max(start[i], clipped_start[p])
-        high = min(end[i], clipped_end[p])
-        if low < high:
-            clipped_start[i] = low
-            clipped_end[i] = high
-            blocks[i] = 1
-    return clipped_start, clipped_end, blocks
-
-
-@njit(cache=True, nogil=True)
-def _covered(children: IntArray, start: IntArray, end: IntArray) -> int:
-    # Length of the union of intervals that stand by start.
-    total = 0
-    reach = start[children[0]]
-    for c in children:
-        if end[c] > reach:
-            total += end[c] - max(start[c], reach)
-            reach = end[c]
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _self_times(
-    parent: IntArray, size: IntArray, start: IntArray, end: IntArray, blocks: IntArray
-) -> IntArray:
-    n = len(parent)
-    self_ns = end - start
-    index = np.empty(n, np.int64)
-    scratch = np.empty(n, np.int64)
-    for i in range(n):
-        count = 0
-        sorted_so_far = True
-        c = i + 1
-        while c < i + size[i]:
-            if blocks[c]:
-                # Siblings stand by start already, unless a shift for clock skew has moved one.
-                if count and start[c] < start[index[count - 1]]:
-                    sorted_so_far = False
-                index[count] = c
-                count += 1
-            c += size[c]
-        if count:
-            children = index[:count]
-            if not sorted_so_far:
-                sort_index(children, start, end, end, scratch)
-            self_ns[i] -= _covered(children, start, end)
-    return self_ns
-
-
-@njit(cache=True, nogil=True)
-def _walk(
-    parent: IntArray,
-    size: IntArray,
-    blocks: IntArray,
-    start: IntArray,
-    end: IntArray,
-    id_key: IntArray,
-    tolerance: float,
-) -> tuple[IntArray, IntArray, IntArray]:
-    # Spans are met parents first; those on the path know the part [path_start, path_end) of it that is
-    # theirs to divide. The walk back through a span's children hands parts on and keeps the gaps.
-    n = len(parent)
-    path_start = np.zeros(n, np.int64)
-    path_end = np.zeros(n, np.int64)
-    critical = np.zeros(n, np.int64)
-    index = np.empty(n, np.int64)
-    scratch = np.empty(n, np.int64)
-    late_start = np.empty(n, np.int64)
-    late_end = np.empty(n, np.int64)
-    for i in range(n):
-        if parent[i] < 0:
-            path_start[i] = start[i]
-            path_end[i] = end[i]
-        low, high = path_start[i], path_end[i]
-        if low >= high:
-            continue
-        critical[i] = high - low
-        count = 0
-        c = i + 1
-        while c < i + size[i]:
-            # Clipped again: the span itself may have been cut shorter than its clipped interval.
-            child_start = max(start[c], low)
-            child_end = min(end[c], high)
-            if blocks[c] and child_start < child_end:
-                late_start[c] = ~child_start
-                late_end[c] = ~child_end
-                index[count] = c
-                count += 1
-            c += size[c]
-        if count > 1:
-            sort_index(index[:count], late_end, late_start, id_key, scratch)
-        allowance = np.int64((high - low) * tolerance)
-        cursor = high
-        for k in range(count):
-            c = index[k]
-            child_start, child_end = ~late_start[c], ~late_end[c]
-            if child_end - cursor > allowance or child_start >= cursor:
-                continue
-            path_start[c] = child_start
-            path_end[c] = min(child_end, cursor)
-            critical[i] -= path_end[c] - child_start
-            cursor = child_start
-    return path_start, path_end, critical
 
 
 def critical_paths(forest: Forest, tolerance: float = 0.01) -> Paths:
@@ -199,13 +44,16 @@ def critical_paths(forest: Forest, tolerance: float = 0.01) -> Paths:
     """
     if not 0 <= tolerance <= 1:
         raise ValueError(f"tolerance is a share of the parent's duration, from 0 to 1, not {tolerance}")
-    shift = _skew_shift(forest.parent, forest.start, forest.end, forest.kind, forest.resource)
-    start, end, blocks = _clip(forest.parent, forest.kind, forest.start + shift, forest.end + shift)
-    path_start, path_end, critical = _walk(
-        forest.parent, forest.size, blocks, start, end, unsigned_order(forest.span_id), float(tolerance)
-    )
-    self_ns = _self_times(forest.parent, forest.size, start, end, blocks)
-    return Paths(shift, self_ns, path_start, path_end, critical)
+    n = len(forest.parent)
+    trees = Trees(*(getattr(forest, name) for name in Trees._fields))
+    paths = Paths(*np.empty((5, n), np.int64))  # one block: see `build_forest`
+
+    def walk_range(first: int, last: int) -> None:
+        longest = int(np.diff(forest.offsets[first : last + 1]).max(initial=1))
+        walk(trees, first, last, float(tolerance), np.empty((8, longest), np.int64), paths)
+
+    run_all(walk_range, ranges_of(forest.offsets))
+    return paths
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from tracescape_native.memory import NumberArray, wrapping
 from tracescape_native.sorting import IntArray
 
 #: Ids come from outside: a secret seed keeps senders from choosing ids that all meet in one slot. Results
@@ -15,10 +16,15 @@ from tracescape_native.sorting import IntArray
 HASH_SEED: Final = int.from_bytes(os.urandom(7), "big")
 
 
+_CODE: Final = np.int64(2**32 - 1)
+_TAG: Final = np.int64(2**63 - 2**32)
+
+
+@wrapping
 @njit(cache=True, nogil=True)
 def mix(value: int, seed: int) -> np.int64:
     """A well spread 63-bit hash of an int64: the finalizer of SplitMix64 (Steele et al., OOPSLA 2014)."""
-    x = np.uint64(value) ^ np.uint64(seed)
+    x = np.uint64(np.int64(value)) ^ np.uint64(seed)
     x ^= x >> np.uint64(30)
     x *= np.uint64(0xBF58476D1CE4E5B9)
     x ^= x >> np.uint64(27)
@@ -28,41 +34,55 @@ def mix(value: int, seed: int) -> np.int64:
 
 
 @njit(cache=True, nogil=True)
-def _slot(
-    table: IntArray, heads: IntArray, high: IntArray, low: IntArray, row: int, seed: int
-) -> np.int64 | int:
-    # The slot that holds the code of row's id, or the empty slot where it belongs.
+def _refill(table: IntArray, heads: IntArray, count: int, seed: int) -> None:
+    table[:] = -1
     last = len(table) - 1
-    slot = mix(high[row] ^ mix(low[row], seed), seed) & last
-    while table[slot] >= 0:
-        head = heads[table[slot]]
-        if high[head] == high[row] and low[head] == low[row]:
-            break
-        slot = (slot + 1) & last
-    return slot
+    for code in range(count):
+        spread = mix(heads[code, 0] ^ mix(heads[code, 1], seed), seed)
+        slot = spread & last
+        while table[slot] >= 0:
+            slot = (slot + 1) & last
+        table[slot] = (spread & _TAG) | code
 
 
+@wrapping
 @njit(cache=True, nogil=True)
 def _group(high: IntArray, low: IntArray, seed: int) -> tuple[IntArray, int]:
+    # A slot of the table is the upper half of an id's hash and its code; the ids themselves stand by code,
+    # those of traces that are alive at the same time side by side. So a lookup costs two reads, mostly near.
     n = len(high)
     codes = np.empty(n, np.int64)
-    heads = np.empty(n, np.int64)  # the first row of each code
-    table = np.full(1024, -1, np.int64)
+    heads = np.empty((1024, 2), np.int64)
+    table = np.full(4 * len(heads), -1, np.int64)
     count = 0
     for row in range(n):
-        if row and high[row] == high[row - 1] and low[row] == low[row - 1]:
+        upper, lower = high[row], low[row]
+        if row and upper == high[row - 1] and lower == low[row - 1]:
             codes[row] = codes[row - 1]
             continue
-        slot = _slot(table, heads, high, low, row, seed)
-        if table[slot] < 0:
-            heads[count] = row
-            table[slot] = count
+        last = len(table) - 1
+        spread = mix(upper ^ mix(lower, seed), seed)
+        slot = spread & last
+        code = -1
+        while table[slot] >= 0:
+            if (table[slot] ^ spread) & _TAG == 0:
+                candidate = table[slot] & _CODE
+                if heads[candidate, 0] == upper and heads[candidate, 1] == lower:
+                    code = candidate
+                    break
+            slot = (slot + 1) & last
+        if code < 0:
+            code = count
+            heads[code, 0], heads[code, 1] = upper, lower
+            table[slot] = (spread & _TAG) | code
             count += 1
-        codes[row] = table[slot]
-        if 2 * count > len(table):
-            table = np.full(4 * len(table), -1, np.int64)
-            for code in range(count):
-                table[_slot(table, heads, high, low, heads[code], seed)] = code
+            if count == len(heads):
+                more = np.empty((2 * count, 2), np.int64)
+                more[:count] = heads
+                heads = more
+                table = np.empty(4 * len(heads), np.int64)
+                _refill(table, heads, count, seed)
+        codes[row] = code
     return codes, count
 
 
@@ -77,25 +97,27 @@ def group_ids(high: IntArray, low: IntArray) -> tuple[IntArray, int]:
 
 
 @njit(cache=True, nogil=True)
-def _rows_by_code(codes: IntArray, count: int) -> tuple[IntArray, IntArray]:
+def _rows_by_code(codes: IntArray, count: int) -> tuple[IntArray, NumberArray]:
     offsets = np.zeros(count + 1, np.int64)
     for code in codes:
         offsets[code + 1] += 1
     for code in range(count):
         offsets[code + 1] += offsets[code]
     cursor = offsets[:-1].copy()
-    rows = np.empty(len(codes), np.int64)
+    rows = np.empty(len(codes), np.int32)
     for row in range(len(codes)):
         rows[cursor[codes[row]]] = row
         cursor[codes[row]] += 1
     return offsets, rows
 
 
-def rows_by_code(codes: IntArray, count: int) -> tuple[IntArray, IntArray]:
+def rows_by_code(codes: IntArray, count: int) -> tuple[IntArray, NumberArray]:
     """Rows of each code side by side, in row order: a counting sort, O(n + count).
 
-    Returns ``offsets``, shape (count + 1,), and ``rows``, shape (n,), both int64: the rows of code ``c`` are
-    ``rows[offsets[c]:offsets[c + 1]]``. Codes are in [0, count).
+    Returns ``offsets``, int64, shape (count + 1,), and ``rows``, int32, shape (n,): the rows of code ``c``
+    are ``rows[offsets[c]:offsets[c + 1]]``. Codes are in [0, count). Raises ``ValueError`` from 2³¹ rows on.
     """
+    if len(codes) >= 2**31:
+        raise ValueError(f"{len(codes):,} rows are too many to sort at once: the limit is 2,147,483,647")
     offsets, rows = _rows_by_code(codes, count)
     return offsets, rows

@@ -1,12 +1,12 @@
-"""OTLP attribute lists from the wire into JSON text.
+"""OTLP attribute lists from the wire into JSON text, or key by key into columns.
 
 The text is what ``tracescape_storage.attributes`` describes: bytes and doubles that JSON lacks are one-key
 objects, a leading ``$`` of a key is doubled. What an encoder does not write (a key twice in one list, a value
 with two members, lists nested deeper than `MAX_DEPTH`) is `UNUSUAL`.
 
 Arguments that all functions share: ``data``, of which ``limit`` bytes may be read; ``out`` and ``to``, where
-to write; ``keys`` and ``texts`` as `Keys` describes them; ``promoted`` of `promoted_keys`; ``seed``, secret,
-so that no sender can aim at a hash table.
+to write; ``keys`` and ``texts`` as `Keys` describes them; ``columns`` of `column_keys`; ``seed``, secret, so
+that no sender can aim at a hash table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from numba import njit
 
 from tracescape_native.decimals import SMALL, write_double, write_signed, write_small
 from tracescape_native.json_text import (
-    BAD_TEXT,
     SHORT,
     first,
     same_text,
@@ -44,7 +43,7 @@ from tracescape_native.wire import UNUSUAL, read_run, read_tag, read_varint, ski
 
 MAX_DEPTH: Final = 6
 MAX_KEYS: Final = 256
-#: Bytes behind an attribute's first that must be readable for `write_attribute` to be quick.
+#: Bytes behind an attribute's first that must be readable for it to be read quickly.
 AHEAD: Final = 192
 
 _SLOTS: Final = 2048
@@ -54,7 +53,7 @@ _MAX_KEY_BYTES: Final = 1024
 _TEXT_BYTES: Final = 1 << 20
 
 #: Columns of a key.
-LENGTH, AT, TEXT, TEXT_LENGTH, STAMP, PLACE, RANK, NEXT = range(8)
+LENGTH, AT, TEXT, TEXT_LENGTH, STAMP, PLACE, KEY_KIND, NEXT = range(8)
 _KEY: Final = 8
 _END: Final = _SLOTS * _KEY
 #: A key that no list has: the one before the first.
@@ -69,10 +68,11 @@ _NESTED: Final = _STACK + 4 * MAX_DEPTH
 _NESTED_KEYS: Final = 64
 _KEY_WORDS: Final = _NESTED + MAX_DEPTH * _NESTED_KEYS
 
-_STRING: Final = 1 << 3 | 2
-_BOOL: Final = 2 << 3 | 0
-_INT: Final = 3 << 3 | 0
-_DOUBLE: Final = 4 << 3 | 1
+#: Tags of an AnyValue's members.
+STRING: Final = 1 << 3 | 2
+BOOL: Final = 2 << 3 | 0
+INT: Final = 3 << 3 | 0
+DOUBLE: Final = 4 << 3 | 1
 _ARRAY: Final = 5 << 3 | 2
 _MAP: Final = 6 << 3 | 2
 _BYTES: Final = 7 << 3 | 2
@@ -92,9 +92,9 @@ class Keys(NamedTuple):
 
     ``keys`` (int64) is an open-addressing table of `_SLOTS` keys, `_KEY` words each: their length + 1 (0: an
     empty slot), where their bytes are in ``texts`` (uint8), where their rendering ``,"key":"`` is there and
-    how long it is without the last quote, the list that had them last, what they are promoted to, and the key
-    that came next last time. Behind the table are counters, the open containers of a value that is written,
-    and hashes of the keys of each open map.
+    how long it is without the last quote, the list that had them last, the place and the kind of their column
+    (see `column_keys`), and the key that came next last time. Behind the table are counters, the open
+    containers of a value that is written, and hashes of the keys of each open map.
     """
 
     keys: WordArray
@@ -106,23 +106,31 @@ def new_keys() -> Keys:
     return Keys(np.zeros(_KEY_WORDS, np.int64), np.empty(_TEXT_BYTES, np.uint8))
 
 
-_PROMOTED_SLOTS: Final = 256
+#: Places of keys without a column: of no interest, or (from here down) to be told of.
+NO_COLUMN: Final = -1
+WANTED: Final = -100
+
+_COLUMN_SLOTS: Final = 512
+MAX_COLUMN_KEYS: Final = _COLUMN_SLOTS // 2
 
 
-def promoted_keys(keys: dict[str, tuple[int, int]], seed: int) -> WordArray:
-    """An open-addressing table of keys that fill columns of their own: int64, shape (256 · 3,).
+def column_keys(keys: dict[str, tuple[int, int]], seed: int) -> WordArray:
+    """An open-addressing table of keys that have or want columns of their own: int64, shape (512 · 3,).
 
-    ``keys`` maps each to a place and a rank, which the caller understands. A row is their `key_hash`, place
-    (-1 for an empty row) and rank.
+    ``keys`` maps each to a place and a kind, at most `MAX_COLUMN_KEYS` of them. A place is where the caller
+    keeps the column's value, or `WANTED` - n for the n-th key that ought to have one; the kind is the tag of
+    the values it takes. A row is their `key_hash`, place (`NO_COLUMN` for an empty row) and kind.
     """
-    table = np.full(3 * _PROMOTED_SLOTS, -1, np.int64)
-    for key, (place, rank) in keys.items():
+    if len(keys) > MAX_COLUMN_KEYS:
+        raise ValueError(f"{len(keys)} keys with columns; {MAX_COLUMN_KEYS} are possible")
+    table = np.full(3 * _COLUMN_SLOTS, NO_COLUMN, np.int64)
+    for key, (place, kind) in keys.items():
         data = np.frombuffer(key.encode(), np.uint8)
         hashed = np.uint64(_key_hash(data, 0, len(data), np.uint64(seed))).view(np.int64)
-        slot = int(hashed) & (_PROMOTED_SLOTS - 1)
-        while table[3 * slot + 1] >= 0:
-            slot = (slot + 1) & (_PROMOTED_SLOTS - 1)
-        table[3 * slot : 3 * slot + 3] = hashed, place, rank
+        slot = int(hashed) & (_COLUMN_SLOTS - 1)
+        while table[3 * slot + 1] != NO_COLUMN:
+            slot = (slot + 1) & (_COLUMN_SLOTS - 1)
+        table[3 * slot : 3 * slot + 3] = hashed, place, kind
     return table
 
 
@@ -235,7 +243,7 @@ def _write_scalar(
     data: ByteArray, at: int, end: int, limit: int, tag: int, out: ByteArray, to: int
 ) -> tuple[int, int]:
     # A value that holds no others. Where reading and writing ended.
-    if tag == _STRING:
+    if tag == STRING:
         start, stop = read_run(data, at, end)
         if stop < 0:
             return UNUSUAL, to
@@ -245,13 +253,13 @@ def _write_scalar(
             return stop, to
         store8(out, to, 34)
         return stop, to + 1
-    if tag == _INT:
+    if tag == INT:
         number, at = read_varint(data, at, end)
         return at, write_signed(out, to, number)
-    if tag == _BOOL:
+    if tag == BOOL:
         number, at = read_varint(data, at, end)
         return at, _write_word(out, to, b"true") if number else _write_word(out, to, b"false")
-    if tag == _DOUBLE:
+    if tag == DOUBLE:
         if at + 8 > end:
             return UNUSUAL, to
         return at + 8, _write_double(load64(data, at), out, to)
@@ -391,7 +399,7 @@ def _learn(
     keys: WordArray,
     texts: ByteArray,
     slot: Word,
-    promoted: WordArray,
+    columns: WordArray,
     seed: Word,
 ) -> Word:
     # Enter a key into its slot. The slot, BAD_TEXT or UNUSUAL.
@@ -407,12 +415,12 @@ def _learn(
         return np.int64(stop)
     store8(texts, stop, 34)
     hashed = np.int64(key_hash(data, start, end, seed))
-    row = hashed & (_PROMOTED_SLOTS - 1)
-    while promoted[3 * row + 1] >= 0 and promoted[3 * row] != hashed:
-        row = (row + 1) & (_PROMOTED_SLOTS - 1)
+    row = hashed & (_COLUMN_SLOTS - 1)
+    while columns[3 * row + 1] != NO_COLUMN and columns[3 * row] != hashed:
+        row = (row + 1) & (_COLUMN_SLOTS - 1)
     keys[slot + LENGTH], keys[slot + AT] = length + 1, raw
     keys[slot + TEXT], keys[slot + TEXT_LENGTH], keys[slot + STAMP] = text, stop - text, 0
-    keys[slot + PLACE], keys[slot + RANK] = promoted[3 * row + 1], promoted[3 * row + 2]
+    keys[slot + PLACE], keys[slot + KEY_KIND] = columns[3 * row + 1], columns[3 * row + 2]
     keys[slot + NEXT] = BEFORE_FIRST
     keys[_COUNT] += 1
     keys[_USED] = stop + 2 * SHORT  # short texts are copied whole
@@ -428,7 +436,7 @@ def _find_key(
     keys: WordArray,
     texts: ByteArray,
     before: int,
-    promoted: WordArray,
+    columns: WordArray,
     seed: Word,
 ) -> Word:
     # The slot of a key, which is learnt if it is new; negative as _learn says. ``before`` is the slot of the
@@ -439,7 +447,7 @@ def _find_key(
     for _ in range(_MAX_PROBES):
         slot = index * _KEY
         if keys[slot + LENGTH] == 0:
-            slot = _learn(data, start, end, limit, keys, texts, slot, promoted, seed)
+            slot = _learn(data, start, end, limit, keys, texts, slot, columns, seed)
             if slot >= 0:
                 keys[before + NEXT] = slot
             return slot
@@ -451,110 +459,104 @@ def _find_key(
 
 
 @njit(cache=True, nogil=True)
-def _write_pair(
+def _find_any(
     data: ByteArray,
     at: int,
     end: int,
     limit: int,
-    out: ByteArray,
-    to: int,
     keys: WordArray,
     texts: ByteArray,
     before: int,
     stamp: int,
-    promoted: WordArray,
+    columns: WordArray,
     seed: Word,
-) -> tuple[int, Word, int, int]:
-    # Any KeyValue; returns as write_attribute does.
+) -> tuple[Word, int, int]:
+    # As find_attribute, for any KeyValue.
     key_start, key_end, value_start, value_end = read_pair(data, at, end)
     if key_start < 0:
-        return UNUSUAL, np.int64(0), 0, 0
-    slot = _find_key(data, key_start, key_end, limit, keys, texts, before, promoted, seed)
+        return np.int64(UNUSUAL), 0, 0
+    slot = _find_key(data, key_start, key_end, limit, keys, texts, before, columns, seed)
     if slot < 0 or keys[slot + STAMP] == stamp:
-        return UNUSUAL, np.int64(0), 0, 0
+        return np.int64(UNUSUAL), 0, 0
     keys[slot + STAMP] = stamp
-    length = keys[slot + TEXT_LENGTH]
-    copy_bytes(out, to, texts, keys[slot + TEXT], length)
-    to = write_value(data, value_start, value_end, limit, out, to + length, keys, seed)
-    return to, slot, value_start, value_end
+    return slot, value_start, value_end
 
 
 @njit(cache=True, nogil=True, inline="always")
-def write_attribute(
+def find_attribute(
     data: ByteArray,
     at: int,
     end: int,
     limit: int,
-    out: ByteArray,
-    to: int,
     keys: WordArray,
     texts: ByteArray,
     before: int,
     stamp: int,
-    promoted: WordArray,
+    columns: WordArray,
     seed: Word,
-) -> tuple[int, Word, int, int]:
-    """Write the KeyValue ``data[at:end]`` as ``,"key":value``.
+) -> tuple[Word, int, int]:
+    """The slot in ``keys`` of the key of the KeyValue ``data[at:end]``, and the bounds of its value.
 
     ``before`` is the slot of the key before it in its list, or `BEFORE_FIRST`; ``stamp`` is the list's
-    number. Returns where writing ended (or `BAD_TEXT`, `UNUSUAL`), the slot of the key in ``keys``, and the
-    bounds of the value. A key that the list has already is `UNUSUAL`.
+    number. The slot is `UNUSUAL` for what is no KeyValue and for a key that the list has already; an absent
+    value begins at -1.
     """
     # A key and a value, both shorter than 128 bytes, a key that is expected here: straight through.
     if at + AHEAD > limit or end - at < 6:
-        return _write_pair(data, at, end, limit, out, to, keys, texts, before, stamp, promoted, seed)
+        return _find_any(data, at, end, limit, keys, texts, before, stamp, columns, seed)
     length = load8(data, at + 1)
     key_end = at + 2 + length
     head = load32(data, key_end) if length < 0x80 else 0
     value = key_end + 2
     if load8(data, at) != _FIRST or (head & 0x80FF) != _VALUE or value + (head >> 8 & 0x7F) != end:
-        return _write_pair(data, at, end, limit, out, to, keys, texts, before, stamp, promoted, seed)
+        return _find_any(data, at, end, limit, keys, texts, before, stamp, columns, seed)
     slot = keys[before + NEXT]
     if (
         keys[slot + LENGTH] != length + 1
         or length > SHORT
         or (differ32(data, at + 2, texts, keys[slot + AT]) & first(length)) != 0
     ):
-        slot = _find_key(data, at + 2, key_end, limit, keys, texts, before, promoted, seed)
+        slot = _find_key(data, at + 2, key_end, limit, keys, texts, before, columns, seed)
     if slot < 0 or keys[slot + STAMP] == stamp:
-        return UNUSUAL, slot, 0, 0
+        return np.int64(UNUSUAL), 0, 0
     keys[slot + STAMP] = stamp
+    return slot, value, end
+
+
+@njit(cache=True, nogil=True, inline="always")
+def write_found(
+    data: ByteArray,
+    at: int,
+    end: int,
+    limit: int,
+    out: ByteArray,
+    to: int,
+    keys: WordArray,
+    texts: ByteArray,
+    slot: Word,
+    seed: Word,
+) -> int:
+    """Write ``,"key":value`` of what `find_attribute` found. Where writing ended, `BAD_TEXT` or `UNUSUAL`."""
     length = keys[slot + TEXT_LENGTH]
     if length < SHORT:
         copy32(out, to, texts, keys[slot + TEXT])
     else:
         copy_bytes(out, to, texts, keys[slot + TEXT], length + 1)
     to += length
-    kind = head >> 16 & 0xFF
-    if kind != _STRING or value + 2 + (head >> 24) != end:
-        if kind == _INT and (end - value == 2 or end - value == 3):
-            number = head >> 24 if end - value == 2 else (head >> 24 & 0x7F) | (load8(data, end - 1) << 7)
-            if (end - value == 2) == (head >> 24 < 0x80) and number < SMALL:
-                return write_small(out, to, number), slot, value, end
-        if end - value == 2 and (head >> 16 & 0xFEFF) == _BOOL:
-            store64(out, to, _TRUE if head >> 24 else _FALSE)
-            return to + 5 - (head >> 24), slot, value, end
-        return write_value(data, value, end, limit, out, to, keys, seed), slot, value, end
-    to = write_text(data, value + 2, end, limit, out, to + 1)
-    if to < 0:
-        return to, slot, 0, 0
-    store8(out, to, 34)
-    return to + 1, slot, value, end
-
-
-__all__ = [
-    "AHEAD",
-    "BAD_TEXT",
-    "BEFORE_FIRST",
-    "MAX_KEYS",
-    "PLACE",
-    "RANK",
-    "UNUSUAL",
-    "Keys",
-    "begin_list",
-    "forget",
-    "new_keys",
-    "promoted_keys",
-    "tail_word",
-    "write_attribute",
-]
+    if at < 0 or end - at < 2:
+        return write_value(data, at, end, limit, out, to, keys, seed)
+    kind, second = load8(data, at), load8(data, at + 1)
+    if kind == STRING and second < 0x80 and at + 2 + second == end:
+        to = write_text(data, at + 2, end, limit, out, to + 1)
+        if to < 0:
+            return to
+        store8(out, to, 34)
+        return to + 1
+    if kind == INT and (end - at == 2 or end - at == 3):
+        number = second if end - at == 2 else (second & 0x7F) | (load8(data, end - 1) << 7)
+        if (end - at == 2) == (second < 0x80) and number < SMALL:
+            return int(write_small(out, to, number))
+    if kind == BOOL and end - at == 2 and second < 2:
+        store64(out, to, _TRUE if second else _FALSE)
+        return int(to + 5 - second)
+    return write_value(data, at, end, limit, out, to, keys, seed)

@@ -1,9 +1,10 @@
 """An encoded ``ExportTraceServiceRequest`` into rows of integers and heaps of text, in one pass.
 
-The scan takes what encoders write and nothing else. Whatever is unusual (bytes that are no message, a field
-twice where a merge would be due, text that is not UTF-8, groups) makes it give up on the whole message with
-`UNUSUAL`: the reference decoder then decides. So there is one definition of what such a message means, and
-this is only its fast path. Spans that are merely invalid (ids, times) are left out here and named.
+An attribute of a span whose key has a column goes there, if it is of the column's kind; all others become
+text. The scan takes what encoders write and nothing else. Whatever is unusual (bytes that are no message, a
+field twice where a merge would be due, text that is not UTF-8, groups) makes it give up on the whole message
+with `UNUSUAL`: the reference decoder then decides. So there is one definition of what such a message means,
+and this is only its fast path. Spans that are merely invalid (ids, times) are left out here and named.
 
 Words of a trace id are its bytes read little-endian, so that storing them restores the bytes; a span id is
 its bytes read big-endian, signed.
@@ -12,8 +13,8 @@ its bytes read big-endian, signed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -35,13 +36,20 @@ from tracescape_native.memory import (
 from tracescape_native.otlp_attributes import (
     AHEAD,
     BEFORE_FIRST,
+    BOOL,
+    DOUBLE,
+    INT,
+    KEY_KIND,
     MAX_KEYS,
+    NO_COLUMN,
     PLACE,
-    RANK,
+    STRING,
+    WANTED,
     begin_list,
+    column_keys,
+    find_attribute,
     new_keys,
-    promoted_keys,
-    write_attribute,
+    write_found,
 )
 from tracescape_native.request_texts import (
     MAX_COLUMNS,
@@ -63,9 +71,11 @@ WORDS: Final = 6
 KIND, STATUS, FLAGS, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS, RESOURCE, SCOPE = range(8)
 SPAN_BEGIN, SPAN_END = 8, 9  # the bounds of the encoded Span in the message
 ATTRIBUTES: Final = 10  # (offset, length) in the heap
-SET: Final = 12  # a bit for each promoted column that holds an integer: whether it does
-OPERATION, STATUS_MESSAGE, TRACE_STATE = 13, 14, 15  # codes of texts, -1 for none, as the promoted ones
-PROMOTED: Final = 16
+OPERATION, STATUS_MESSAGE, TRACE_STATE = 12, 13, 14  # codes of texts, -1 for none
+#: From here on those of attributes, see `places_of`: text is a code as above, anything else has 64 bits in
+#: two columns, low before high (of an integer, a double, or 0 and 1), `MISSING` where there is none.
+COLUMNS: Final = 15
+MISSING: Final = -(2**63)  # of the values themselves, this one and -0.0 stay text
 
 #: Columns of `Scanned.events` and `Scanned.links`; ``0`` is the row of the span. Texts are (offset, length)
 #: in their heap; length -1 means that there is none.
@@ -94,35 +104,37 @@ PARENT_ID_LENGTH: Final = 7
 
 _MAX_REASONS: Final = 64
 _MAX_TIME: Final = np.int64(2**63 - 1)
-_INT32_MAX: Final = np.int64(2**31 - 1)
+_HALF_MISSING: Final = -(2**31)
+_EXPONENT: Final = np.uint64(0x7FF0000000000000)
+_MINUS_ZERO: Final = np.uint64(1 << 63)
 #: A span that is kept has at least so many bytes: those of its ids.
 _MIN_SPAN_BYTES: Final = 30
 
 #: What `_scan` counts: spans, events, links, resources, scopes, texts, reasons, bytes of both heaps.
 _SPANS, _EVENTS, _LINKS, _RESOURCES, _SCOPES, _TEXTS, _REASONS, _HEAP, _PART_HEAP = range(9)
 _COUNTS: Final = 9
-#: Scratch columns: lengths of a span's ids (from `_IDS`), the value and rank of each promoted column.
+#: Scratch columns: lengths of a span's ids, how many events and links it has, and where they begin.
 _TRACE_LENGTH, _SPAN_LENGTH, _PARENT_LENGTH, _PARTS, _FIRST_PART = range(5)
-_CLAIMS: Final = 8
-_MAX_RANKS: Final = 32
+_SCRATCH: Final = 8
 
 #: The longest message whose spans' attributes and texts int32 can tell apart.
 MAX_MESSAGE: Final = (2**31 - 1) // 6 - SLACK
 _SMALL_MESSAGE: Final = 1 << 14
 _KEPT_MESSAGE: Final = 1 << 20
 _FIRST_ROOM: Final = 1024
-_KEPT_ROOM: Final = 1 << 14
+_KEPT_ROOM: Final = 1 << 16
 
 
 class Scanned(NamedTuple):
     """What a request holds, a row a thing.
 
-    ``status`` is 0, or `UNUSUAL` and everything else is empty. ``words`` (int64) and ``numbers`` (int32, with
-    a column a promoted one from `PROMOTED` on) describe the spans; codes are rows of ``texts`` (int32): a
-    column of ``numbers``, start and length in the message. ``resources`` and ``scopes`` (int64) hold the
-    bounds of the encoded Resource or InstrumentationScope and of its schema URL in the message, (0, 0) for an
-    absent one; ``rejected`` (int64) is (reason, detail, how many). ``heap`` (uint8) has the spans'
-    attributes, one after the other; ``part_heap`` all text of ``events`` and ``links`` (int64).
+    ``status`` is 0; else everything else is empty, and it is `UNUSUAL`, or `WANTED` - n: the n-th of the keys
+    that ought to have a column occurs. ``words`` (int64) and ``numbers`` (int32) describe the spans; codes
+    are rows of ``texts`` (int32): a column of ``numbers``, start and length in the message. ``resources`` and
+    ``scopes`` (int64) hold the bounds of the encoded Resource or InstrumentationScope and of its schema URL
+    in the message, (0, 0) for an absent one; ``rejected`` (int64) is (reason, detail, how many). ``heap``
+    (uint8) has the spans' attributes, one after the other; ``part_heap`` all text of ``events`` and ``links``
+    (int64).
     """
 
     status: int
@@ -157,66 +169,78 @@ def _other_field(data: ByteArray, at: int, end: int, tag: int, row: WordArray) -
     return stop
 
 
-@njit(cache=True, nogil=True)
-def _small_number(data: ByteArray, start: int, end: int) -> tuple[Word, bool]:
-    # The value of decimal digits (at most twelve count), if it fits int32.
-    number = np.int64(0)
-    for place in range(start, end):
-        digit = load8(data, place) - 48
-        if digit < 0 or digit > 9:
-            return np.int64(0), False
-        if place < start + 12:
-            number = number * 10 + digit
-    return number, bool(start < end and number <= _INT32_MAX)
+@njit(cache=True, nogil=True, inline="always")
+def _store_wide(numbers: NumberArray, place: Word, word: Word) -> None:
+    numbers[place] = np.int32(word & np.uint64(0xFFFFFFFF))
+    numbers[place + 1] = np.int32(word >> np.uint64(32))
 
 
 @njit(cache=True, nogil=True)
-def _promote(
+def _fill_wide(
+    data: ByteArray, start: int, end: int, place: Word, kind: Word, tag: int, at: int, numbers: NumberArray
+) -> Word:
+    # As _fill_column, for a value of this tag, which may be that of an integer, a double or a bool.
+    if tag != kind:
+        return np.int64(0)
+    if kind == DOUBLE:
+        if at + 8 != end:
+            return np.int64(0)
+        word = load64(data, at)
+        if (word & _EXPONENT) == _EXPONENT or word == _MINUS_ZERO:
+            return np.int64(0)
+    else:
+        number, at = read_varint(data, at, end)
+        word = np.uint64(number)
+        if at != end or word == _MINUS_ZERO:
+            return np.int64(0)
+        if kind == BOOL:
+            word = np.uint64(number != 0)
+    if place <= WANTED:
+        return place
+    _store_wide(numbers, place, word)
+    return np.int64(1)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _fill_column(
     data: ByteArray,
     start: int,
     end: int,
     limit: int,
     place: Word,
-    rank: Word,
-    stamp: Word,
+    kind: Word,
     numbers: NumberArray,
-    scratch: WordArray,
     table: WordArray,
     entries: NumberArray,
     room: int,
     seed: Word,
 ) -> Word:
-    # Fill the promoted column at this place of the row with the value data[start:end] of a key of this rank,
-    # unless a key of lower rank did for this list. 0, or negative as code_of says. Odd ranks are integers.
-    if start < 0 or start == end:
+    # Put the value data[start:end] into its column, if it is of its kind: 1, else 0. Negative as code_of
+    # says, or the place itself if that is a wanted one.
+    if start < 0 or end - start < 2:
         return np.int64(0)
-    claim = stamp * _MAX_RANKS + _MAX_RANKS - 1 - rank
-    if scratch[_CLAIMS + place] >= claim:
+    tag, at = load8(data, start), start + 1  # those that matter have one byte
+    if kind != STRING:
+        if kind == INT and tag == INT and end - start == 2 and load8(data, at) < 0x80 and place > WANTED:
+            numbers[place] = load8(data, at)
+            numbers[place + 1] = 0
+            return np.int64(1)
+        return _fill_wide(data, start, end, place, kind, tag, at, numbers)
+    if tag != STRING:
         return np.int64(0)
-    scratch[_CLAIMS + place] = claim
-    bit = 1 << (place - PROMOTED)
-    numbers[place] = -1
-    numbers[SET] &= ~bit
-    tag, at = read_tag(data, start, end)  # the writer has seen that the value is well formed
-    if rank & 1:
-        number: Word = np.int64(0)
-        small: Word = False
-        if tag == 10:
-            begin, stop = read_run(data, at, end)
-            number, small = _small_number(data, begin, stop)
-        elif tag == 24:
-            number, _ = read_varint(data, at, end)
-            small = -_INT32_MAX - 1 <= number <= _INT32_MAX
-        if small:
-            numbers[place] = number
-            numbers[SET] |= bit
-    elif tag == 10:
+    if load8(data, at) < 0x80:
+        begin, stop = at + 1, at + 1 + load8(data, at)
+    else:
         begin, stop = read_run(data, at, end)
-        code = code_of(data, begin, stop - begin, limit, place, table, entries, room, seed)
-        if code < 0:
-            return code
-        numbers[place] = code
-    return np.int64(0)
+    if stop != end:
+        return np.int64(0)  # the writer of text says what is wrong with it
+    if place <= WANTED:
+        return place
+    code = code_of(data, begin, stop - begin, limit, place, table, entries, room, seed)
+    if code < 0:
+        return code
+    numbers[place] = code
+    return np.int64(1)
 
 
 @njit(cache=True, nogil=True)
@@ -309,13 +333,13 @@ def _read_field(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _begin_row(words: WordArray, numbers: NumberArray, scratch: WordArray, width: int) -> None:
+def _begin_row(
+    words: WordArray, numbers: NumberArray, scratch: WordArray, blank: NumberArray, width: int
+) -> None:
     for column in range(WORDS):
         words[column] = 0
-    for column in range(OPERATION):
-        numbers[column] = 0
-    for column in range(OPERATION, width):
-        numbers[column] = -1
+    for column in range(width):
+        numbers[column] = blank[column]
     for column in range(_FIRST_PART + 1):
         scratch[column] = 0
 
@@ -364,11 +388,12 @@ def _scan_span(
     limit: int,
     words: WordArray,
     numbers: NumberArray,
+    blank: NumberArray,
     width: int,
     scratch: WordArray,
     keys: WordArray,
     key_texts: ByteArray,
-    promoted: WordArray,
+    columns: WordArray,
     table: WordArray,
     entries: NumberArray,
     room: int,
@@ -379,7 +404,7 @@ def _scan_span(
     # A span but its events and links into its row (times, ids and lengths still unjudged), attributes into
     # the heap. Where writing ended, or a status. Where its events and links begin, and how many, is in
     # scratch.
-    _begin_row(words, numbers, scratch, width)
+    _begin_row(words, numbers, scratch, blank, width)
     begin, attributes, before = to, 0, BEFORE_FIRST
     name, name_end, state, state_end, status, status_end = 0, 0, 0, 0, -1, 0
     stamp = begin_list(keys)
@@ -394,31 +419,34 @@ def _scan_span(
             attributes += 1
             if at < 0 or attributes > MAX_KEYS:
                 return np.int64(UNUSUAL)
-            to, slot, first, last = write_attribute(
-                data, start, at, limit, out, to, keys, key_texts, before, stamp, promoted, seed
+            slot, first, last = find_attribute(
+                data, start, at, limit, keys, key_texts, before, stamp, columns, seed
             )
-            if to < 0:
+            if slot < 0:
                 return np.int64(UNUSUAL)
             before = slot
             place = keys[slot + PLACE]
-            if place >= 0:
-                wrong = _promote(
+            taken = np.int64(0)
+            if place != NO_COLUMN:
+                taken = _fill_column(
                     data,
                     first,
                     last,
                     limit,
                     place,
-                    keys[slot + RANK],
-                    stamp,
+                    keys[slot + KEY_KIND],
                     numbers,
-                    scratch,
                     table,
                     entries,
                     room,
                     seed,
                 )
-                if wrong < 0:
-                    return wrong
+                if taken < 0:
+                    return taken
+            if taken == 0:
+                to = write_found(data, first, last, limit, out, to, keys, key_texts, slot, seed)
+                if to < 0:
+                    return np.int64(UNUSUAL)
         elif tag == 42:
             name, at = read_run(data, at, end)
             name_end = at
@@ -457,8 +485,7 @@ def _scan_span(
         code = _read_status(data, status, status_end, limit, numbers, table, entries, room, seed)
         if code < 0:
             return code
-    if attributes == 0:
-        out[to] = 123
+    if to == begin:
         to += 1
     out[begin] = 123  # where the first attribute's comma was
     out[to] = 125
@@ -508,14 +535,14 @@ def _scan_part(
     row: WordArray,
     keys: WordArray,
     key_texts: ByteArray,
-    promoted: WordArray,
+    columns: WordArray,
     seed: Word,
     out: ByteArray,
     to: Word,
 ) -> Word:
     # An event or a link into row and heap. Where writing ended, or UNUSUAL (a link with a bad id is, too).
-    for column in range(1, LINK_COLUMNS if is_link else EVENT_COLUMNS):
-        row[column] = 0
+    for place in range(1, LINK_COLUMNS if is_link else EVENT_COLUMNS):
+        row[place] = 0
     begin, attributes, before = to, 0, BEFORE_FIRST
     stamp = begin_list(keys)
     attribute_tag = 34 if is_link else 26
@@ -529,12 +556,15 @@ def _scan_part(
             attributes += 1
             if at < 0 or attributes > MAX_KEYS:
                 return UNUSUAL
-            to, slot, _, _ = write_attribute(
-                data, start, at, limit, out, to, keys, key_texts, before, stamp, promoted, seed
+            slot, first, last = find_attribute(
+                data, start, at, limit, keys, key_texts, before, stamp, columns, seed
             )
-            if to < 0:
+            if slot < 0:
                 return UNUSUAL
             before = slot
+            to = write_found(data, first, last, limit, out, to, keys, key_texts, slot, seed)
+            if to < 0:
+                return UNUSUAL
         elif tag == 9 and not is_link:
             if at + 8 > end:
                 return UNUSUAL
@@ -596,7 +626,7 @@ def _scan_parts(
     links: WordArray,
     keys: WordArray,
     key_texts: ByteArray,
-    promoted: WordArray,
+    columns: WordArray,
     seed: Word,
     out: ByteArray,
 ) -> Word:
@@ -609,15 +639,15 @@ def _scan_parts(
             continue
         parts -= 1
         start, at = read_run(data, at, end)
-        kind, columns, rows = _EVENTS, EVENT_COLUMNS, events
+        kind, width, rows = _EVENTS, EVENT_COLUMNS, events
         if tag == 106:
-            kind, columns, rows = _LINKS, LINK_COLUMNS, links
+            kind, width, rows = _LINKS, LINK_COLUMNS, links
         if counts[kind] == room:
             return np.int64(NO_ROOM)
-        row = behind(rows, columns * counts[kind])
+        row = behind(rows, width * counts[kind])
         counts[kind] += 1
         row[0] = counts[_SPANS]
-        to = _scan_part(data, start, at, limit, tag == 106, row, keys, key_texts, promoted, seed, out, to)
+        to = _scan_part(data, start, at, limit, tag == 106, row, keys, key_texts, columns, seed, out, to)
         if to < 0:
             return np.int64(UNUSUAL)
     counts[_PART_HEAP] = to
@@ -656,7 +686,8 @@ def _scan(
     table_array: WordArray,
     keys_array: WordArray,
     key_texts_array: ByteArray,
-    promoted_array: WordArray,
+    columns_array: WordArray,
+    blank_array: NumberArray,
     scratch_array: WordArray,
     counts_array: WordArray,
     heap_array: ByteArray,
@@ -673,7 +704,8 @@ def _scan(
     resources, scopes = pointer(resources_array), pointer(scopes_array)
     rejected, entries = pointer(rejected_array), pointer(entries_array)
     table, keys, key_texts = pointer(table_array), pointer(keys_array), pointer(key_texts_array)
-    promoted, scratch, counts = pointer(promoted_array), pointer(scratch_array), pointer(counts_array)
+    columns, blank = pointer(columns_array), pointer(blank_array)
+    scratch, counts = pointer(scratch_array), pointer(counts_array)
     out, part_out = pointer(heap_array), pointer(part_heap_array)
     begin_message(table)
     for index in range(_COUNTS):
@@ -736,11 +768,12 @@ def _scan(
                     limit,
                     span_words,
                     span_numbers,
+                    blank,
                     width,
                     scratch,
                     keys,
                     key_texts,
-                    promoted,
+                    columns,
                     table,
                     entries,
                     room,
@@ -763,7 +796,7 @@ def _scan(
                         links,
                         keys,
                         key_texts,
-                        promoted,
+                        columns,
                         seed,
                         part_out,
                     )
@@ -795,6 +828,10 @@ def read_only(data: ByteArray) -> ByteArray:
     view = data.view()
     view.flags.writeable = False
     return view
+
+
+#: A key and the kind of its values.
+Column: TypeAlias = tuple[str, int]
 
 
 class _Rows(NamedTuple):
@@ -831,7 +868,7 @@ class _Scratch(threading.local):
     def __init__(self, width: int) -> None:
         self.keys, self.key_texts = new_keys()
         self.table = new_table()
-        self.columns = np.zeros(_CLAIMS + MAX_COLUMNS, np.int64)
+        self.span = np.zeros(_SCRATCH, np.int64)
         self.counts = np.zeros(_COUNTS, np.int64)
         self.rejected = np.empty((_MAX_REASONS, 3), np.int64)
         self.rows = _rows(_FIRST_ROOM, _FIRST_ROOM, width)
@@ -841,25 +878,38 @@ class _Scratch(threading.local):
         self.slabs = Slabs()
 
 
+def places_of(columns: Sequence[Column]) -> list[int]:
+    """Where in `Scanned.numbers` each column of attributes begins."""
+    places, place = [], COLUMNS
+    for _, kind in columns:
+        places.append(place)
+        place += 1 if kind == STRING else 2
+    return places
+
+
 class Scanner:
     """Scans requests; safe to use from several threads.
 
     Args:
-        promoted: for each promoted column its attribute keys, the first that is set wins, and whether it
-        holds
-            integers; there may be 31 columns of 16 keys.
+        columns: keys with columns of their own, each with the kind of its values: `STRING`, `INT`, `DOUBLE`
+            or `BOOL`.
+        wanted: keys that ought to have one, see `Scanned`; `otlp_attributes.MAX_COLUMN_KEYS` in all.
         seed: secret, so that no sender can aim at a hash table.
     """
 
-    def __init__(self, promoted: Iterable[tuple[tuple[str, ...], bool]], seed: int) -> None:
-        columns = list(promoted)
-        ranks = {
-            key: (PROMOTED + column, 2 * rank + integer)
-            for column, (keys, integer) in enumerate(columns)
-            for rank, key in enumerate(keys)
-        }
-        self._promoted = promoted_keys(ranks, seed)
-        self._width = PROMOTED + len(columns)
+    def __init__(self, columns: Sequence[Column], wanted: Sequence[Column], seed: int) -> None:
+        places = places_of(columns)
+        keys = {key: (WANTED - number, kind) for number, (key, kind) in enumerate(wanted)}
+        keys |= {key: (place, kind) for (key, kind), place in zip(columns, places, strict=True)}
+        self._keys = column_keys(keys, seed)
+        self._width = COLUMNS + sum(1 if kind == STRING else 2 for _, kind in columns)
+        if self._width > MAX_COLUMNS:
+            raise ValueError(f"{len(columns)} columns are too many")
+        self._blank = np.full(self._width, -1, np.int32)
+        self._blank[:OPERATION] = 0
+        for (_, kind), place in zip(columns, places, strict=True):
+            if kind != STRING:
+                self._blank[place : place + 2] = 0, _HALF_MISSING
         self._seed = np.uint64(seed)
         self._scratch = _Scratch(self._width)
 
@@ -893,7 +943,7 @@ class Scanner:
             rows = _rows(min(room, end // _MIN_SPAN_BYTES + 1), room, self._width)
             if room <= _KEPT_ROOM:
                 scratch.rows = rows
-        return self._results(rows, part_heap) if status == 0 else _nothing(self._width)
+        return self._results(rows, part_heap) if status == 0 else _nothing(self._width, status)
 
     def _run(
         self, data: ByteArray, end: int, limit: int, rows: _Rows, heap: ByteArray, part_heap: ByteArray
@@ -915,8 +965,9 @@ class Scanner:
                 scratch.table,
                 scratch.keys,
                 scratch.key_texts,
-                self._promoted,
-                scratch.columns,
+                self._keys,
+                self._blank,
+                scratch.span,
                 scratch.counts,
                 heap,
                 part_heap,
@@ -947,12 +998,12 @@ class Scanner:
         )
 
 
-def _nothing(width: int) -> Scanned:
+def _nothing(width: int, status: int = UNUSUAL) -> Scanned:
     def empty(columns: int, dtype: type[np.generic] = np.int64) -> np.ndarray[Any, Any]:
         return np.empty((0, columns), dtype)
 
     return Scanned(
-        UNUSUAL,
+        status,
         empty(WORDS),
         empty(width, np.int32),
         empty(3, np.int32),

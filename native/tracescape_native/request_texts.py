@@ -21,13 +21,13 @@ from tracescape_native.wire import UNUSUAL
 
 #: More texts than there is room for.
 NO_ROOM: Final = -3
-MAX_COLUMNS: Final = 64
+MAX_COLUMNS: Final = 256
 #: Columns of ``entries``.
 COLUMN, START, LENGTH = range(3)
 
 _MESSAGE, _COUNT = 0, 1
 _TABLE: Final = 8
-_SLOTS: Final = 4096
+_SLOTS: Final = 8192
 _MAX_PROBES: Final = 8
 #: Which bits of a word its first bytes are.
 _LOW: Final = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
@@ -63,7 +63,7 @@ def _find(
     seed: Word,
 ) -> Word:
     head, tail = tail_word(data, start, start + min(length, 8)), tail_word(data, start, start + length)
-    slot = np.int64(text_hash(head, tail, length + (column << 32), seed) >> np.uint64(52))
+    slot = np.int64(text_hash(head, tail, length + (column << 32), seed) >> np.uint64(51))
     message = table[_MESSAGE]
     free = np.int64(-1)
     for _ in range(_MAX_PROBES):
@@ -110,7 +110,7 @@ def code_of(
     if length <= SHORT and start + SHORT <= limit:
         head = load64(data, start) & _LOW[min(length, 8)]
         tail = load64(data, start + length - 8) if length > 8 else head
-        slot = np.int64(text_hash(head, tail, length + (column << 32), seed) >> np.uint64(52))
+        slot = np.int64(text_hash(head, tail, length + (column << 32), seed) >> np.uint64(51))
         found = table[_TABLE + slot]
         entry = 3 * (found & 0xFFFFFFFF)
         if (

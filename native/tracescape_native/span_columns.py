@@ -6,6 +6,7 @@ are translated. Attributes are laid end to end, with offsets, as Arrow wants the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -39,7 +40,7 @@ NUMBERS: Final = (
     scan.DROPPED_EVENTS,
     scan.DROPPED_LINKS,
 )
-#: Text columns that every span has; the promoted ones follow.
+#: Text columns that every span has; those of attributes follow.
 TEXTS: Final = (scan.OPERATION, scan.STATUS_MESSAGE, scan.TRACE_STATE)
 
 _COLUMN, _CODE, _AT, _LENGTH, _HASH = range(5)
@@ -210,7 +211,7 @@ def _fill(
     numbers: Array,
     used: WordArray,
     text_places: WordArray,
-    integer_places: WordArray,
+    wide_places: WordArray,
     codes: Array,
     resources: Array,
     scopes: Array,
@@ -221,7 +222,7 @@ def _fill(
     out_numbers: Array,
     out_groups: Array,
     out_codes: Array,
-    out_integers: Array,
+    out_wide: WordArray,
     offsets: Array,
     attributes: ByteArray,
 ) -> None:
@@ -249,14 +250,17 @@ def _fill(
         for column in used:
             code_to, place = behind(pointer(out_codes), column * room + at), text_places[column]
             for row in range(begin, end):
-                code_to[row] = _translated(codes_at, numbers_at[width * row + place])
-        for column in range(len(integer_places)):
-            integer_to, place = behind(pointer(out_integers), column * room + at), integer_places[column]
+                code = numbers_at[width * row + place] if place < width else -1
+                code_to[row] = _translated(codes_at, code)
+        for column in range(len(wide_places)):
+            wide_to, place = behind(pointer(out_wide), column * room + at), wide_places[column]
+            if place >= width:
+                for row in range(begin, end):
+                    wide_to[row] = scan.MISSING
+                continue
             for row in range(begin, end):
-                integer_to[row] = numbers_at[width * row + place]
-        set_to = behind(pointer(out_integers), len(integer_places) * room + at)
-        for row in range(begin, end):
-            set_to[row] = numbers_at[width * row + scan.SET]
+                low = np.int64(numbers_at[width * row + place]) & 0xFFFFFFFF
+                wide_to[row] = np.int64(numbers_at[width * row + place + 1]) << 32 | low
     _append_attributes(numbers, heap, at, offsets, attributes)
 
 
@@ -264,19 +268,20 @@ class SpanColumns:
     """Buffers for ``n`` spans with ``attribute_bytes`` of attribute text, filled request by request.
 
     Args:
-        text_places, integer_places: columns of `Scanned.numbers` that hold codes of text, or integers.
+        text_places, wide_places: columns of `Scanned.numbers` where codes of text, or 64 bits of something
+            else, begin. Requests that were scanned with fewer columns have none of what is in the others.
 
     Attributes:
         trace_ids: uint8, (16 · n,).
         words: int64, (4, n), see `WORDS`. numbers: int32, (6, n), see `NUMBERS`.
         groups: int32, (2, n): numbers of resources and scopes.
         codes: int32, (texts, n), -1 for none; not filled where a column has no text at all.
-        integers: int32, (integers + 1, n): values, then which are set, as `otlp_traces.SET` says.
+        wide: int64, (others, n): integers, the bits of doubles, or 0 and 1; `otlp_traces.MISSING` for none.
         offsets: int32, (n + 1,). attributes: uint8.
     """
 
     def __init__(
-        self, n: int, attribute_bytes: int, text_places: tuple[int, ...], integer_places: tuple[int, ...]
+        self, n: int, attribute_bytes: int, text_places: Sequence[int], wide_places: Sequence[int]
     ) -> None:
         if attribute_bytes > np.iinfo(np.int32).max:
             raise OverflowError(f"{attribute_bytes} bytes of attributes are too many for one batch of spans")
@@ -285,11 +290,11 @@ class SpanColumns:
         self.numbers = np.empty((len(NUMBERS), n), np.int32)
         self.groups = np.empty((2, n), np.int32)
         self.codes = np.empty((len(text_places), n), np.int32)
-        self.integers = np.empty((len(integer_places) + 1, n), np.int32)
+        self.wide = np.empty((len(wide_places), n), np.int64)
         self.offsets = np.zeros(n + 1, np.int32)
         self.attributes = np.empty(attribute_bytes, np.uint8)
         self._text_places = np.array(text_places, np.int64)
-        self._integer_places = np.array(integer_places, np.int64)
+        self._wide_places = np.array(wide_places, np.int64)
         self._columns_of = np.full(request_texts.MAX_COLUMNS, -1, np.int64)
         self._columns_of[self._text_places] = np.arange(len(text_places))
         self._interned = new_interned(len(text_places))
@@ -325,7 +330,7 @@ class SpanColumns:
             numbers,
             self._used,
             self._text_places,
-            self._integer_places,
+            self._wide_places,
             codes,
             resources,
             scopes,
@@ -336,7 +341,7 @@ class SpanColumns:
             self.numbers,
             self.groups,
             self.codes,
-            self.integers,
+            self.wide,
             self.offsets,
             self.attributes,
         )

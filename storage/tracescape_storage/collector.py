@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import ssl
-from typing import Final
+import time
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import httpx
 import pyarrow as pa
 
-from tracescape_storage.errors import QueryError, StoreError
+from tracescape_storage.errors import ERROR_KEY, QueryError, StoreError
 from tracescape_storage.sql_reader import SqlReader
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 DEFAULT_HTTP_PORT: Final = 4318
 _TIMEOUT: Final = httpx.Timeout(75.0, connect=3.0)
+_BUSY_S: Final = 15.0
+_READ_BYTES: Final = 1 << 20
 
 
 class UnreachableError(StoreError):
@@ -24,6 +31,14 @@ class UnreachableError(StoreError):
 
 class DeniedError(StoreError):
     """The collector wants an API key, and not the one it was given."""
+
+
+class BusyError(StoreError):
+    """The collector has as many questions as it takes. Asking again after ``retry_after_s`` is right."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class CollectorReader(SqlReader):
@@ -54,31 +69,83 @@ class CollectorReader(SqlReader):
         self._client = httpx.Client(base_url=self.location, timeout=_TIMEOUT, headers=headers, verify=verify)
 
     def sql(self, query: str) -> pa.Table:
-        """See `Reader.sql`."""
+        """See `Reader.sql`. A collector that is busy is asked again for some seconds."""
+        give_up = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                return self._asked_twice(query)
+            except BusyError as busy:
+                if time.monotonic() + busy.retry_after_s > give_up:
+                    raise
+                time.sleep(busy.retry_after_s)
+
+    def _asked_twice(self, query: str) -> pa.Table:
         try:
             try:
-                response = self._ask(query)
+                return self._ask(query)
             except (httpx.ReadError, httpx.WriteError):
                 # A kept connection may have been closed since it was used last; questions can be repeated.
-                response = self._ask(query)
+                return self._ask(query)
         except httpx.HTTPError as error:
             raise UnreachableError(
                 f"No collector answers at {self.location} ({_reason(self.location, error)})."
                 " Start one with: tracescape serve"
             ) from error
-        if response.status_code != httpx.codes.OK:
-            raise _refusal(self.location, response)
-        try:
-            return pa.ipc.open_stream(response.content).read_all()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(f"The answer of {self.location} broke off. Ask again.") from error
 
     def close(self) -> None:
         """See `Reader.close`."""
         self._client.close()
 
-    def _ask(self, query: str) -> httpx.Response:
-        return self._client.post("/query", json={"sql": query})
+    def _ask(self, query: str) -> pa.Table:
+        with self._client.stream("POST", "/query", json={"sql": query}) as response:
+            if response.status_code != httpx.codes.OK:
+                response.read()
+                raise _refusal(self.location, response)
+            return _table(self.location, response)
+
+
+def _table(location: str, response: httpx.Response) -> pa.Table:
+    """The rows of an answer. Raises `QueryError` if the collector says that it failed on the way."""
+    rows = 0
+    batches = []
+    try:
+        with pa.ipc.open_stream(io.BufferedReader(_Body(response), _READ_BYTES)) as stream:
+            while True:
+                batch, metadata = stream.read_next_batch_with_custom_metadata()
+                if metadata is not None and ERROR_KEY in metadata:
+                    raise QueryError(metadata[ERROR_KEY].decode("utf-8", "replace"))
+                batches.append(batch)
+                rows += batch.num_rows
+    except StopIteration:
+        return pa.Table.from_batches(batches, stream.schema)
+    except (pa.ArrowInvalid, OSError, httpx.HTTPError) as error:
+        raise StoreError(
+            f"The answer of {location} broke off after {rows:,} rows: the collector ended, or the connection"
+            " to it. Ask again."
+        ) from error
+
+
+class _Body(io.RawIOBase):
+    """The body of a response as a file that Arrow reads while it arrives."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._pieces = response.iter_bytes()
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        target = memoryview(buffer).cast("B")
+        size = min(len(target), len(self._rest))
+        target[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
 
 
 def base_url(address: str) -> str:
@@ -116,9 +183,15 @@ def _refusal(location: str, response: httpx.Response) -> StoreError:
             f"What answers at {location} is no Tracescape collector (HTTP {response.status_code})."
             " Is that its --http address?"
         )
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return BusyError(f"{location} is busy: {message}", _seconds(response.headers.get("retry-after")))
     if response.status_code == httpx.codes.UNAUTHORIZED:
         return DeniedError(f"{location} refuses: {message}. Set TRACESCAPE_TOKEN to the key.")
     return QueryError(str(message))
+
+
+def _seconds(text: str | None) -> float:
+    return float(text) if text is not None and text.isdecimal() else 1.0
 
 
 def _reason(location: str, error: httpx.HTTPError) -> str:

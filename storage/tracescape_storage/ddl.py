@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Final
 
 import pyarrow as pa
 
-from tracescape_storage.schema import SCHEMA_VERSION, TABLES
+from tracescape_storage.schema import (
+    ARRIVED,
+    INTEGER_PROMOTED,
+    PROMOTED,
+    SCHEMA_VERSION,
+    SPANS,
+    TABLES,
+    TRACE_KEY,
+    store_columns,
+)
 
 _DUCKDB_TYPES: Final = {
     pa.binary(): "BLOB",
@@ -29,9 +39,9 @@ _SEVERITIES = "['unset', 'trace', 'debug', 'info', 'warn', 'error', 'fatal']"
 
 _NO_SPAN_OR_HEX = "CASE WHEN span_id = 0 THEN '' ELSE lpad(lower(hex(span_id)), 16, '0') END"
 
-#: What people query: hex ids, timestamps, words for codes, attributes as JSON.
-SPANS_VIEW: Final = f"""
-CREATE VIEW IF NOT EXISTS spans_v AS
+#: What people query: hex ids, timestamps, words for codes, attributes as JSON, and again in columns.
+_SPANS_VIEW: Final = f"""
+CREATE OR REPLACE VIEW spans_v AS
 SELECT lower(hex(trace_id)) AS trace_id,
        lpad(lower(hex(span_id)), 16, '0') AS span_id,
        CASE WHEN parent_span_id = 0 THEN '' ELSE lpad(lower(hex(parent_span_id)), 16, '0') END
@@ -42,11 +52,11 @@ SELECT lower(hex(trace_id)) AS trace_id,
        status_message,
        make_timestamp_ns(start_ns) AS start_time,
        start_ns, start_ns + duration_ns AS end_ns, duration_ns,
-       attributes::JSON AS attributes
+       {{columns}}
 FROM spans
 """
 
-#: As `SPANS_VIEW`. ``body`` is the text itself where it is text, JSON where it is anything else; ``severity``
+#: As ``spans_v``. ``body`` is the text itself where it is text, JSON where it is anything else; ``severity``
 #: is one word for each range of four numbers; ids are empty where the record has none.
 LOGS_VIEW: Final = f"""
 CREATE VIEW IF NOT EXISTS logs_v AS
@@ -90,7 +100,54 @@ SELECT make_timestamp_ns(time_ns) AS time,
 FROM exemplars
 """
 
-VIEWS: Final = (SPANS_VIEW, LOGS_VIEW, METRICS_VIEW, EXEMPLARS_VIEW)
+VIEWS: Final = (LOGS_VIEW, METRICS_VIEW, EXEMPLARS_VIEW)
+
+
+def span_views(columns: Mapping[str, str]) -> list[str]:
+    """The views of spans, anew: `schema.SPANS_FULL` and the one for people.
+
+    ``columns`` are those of attributes (key to DuckDB type).
+    """
+    names = [quoted(key) for key in columns]
+    whole = whole_attributes(columns)
+    core = [whole + " AS attributes" if name == "attributes" else name for name in SPANS.names]
+    promoted = [f"{_promoted(name, keys, columns)} AS {name}" for name, keys in PROMOTED.items()]
+    full = ", ".join([*core, *promoted, TRACE_KEY, ARRIVED])
+    return [
+        f"CREATE OR REPLACE VIEW spans_full AS SELECT {full} FROM spans",
+        _SPANS_VIEW.format(columns=", ".join([whole + "::JSON AS attributes", *names])),
+    ]
+
+
+def whole_attributes(columns: Mapping[str, str]) -> str:
+    """An expression for the JSON text of all attributes of a row of ``spans``."""
+    if not columns:
+        return "attributes"
+    pairs = ", ".join(f"'\"{key}\":' || to_json({quoted(key)})" for key in columns)
+    return f"('{{' || concat_ws(',', nullif(attributes[2:-2], ''), {pairs}) || '}}')"
+
+
+def _promoted(name: str, keys: tuple[str, ...], columns: Mapping[str, str]) -> str:
+    """The first that is set of the columns of ``keys``; senders write some numbers as text, too."""
+    kind = "BIGINT" if name in INTEGER_PROMOTED else "VARCHAR"
+    found = ["NULL"]
+    for key in keys:
+        if columns.get(key) == kind:
+            found.append(quoted(key))
+        if kind == "BIGINT":
+            digits = f"TRY_CAST(attributes ->> '$.\"{key}\"' AS BIGINT)"
+            found.append(f'CASE WHEN contains(attributes, \'"{key}":"\') THEN {digits} END')
+    return f"coalesce({', '.join(found)})::{kind}"
+
+
+def quoted(name: str) -> str:
+    """``name`` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def add_column(key: str, kind: str) -> str:
+    """Give an attribute a column of its own."""
+    return f"ALTER TABLE spans ADD COLUMN {quoted(key)} {kind}"
 
 
 def statements() -> list[str]:
@@ -99,20 +156,24 @@ def statements() -> list[str]:
     return [
         *tables,
         *VIEWS,
+        *span_views({}),
         "CREATE TABLE IF NOT EXISTS tracescape_store (version INTEGER NOT NULL)",
         f"INSERT INTO tracescape_store VALUES ({SCHEMA_VERSION})",
         "CREATE TABLE IF NOT EXISTS tracescape_journal (sequence BIGINT, rows BIGINT, seed BIGINT)",
         f"INSERT INTO tracescape_journal VALUES (-1, 0, {secrets.randbits(62)})",
+        "CREATE TABLE IF NOT EXISTS tracescape_pruned"
+        " (arrived_before_ns BIGINT NOT NULL, spans BIGINT NOT NULL, last_start_ns BIGINT NOT NULL)",
     ]
 
 
-def insert_statement(table: str, source: str) -> str:
+def insert_statement(table: str, source: str, arrived_ns: int) -> str:
     """Copy the rows of the registered Arrow table ``source`` into ``table``, by column name."""
-    return f"INSERT INTO {table} BY NAME SELECT * FROM {source}"
+    arrived = f", {arrived_ns}::BIGINT AS {ARRIVED}" if ARRIVED in store_columns(table).names else ""
+    return f"INSERT INTO {table} BY NAME SELECT *{arrived} FROM {source}"
 
 
 def _create_table(name: str, schema: pa.Schema) -> str:
-    columns = ", ".join(_column(field) for field in schema)
+    columns = ", ".join(_column(field) for field in [*schema, *store_columns(name)])
     return f"CREATE TABLE IF NOT EXISTS {name} ({columns})"
 
 

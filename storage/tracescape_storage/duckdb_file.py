@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,11 +15,20 @@ import duckdb
 import pyarrow as pa
 
 from tracescape_storage import ddl
+from tracescape_storage.attribute_columns import (
+    Sampler,
+    attribute_columns_sql,
+    duckdb_type,
+    is_free,
+)
 from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
 from tracescape_storage.journal import holds_more
 from tracescape_storage.query import LOCKED_DOWN, select_table
-from tracescape_storage.schema import SCHEMA_VERSION
+from tracescape_storage.schema import ARRIVED, CONTENT_KEYS, SCHEMA_VERSION, SPANS, TABLES, TRACE_KEY
 from tracescape_storage.sql_reader import SqlReader
+from tracescape_storage.trace_keys import trace_keys
+
+_log = logging.getLogger(__name__)
 
 #: Refuse while a refusal is still clean: DuckDB needs room for its log and for a checkpoint. Less than the
 #: journal's reserve, so that what that took last can still settle.
@@ -30,8 +41,13 @@ _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 
 
-#: Tables with a row a distinct content, and its id.
-_CONTENT_KEYS: Final = {"resources": "resource_id", "scopes": "scope_id"}
+_ARRIVING: Final = tuple(name for name in TABLES if name not in CONTENT_KEYS)
+_USED_SQL: Final = "SELECT used_blocks * block_size FROM pragma_database_size()"
+_ARRIVALS_SQL: Final = (
+    f"SELECT {ARRIVED}, sum(n)::BIGINT FROM ("
+    + " UNION ALL ".join(f"SELECT {ARRIVED}, count(*) AS n FROM {name} GROUP BY 1" for name in _ARRIVING)
+    + ") GROUP BY 1 ORDER BY 1"
+)
 
 
 class Position(NamedTuple):
@@ -80,6 +96,8 @@ class DuckDBStore:
     Attributes:
         position: the journal's part that is stored; (-1, 0) for none.
         seed: a secret of this store, for hashes that senders must not be able to aim at.
+        attribute_columns: attributes of spans that have columns, and their DuckDB types; it is replaced when
+            one is added, never changed.
 
     Raises:
         StoreError: the file is no store, is a newer store, or cannot be written.
@@ -99,8 +117,11 @@ class DuckDBStore:
             raise
         try:
             _prepare(self._connection, path)
-            self._known = {name: self._ids(key, name) for name, key in _CONTENT_KEYS.items()}
+            self._known = {name: self._ids(key, name) for name, key in CONTENT_KEYS.items()}
             self.position, self.seed = _journal_state(self._connection)
+            self.attribute_columns = _attribute_columns(self._connection)
+            self._sampler = Sampler()
+            self._arrived_ns = _last_arrival(self._connection)
         except BaseException:
             self._connection.close()
             _release(path)
@@ -111,6 +132,7 @@ class DuckDBStore:
 
         Args:
             batches: tables by their names, any of `schema.TABLES`; text columns may be dictionary-coded.
+                Spans may have columns of attributes besides; the store adds those that it lacks.
                 ``resources`` and ``scopes`` may repeat rows that the store has: the first is kept.
             position: how far the journal is settled with this; see `position`.
 
@@ -125,6 +147,7 @@ class DuckDBStore:
             self._check_room()
             fresh, known = self._without_known(batches)
             try:
+                self._make_columns(fresh)
                 self._insert(fresh, position)
             except duckdb.Error as error:
                 self._recover()
@@ -133,6 +156,52 @@ class DuckDBStore:
             self.position = position or self.position
             for key, ids in known.items():
                 self._known[key] |= ids
+            self._sample(fresh)
+
+    def used_bytes(self) -> int:
+        """What the rows occupy on disk, the log included; the file may have free room besides."""
+        (row,) = self._connection.cursor().execute(_USED_SQL).fetchall()
+        wal = self.path.with_name(self.path.name + ".wal")
+        return int(row[0]) + (wal.stat().st_size if wal.exists() else 0)
+
+    def arrivals(self) -> list[tuple[int, int]]:
+        """When rows arrived (epoch ns, ascending) and how many of all tables did then."""
+        return self._connection.cursor().execute(_ARRIVALS_SQL).fetchall()
+
+    def prune(self, before_ns: int) -> int:
+        """Delete what arrived before ``before_ns``; how many spans went.
+
+        Raises:
+            StoreError: the write failed; nothing was deleted.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"The store {self.path} is closed.")
+            try:
+                spans, rows = self._delete_before(before_ns)
+                if rows:
+                    self._connection.execute("CHECKPOINT")
+            except duckdb.Error as error:
+                self._recover()
+                raise _write_error(self.path, error) from error
+            return spans
+
+    def _delete_before(self, before_ns: int) -> tuple[int, int]:
+        """How many spans, and rows of all tables, were deleted."""
+        connection = self._connection
+        connection.execute("BEGIN")
+        last = f"SELECT count(*), max(start_ns) FROM spans WHERE {ARRIVED} < {before_ns}"
+        (row,) = connection.execute(last).fetchall()
+        spans, last_start_ns = row
+        rows = 0
+        for name in _ARRIVING:
+            (row,) = connection.execute(f"DELETE FROM {name} WHERE {ARRIVED} < {before_ns}").fetchall()
+            rows += row[0]
+        if spans:
+            values = [before_ns, spans, last_start_ns]
+            connection.execute("INSERT INTO tracescape_pruned VALUES ($1, $2, $3)", values)
+        connection.execute("COMMIT")
+        return spans, rows
 
     @property
     def journal_folder(self) -> Path:
@@ -161,25 +230,65 @@ class DuckDBStore:
     ) -> tuple[list[tuple[str, pa.Table]], dict[str, set[int]]]:
         """The tables that have rows, resources and scopes without those that are stored; and their ids."""
         fresh = []
-        added: dict[str, set[int]] = {name: set() for name in _CONTENT_KEYS}
+        added: dict[str, set[int]] = {name: set() for name in CONTENT_KEYS}
         for batch in batches:
             for name, table in batch.items():
-                if name in _CONTENT_KEYS:
-                    table = _unseen(table, _CONTENT_KEYS[name], self._known[name], added[name])
+                if name in CONTENT_KEYS:
+                    table = _unseen(table, CONTENT_KEYS[name], self._known[name], added[name])
                 if table.num_rows:
                     fresh.append((name, table))
         return fresh, added
 
+    def _make_columns(self, tables: list[tuple[str, pa.Table]]) -> None:
+        """Add the columns of attributes that ``tables`` bring along."""
+        new: dict[str, str] = {}
+        for name, table in tables:
+            for field in table.schema if name == "spans" else ():
+                if field.name not in SPANS.names and field.name not in self.attribute_columns:
+                    new[field.name] = duckdb_type(field)
+        self._add_columns(new)
+
+    def _sample(self, tables: list[tuple[str, pa.Table]]) -> None:
+        """Give columns to attributes that many spans have; it is no harm if that fails."""
+        for name, table in tables:
+            if name == "spans":
+                new = self._sampler.look(table["attributes"], self.attribute_columns)
+                try:
+                    self._add_columns(new)
+                except duckdb.Error as error:
+                    self._recover()
+                    _log.warning("attributes of %s cannot have columns: %s", self.path, error)
+
+    def _add_columns(self, new: Mapping[str, str]) -> None:
+        if not new:
+            return
+        columns = dict(self.attribute_columns)
+        for key, kind in new.items():
+            if not is_free(key, columns):
+                raise UnstorableError(f"the attribute {key!r} cannot have a column")
+            columns[key] = kind
+        self._connection.execute("BEGIN")
+        for key, kind in new.items():
+            self._connection.execute(ddl.add_column(key, kind))
+        for view in ddl.span_views(columns):
+            self._connection.execute(view)
+        self._connection.execute("COMMIT")
+        self.attribute_columns = columns
+
     def _insert(self, tables: list[tuple[str, pa.Table]], position: Position | None) -> None:
         connection = self._connection
+        arrived = max(self._arrived_ns + 1, time.time_ns())
         connection.execute("BEGIN")
         for name, table in tables:
+            if "trace_id" in table.column_names:
+                table = table.append_column(TRACE_KEY, trace_keys(table["trace_id"]))
             connection.register("incoming", table)
-            connection.execute(ddl.insert_statement(name, "incoming"))
+            connection.execute(ddl.insert_statement(name, "incoming", arrived))
             connection.unregister("incoming")
         if position is not None:
             connection.execute("UPDATE tracescape_journal SET sequence = $1, rows = $2", list(position))
         connection.execute("COMMIT")
+        self._arrived_ns = arrived
 
     def _recover(self) -> None:
         """After a failed write: roll back; if DuckDB declared the database invalid, open it anew."""
@@ -295,6 +404,17 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     for statement in ddl.statements():
         connection.execute(statement)
     connection.execute("COMMIT")
+
+
+def _attribute_columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
+    return dict(connection.execute(attribute_columns_sql()).fetchall())
+
+
+def _last_arrival(connection: duckdb.DuckDBPyConnection) -> int:
+    """0 without any; whole row groups tell it without being read."""
+    tables = " UNION ALL ".join(f"SELECT max({ARRIVED}) AS arrived FROM {name}" for name in _ARRIVING)
+    (row,) = connection.execute(f"SELECT max(arrived) FROM ({tables})").fetchall()
+    return row[0] or 0
 
 
 def _journal_state(connection: duckdb.DuckDBPyConnection) -> tuple[Position, int]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+from typing import Final
+
+#: In an Arrow stream: the metadata of a last batch, without rows, that say why the answer ends here.
+ERROR_KEY: Final = b"tracescape.error"
 
 
 class StoreError(Exception):

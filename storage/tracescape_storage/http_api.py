@@ -1,35 +1,67 @@
 """``POST /query``: one ``SELECT`` in, an Arrow IPC stream out.
 
-Request: JSON ``{"sql": "SELECT …"}``. Answer: ``application/vnd.apache.arrow.stream``; on an error a 4xx
-with JSON ``{"error": "…"}``. A failure after the first rows breaks the stream off before its end marker, so
-a client never takes half an answer for a whole one.
+Request: JSON ``{"sql": "SELECT …"}``, with ``"time_limit_s"`` and ``"max_rows"`` where less is wanted
+than the collector allows. Answer: ``application/vnd.apache.arrow.stream``, row by row as it is found:
+what is not read is not computed. Errors are JSON ``{"error": "…"}``: 400 for a question that is not
+answered, 503 with ``Retry-After`` while as many questions run as may.
+
+An answer is never cut short silently. What goes wrong after the first rows, more rows than allowed
+included, comes as a batch without rows whose metadata say `ERROR_KEY`, and the HTTP body ends before its
+end: a client that knows neither still sees a broken transfer.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tracescape_storage.errors import QueryError
-from tracescape_storage.query import MAX_QUERY_BYTES, selecting
+from tracescape_storage.answering import Running, Streaming
+from tracescape_storage.errors import ERROR_KEY, QueryError
+from tracescape_storage.query import DEFAULT_TIME_LIMIT_S, MAX_QUERY_BYTES, Guard, selecting
 
-ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
+RETRY_AFTER_S: Final = 1
 _MAX_BODY_BYTES: Final = MAX_QUERY_BYTES * 2
+#: DuckDB computes so many rows at a time anyway; with wide rows more would be too much to hold.
+_BATCH_ROWS: Final = 2_048
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class QueryLimits(NamedTuple):
+    """What a collector allows: seconds and rows a question, questions at a time, how long one may wait."""
+
+    time_s: float = DEFAULT_TIME_LIMIT_S
+    rows: int = 100_000_000
+    running: int = 8
+    threads: int = 4  # of those, how many compute at a time; the others wait for their clients
+    waiting: int = 32
+    wait_s: float = 5.0
+
+
+class _Question(NamedTuple):
+    sql: str
+    time_s: float
+    rows: int
+
+
+class _BusyError(Exception):
+    """As many questions run and wait as may."""
 
 
 def query_routes(
     connection: Callable[[Request], duckdb.DuckDBPyConnection],
     *,
     settle: Callable[[Request], object] = lambda request: None,
+    limits: QueryLimits | None = None,
 ) -> list[Route]:
     """The routes of a store for the collector's HTTP application.
 
@@ -37,18 +69,67 @@ def query_routes(
     and a writer may have to open its file anew. ``settle`` may wait until that has
     everything which a question ought to see.
     """
+    endpoint = _Querying(connection, settle, limits or QueryLimits())
+    return [Route("/query", endpoint.answer, methods=["POST"])]
 
-    async def query(request: Request) -> Response:
+
+class _Querying:
+    """The endpoint, and the threads that questions run on."""
+
+    def __init__(
+        self,
+        connection: Callable[[Request], duckdb.DuckDBPyConnection],
+        settle: Callable[[Request], object],
+        limits: QueryLimits,
+    ) -> None:
+        self._connection = connection
+        self._settle = settle
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="query")
+        self._free = asyncio.Semaphore(limits.running)
+        self._waiting = 0
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one question."""
         try:
-            sql = _sql_of(await _bounded_body(request))
-            await run_in_threadpool(settle, request)
-            stream = _arrow_chunks(connection(request), sql)
-            first = await run_in_threadpool(next, stream)
+            question = _question_of(await _bounded_body(request), self._limits)
+            await self._take_turn()
         except QueryError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
-        return StreamingResponse(_chain(first, stream), media_type=ARROW_STREAM)
+        except _BusyError:
+            busy = f"{self._limits.running} questions run already. Ask again in a moment."
+            return JSONResponse({"error": busy}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+        running = Running(self._threads, Guard(question.time_s))
+        try:
+            first = await running.first(request, lambda: self._chunks(request, question, running.guard))
+        except QueryError as error:
+            await self._end(running)
+            return JSONResponse({"error": str(error)}, status_code=400)
+        except BaseException:
+            await self._end(running)
+            raise
+        return Streaming(first, running, lambda: self._end(running))
 
-    return [Route("/query", query, methods=["POST"])]
+    async def _take_turn(self) -> None:
+        if self._waiting >= self._limits.waiting:
+            raise _BusyError
+        self._waiting += 1
+        try:
+            await asyncio.wait_for(self._free.acquire(), self._limits.wait_s)
+        except TimeoutError:
+            raise _BusyError from None
+        finally:
+            self._waiting -= 1
+
+    async def _end(self, running: Running) -> None:
+        try:
+            await running.close()
+        finally:
+            self._free.release()
+
+    def _chunks(self, request: Request, question: _Question, guard: Guard) -> Iterator[bytes]:
+        self._settle(request)
+        return _arrow_chunks(self._connection(request), question, guard)
 
 
 async def _bounded_body(request: Request) -> bytes:
@@ -60,7 +141,7 @@ async def _bounded_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _sql_of(body: bytes) -> str:
+def _question_of(body: bytes, limits: QueryLimits) -> _Question:
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError):
@@ -68,16 +149,58 @@ def _sql_of(body: bytes) -> str:
     sql = asked.get("sql") if isinstance(asked, dict) else None
     if not isinstance(sql, str):
         raise QueryError('The body must be JSON: {"sql": "SELECT …"}.')
-    return sql
+    return _Question(
+        sql,
+        min(_positive(asked, "time_limit_s", limits.time_s), limits.time_s),
+        int(min(_positive(asked, "max_rows", limits.rows), limits.rows)),
+    )
 
 
-def _arrow_chunks(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[bytes]:
+def _positive(asked: dict[str, Any], name: str, default: float) -> float:
+    value = asked.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise QueryError(f"{name} must be a number above 0.")
+    return value
+
+
+def _arrow_chunks(
+    connection: duckdb.DuckDBPyConnection, question: _Question, guard: Guard
+) -> Iterator[bytes]:
+    """The answer in pieces of about a MiB. What goes wrong once one is out is said in the last one too."""
     sink = io.BytesIO()
-    with selecting(connection, sql) as batches, pa.ipc.new_stream(sink, batches.schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
+    writer: pa.ipc.RecordBatchStreamWriter | None = None
+    begun = False
+    try:
+        with selecting(connection, question.sql, batch_rows=_BATCH_ROWS, guard=guard) as batches:
+            writer = pa.ipc.new_stream(sink, batches.schema)
+            nothing = _no_rows(batches.schema)
+            for batch in _at_most(question.rows, batches):
+                writer.write_batch(batch)
+                if sink.tell() >= _CHUNK_BYTES:
+                    yield _drain(sink)
+                    begun = True
+    except QueryError as error:
+        if begun and writer is not None:
+            writer.write_batch(nothing, custom_metadata={ERROR_KEY: str(error).encode()})
             yield _drain(sink)
+        raise
+    writer.close()
     yield _drain(sink)
+
+
+def _at_most(rows: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    seen = 0
+    for batch in batches:
+        seen += batch.num_rows
+        if seen > rows:
+            raise QueryError(
+                f"The answer has more than {rows:,} rows. Ask for less: LIMIT, GROUP BY, a time window."
+            )
+        yield batch
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.record_batch([pa.array([], field.type) for field in schema], schema=schema)
 
 
 def _drain(sink: io.BytesIO) -> bytes:
@@ -85,8 +208,3 @@ def _drain(sink: io.BytesIO) -> bytes:
     sink.seek(0)
     sink.truncate()
     return chunk
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest

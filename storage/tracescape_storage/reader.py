@@ -49,11 +49,15 @@ class Reader(Protocol):
         trace_id: bytes | None = None,
         service: str | None = None,
     ) -> pa.Table:
-        """Columns of the spans that match every condition given, typed as ``schema.SPANS`` has them.
+        """Columns of the spans that match every condition given, typed as ``schema.SPANS_FULL`` has them.
 
         Columns in ``schema.DICTIONARY_COLUMNS`` come dictionary-coded (one dictionary a column). An unknown
         column raises ``ValueError``. No match gives a table without rows, never ``None``.
         """
+        ...
+
+    def attribute_columns(self) -> dict[str, str]:
+        """The attributes of spans that have columns of their own, and their DuckDB types."""
         ...
 
     def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:

@@ -8,7 +8,8 @@ from typing import Final
 import pyarrow as pa
 
 from tracescape_storage.reader import Extent
-from tracescape_storage.schema import DICTIONARY_COLUMNS, SPANS
+from tracescape_storage.schema import DICTIONARY_COLUMNS, SPANS, SPANS_FULL, TRACE_KEY
+from tracescape_storage.trace_keys import trace_key
 
 EXTENT_SQL: Final = "SELECT count(*) AS n, min(start_ns) AS first, max(start_ns) AS last FROM spans"
 
@@ -22,16 +23,19 @@ def spans_sql(
     service: str | None,
 ) -> str:
     """``SELECT`` of span columns under conditions. An unknown column raises ``ValueError``."""
-    unknown = [name for name in columns if name not in SPANS.names]
+    unknown = [name for name in columns if name not in SPANS_FULL.names]
     if unknown or not columns:
-        raise ValueError(f"no such span column: {', '.join(unknown)}; there are {', '.join(SPANS.names)}")
+        raise ValueError(
+            f"no such span column: {', '.join(unknown)}; there are {', '.join(SPANS_FULL.names)}"
+        )
     conditions = _window(since_ns, until_ns)
     if trace_id is not None:
-        conditions.append(f"trace_id = from_hex('{trace_id.hex()}')")
+        conditions.append(trace_condition(trace_id))
     if service is not None:
         conditions.append("service = " + quote(service))
     chosen = ", ".join(f'"{name}"' for name in columns)
-    return f"SELECT {chosen} FROM spans{_where(conditions)}"
+    table = "spans" if set(columns) <= set(SPANS.names) - {"attributes"} else "spans_full"
+    return f"SELECT {chosen} FROM {table}{_where(conditions)}"
 
 
 def links_sql(*, since_ns: int | None, until_ns: int | None) -> str:
@@ -53,6 +57,11 @@ def dictionary_coded(table: pa.Table) -> pa.Table:
             coded = table.column(index).dictionary_encode().unify_dictionaries()
             table = table.set_column(index, name, coded)
     return table
+
+
+def trace_condition(trace_id: bytes) -> str:
+    """The rows of one trace, in any table that has traces."""
+    return f"{TRACE_KEY} = {trace_key(trace_id)} AND trace_id = from_hex('{trace_id.hex()}')"
 
 
 def quote(text: str) -> str:

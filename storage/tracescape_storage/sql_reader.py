@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from tracescape_storage.attribute_columns import attribute_columns_sql
 from tracescape_storage.reader import Extent
 from tracescape_storage.select import EXTENT_SQL, dictionary_coded, extent_of, links_sql, spans_sql
 
@@ -37,6 +38,11 @@ class SqlReader(ABC):
         """See `Reader.spans`."""
         query = spans_sql(columns, since_ns=since_ns, until_ns=until_ns, trace_id=trace_id, service=service)
         return dictionary_coded(self.sql(query))
+
+    def attribute_columns(self) -> dict[str, str]:
+        """See `Reader.attribute_columns`."""
+        found = self.sql(attribute_columns_sql())
+        return dict(zip(found["key"].to_pylist(), found["type"].to_pylist(), strict=True))
 
     def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
         """See `Reader.links`."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from memory_reader import MemoryReader, link, link_table, span, span_table, trace_bytes
+from memory_reader import MemoryReader, link, link_table, span, span_table, stored_span_table, trace_bytes
 from tracescape_analytics.critical_path import critical_path
 from tracescape_analytics.findings import findings
 from tracescape_analytics.topology import topology
@@ -41,10 +41,11 @@ def order(i: int) -> list[dict[str, object]]:
 
 
 def test_a_store_file_answers_like_memory(tmp_path: Path) -> None:
-    spans = span_table([row for i in range(60) for row in order(i)])
+    rows = [row for i in range(60) for row in order(i)]
+    spans = span_table(rows)
     links = link_table([link(f"mail{i}", "C", f"order{i}", "P", start=1000 * i + 50) for i in range(60)])
     store = DuckDBStore(tmp_path / "t.db")
-    store.append({"spans": spans, "links": links})
+    store.append({"spans": stored_span_table(rows), "links": links})
     store.close()
     memory, stored = MemoryReader(spans, links), open_reader(tmp_path / "t.db")
     window = {"since_ns": 30_000, "until_ns": 60_000}

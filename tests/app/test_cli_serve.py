@@ -57,6 +57,8 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path, files: Certificates, keys
         (("--tls-cert", "no.pem", "--tls-key", files.key), "no.pem cannot be read: No such file"),
         (("--api-keys", "no.toml"), "no.toml cannot be read: No such file"),
         (("--api-keys", keys), "chmod 600"),
+        (("--keep", "soon"), "'soon' is no duration; write"),
+        (("--keep", "0s"), "would keep nothing"),
     ]
     for arguments, reason in cases:
         result = run("serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", *arguments, cwd=tmp_path)

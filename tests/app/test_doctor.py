@@ -8,6 +8,7 @@ import tracescape as ts
 from support.otlp import request, span
 from tracescape.collector import Collector
 from tracescape.doctor import examine, report
+from tracescape_storage.retention import Limits
 
 
 def test_a_live_collector_tells_what_it_holds_and_what_it_has_done(tmp_path: Path) -> None:
@@ -27,6 +28,22 @@ def test_a_live_collector_tells_what_it_holds_and_what_it_has_done(tmp_path: Pat
     lines = "\n".join(report(found))
     assert "accepted    2 traces" in lines
     assert "acknowledge 1 times" in lines
+
+
+def test_what_was_pruned_is_told_from_what_never_was(tmp_path: Path) -> None:
+    limits = Limits(max_age_ns=1, max_bytes=None)
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0", limits=limits) as collector:
+        body = request(span(), span()).SerializeToString()
+        headers = {"content-type": "application/x-protobuf"}
+        httpx.post(f"{collector.http_url}/v1/traces", content=body, headers=headers).raise_for_status()
+        with ts.connect(collector.http_url) as store:
+            assert store.extent().spans == 2
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0", limits=limits):
+        pass  # prunes as it starts
+    with ts.open(tmp_path / "t.db") as store:
+        found = examine(store)
+        assert (found["rows"]["spans"], found["pruned"]["spans"]) == (0, 2)
+        assert any(line.startswith("pruned      2 spans") for line in report(found))
 
 
 def test_an_empty_closed_store_is_no_error(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from support.decoders import assert_same, compiled, fast_spans, is_canonical, rows
+from support.decoders import COLUMNS, assert_same, compiled, fast_spans, is_canonical, rows
 from support.otlp import key_values, request, span
 from support.wild_otlp import mutated, run, varint, wild_request
 from tracescape_ingest.span_tables import span_tables
@@ -30,10 +30,8 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_texts, inner, max_size=4),
     max_leaves=6,
 )
-_promoted = st.sampled_from(
-    ["http.method", "http.request.method", "server.port", "http.status_code", "db.name"]
-)
-_attributes = st.dictionaries(_texts | _promoted, _values, max_size=8)
+_keys = st.sampled_from(["http.method", "http.request.method", "server.port", "db.name", *COLUMNS])
+_attributes = st.dictionaries(_texts | _keys, _values, max_size=8)
 _ids = st.binary(min_size=8, max_size=8).filter(any)
 
 

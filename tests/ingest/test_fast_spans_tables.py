@@ -6,23 +6,23 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from support.decoders import SEED, assert_tables_equal, plain, scanned
+from support.decoders import assert_tables_equal, plain, scanned
+from support.decoders import reference as decoded_reference
 from support.otlp import key_values, request, span
 from support.wild_otlp import wild_request
 from tracescape_ingest.accepting import TableRequest
-from tracescape_ingest.decode import decode_traces
 from tracescape_ingest.fast_spans import ScannedRequest
 from tracescape_ingest.span_tables import span_tables
 
 
 def reference(data: bytes) -> TableRequest:
-    decoded = decode_traces(data, seed=SEED)
+    decoded = decoded_reference(data)
     return TableRequest(decoded.tables, np.arange(decoded.items), decoded.owners)
 
 
 def assert_tables_of(requests: list[ScannedRequest], expected: list[TableRequest]) -> None:
     joined = {
-        name: pa.concat_tables([each.tables[name] for each in expected])
+        name: pa.concat_tables([each.tables[name] for each in expected], promote_options="default")
         for name in ("spans", "events", "links", "resources", "scopes")
     }
     assert_tables_equal(plain(span_tables(requests)), joined)

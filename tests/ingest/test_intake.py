@@ -23,8 +23,9 @@ from tracescape_ingest.envelope import UndecodableError
 from tracescape_ingest.grpc_server import SERVICE
 from tracescape_ingest.intake import Intake, Outcome, Signal
 from tracescape_ingest.pipeline import _tables
-from tracescape_storage.duckdb_file import DuckDBStore, Position
+from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore, Position
 from tracescape_storage.errors import StoreError, StoreFullError
+from tracescape_storage.schema import ARRIVED
 
 TABLES = ("spans", "events", "links", "resources", "scopes")
 
@@ -44,9 +45,14 @@ def rich(*names: str) -> bytes:
     return request(*spans, service="rich").SerializeToString()
 
 
+def rows(reader: DuckDBReader, table: str) -> list[dict[str, Any]]:
+    found = reader.sql(f"select * from {table} order by all").to_pylist()
+    return [{key: value for key, value in row.items() if key != ARRIVED} for row in found]
+
+
 def contents(store: DuckDBStore) -> dict[str, list[dict[str, Any]]]:
     reader = store.reader()
-    return {name: reader.sql(f"select * from {name} order by all").to_pylist() for name in TABLES}
+    return {name: rows(reader, name) for name in TABLES}
 
 
 def names(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tracescape_native import otlp_traces as scan
@@ -11,14 +12,14 @@ from tracescape_native.span_columns import NUMBERS, WORDS
 
 @dataclass
 class Columns:
-    """A list a column, texts as bytes or None, integers as int or None."""
+    """A list a column, texts as bytes or None, other columns of attributes as their 64 bits or None."""
 
     trace_ids: list[bytes] = field(default_factory=list)
     words: dict[int, list[int]] = field(default_factory=lambda: {column: [] for column in WORDS})
     numbers: dict[int, list[int]] = field(default_factory=lambda: {column: [] for column in NUMBERS})
     groups: list[tuple[int, int]] = field(default_factory=list)
     texts: dict[int, list[bytes | None]] = field(default_factory=dict)
-    integers: dict[int, list[int | None]] = field(default_factory=dict)
+    wide: dict[int, list[int | None]] = field(default_factory=dict)
     attributes: list[bytes] = field(default_factory=list)
 
     def add(
@@ -28,8 +29,8 @@ class Columns:
         rows: list[int],
         resources: list[int],
         scopes: list[int],
-        text_places: tuple[int, ...],
-        integer_places: tuple[int, ...],
+        text_places: Sequence[int],
+        wide_places: Sequence[int],
     ) -> None:
         heap = scanned.heap.tobytes()
         for row in rows:
@@ -42,12 +43,13 @@ class Columns:
             self.groups.append((resources[numbers[scan.RESOURCE]], scopes[numbers[scan.SCOPE]]))
             for place in text_places:
                 value = None
-                if numbers[place] >= 0:
+                if place < len(numbers) and numbers[place] >= 0:
                     _, start, length = scanned.texts[numbers[place]].tolist()
                     value = data[start : start + length]
                 self.texts.setdefault(place, []).append(value)
-            for place in integer_places:
-                is_set = numbers[scan.SET] >> (place - scan.PROMOTED) & 1
-                self.integers.setdefault(place, []).append(numbers[place] if is_set else None)
+            for place in wide_places:
+                low, high = numbers[place : place + 2] if place < len(numbers) else (0, -(2**31))
+                bits = high * 2**32 + low % 2**32
+                self.wide.setdefault(place, []).append(None if bits == scan.MISSING else bits)
             start, length = numbers[scan.ATTRIBUTES], numbers[scan.ATTRIBUTES + 1]
             self.attributes.append(heap[start : start + length])

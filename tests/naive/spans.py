@@ -70,6 +70,21 @@ def nested_spans(draw: st.DrawFn) -> list[Span]:
     return spans
 
 
+def wide_spans(seed: int, width: int, trace: int = 0) -> list[Span]:
+    """A trace of a few levels whose siblings overlap in every way, some shifted, some sent twice."""
+    random = np.random.default_rng(seed)
+    spans = [Span(trace, 1, 0, 0, 10_000, 3)]
+    for i in range(2, 2 * width):
+        parent = spans[0] if i < width else spans[random.integers(1, min(8, len(spans)))]
+        start = int(random.integers(parent.start - 50, parent.end + 1))
+        end = start + int(random.integers(0, (parent.end - parent.start) // 4 + 2))
+        number = i if random.random() < 0.95 else int(random.integers(2, i + 1))
+        kind, resource = int(random.choice([1, 2, 3, 5])), int(random.integers(0, 2))
+        spans.append(Span(trace, number, parent.id, start, end, kind, resource))
+    spans += [spans[k] for k in random.integers(0, len(spans), 3)]
+    return [spans[k] for k in random.permutation(len(spans))]
+
+
 @st.composite
 def call_spans(draw: st.DrawFn) -> list[Span]:
     """One trace of nested CLIENT, SERVER and INTERNAL spans, mostly, of three services."""

@@ -18,6 +18,9 @@ from random import Random
 
 import numpy as np
 
+from support.decoders import COLUMNS
+from tracescape_storage.attribute_columns import WELL_KNOWN
+
 _PAGE = mmap.PAGESIZE
 _PROT_NONE = 0
 _CORPUS = Path(__file__).parent.parent / "data" / "otlp_corpus"
@@ -59,7 +62,7 @@ class Fuzzer:
     def __init__(self, largest: int) -> None:
         from tracescape_ingest.fast_spans import FastSpans
 
-        self._scanner = FastSpans(7)._scanner
+        self._scanner = FastSpans(7, lambda: WELL_KNOWN | COLUMNS)._scanning.scanner
         self._data = Guarded(largest)
         self._heap, self._part_heap = Guarded(8 * largest + 4096), Guarded(8 * largest + 4096)
 

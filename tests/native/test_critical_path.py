@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 
 from naive.critical_path import Walk
 from naive.forest import Span, twin
-from naive.spans import arrays, nested_spans, tangled_spans
+from naive.spans import arrays, nested_spans, tangled_spans, wide_spans
 from tracescape_native.critical_path import Paths, critical_paths, path_segments
 from tracescape_native.forest import Forest, build_forest
+from tracescape_native.memory import INTERPRETED
 
 KINDS = ["unset", "internal", "server", "client", "producer", "consumer"]
 CASES = json.loads((Path(__file__).parents[1] / "data" / "critical_path_cases.json").read_text())
+
+#: Spans of the deep and the wide; fewer where Python itself runs the kernels.
+MANY = 2_000 if INTERPRETED else 100_000
 
 
 def analysed(spans: list[Span], tolerance: float = 0.01) -> tuple[Forest, Paths]:
@@ -54,6 +58,12 @@ def test_agrees_with_the_naive_twin_on_tangles(spans: list[Span], tolerance: flo
 @given(nested_spans(), TOLERANCES)
 def test_agrees_with_the_naive_twin_on_trees(spans: list[Span], tolerance: float) -> None:
     check_against_twin(spans, tolerance)
+
+
+@pytest.mark.parametrize("tolerance", [0, 0.01, 0.5])
+@pytest.mark.parametrize("width", [10, 24, 26, 100])
+def test_agrees_with_the_naive_twin_on_many_siblings(width: int, tolerance: float) -> None:
+    check_against_twin(wide_spans(width, width), tolerance)
 
 
 @given(st.one_of(tangled_spans(), nested_spans()), TOLERANCES)
@@ -211,14 +221,14 @@ def test_self_time_counts_overlapping_children_once() -> None:
 
 
 def test_deep() -> None:
-    n = 100_000
+    n = MANY
     forest, paths = analysed([Span(0, i + 1, i, i, 2 * n - i) for i in range(n)])
     assert paths.critical_ns.tolist() == [2] * n
     assert len(triples(forest, paths, 0)) == 2 * n - 1
 
 
 def test_wide() -> None:
-    n = 100_000
+    n = MANY
     spans = [Span(0, 1, 0, 0, n)] + [Span(0, i + 2, 1, i, i + 1) for i in range(n)]
     forest, paths = analysed(spans)
     assert paths.critical_ns.tolist() == [0] + [1] * n

@@ -6,16 +6,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naive.forest import Span, twin
-from naive.spans import arrays, signed, tangled_spans
+from naive.spans import arrays, signed, tangled_spans, wide_spans
 from tracescape_native.forest import CHILD, CUT, ORPHAN, ROOT, Forest, build_forest
 from tracescape_native.grouping import group_ids, rows_by_code
+from tracescape_native.memory import INTERPRETED
 from tracescape_native.sorting import sort_index, unsigned_order
 
 ORIGINS = {"child": CHILD, "root": ROOT, "orphan": ORPHAN, "cut": CUT}
 
+#: Spans of the deep and the wide; fewer where Python itself runs the kernels.
+MANY = 2_000 if INTERPRETED else 100_000
+
 
 @given(tangled_spans())
 def test_agrees_with_the_naive_twin(spans: list[Span]) -> None:
+    check_against_twin(spans)
+
+
+@pytest.mark.parametrize("width", [10, 24, 26, 100])
+def test_agrees_with_the_naive_twin_on_many_siblings(width: int) -> None:
+    check_against_twin(wide_spans(width, width))
+
+
+def check_against_twin(spans: list[Span]) -> None:
     forest = build_forest(arrays(spans))
     nodes, mains = twin(spans)
     position = {node: i for i, node in enumerate(nodes)}
@@ -133,7 +146,7 @@ def test_an_end_before_its_start_counts_as_the_start() -> None:
 
 
 def test_deep_and_wide() -> None:
-    n = 100_000
+    n = MANY
     deep = build_forest(arrays([Span(0, i + 1, i, i, 2 * n - i) for i in range(n)]))
     assert deep.depth.tolist() == list(range(n))
     wide = build_forest(arrays([Span(0, i + 1, min(i, 1), i, i + 1) for i in range(n)]))
@@ -142,7 +155,7 @@ def test_deep_and_wide() -> None:
 
 
 def test_a_chain_that_is_one_great_cycle() -> None:
-    n = 100_000
+    n = MANY
     ring = build_forest(arrays([Span(0, i + 1, i or n, 0, 5) for i in range(n)]))
     assert ring.origin[0] == CUT
     assert ring.size[0] == n

@@ -10,9 +10,9 @@ from naive.span_columns import Columns
 from support.decoders import scanned
 from support.otlp import request, span
 from support.wild_otlp import wild_request
-from tracescape_ingest.span_tables import _INTEGER_PLACES, _TEXT_PLACES
 from tracescape_native import otlp_traces as scan
-from tracescape_native.span_columns import NUMBERS, WORDS, SpanColumns, gather
+from tracescape_native.otlp_attributes import STRING
+from tracescape_native.span_columns import NUMBERS, TEXTS, WORDS, SpanColumns, gather
 
 
 def both(messages: list[bytes], masks: list[np.ndarray] | None = None) -> tuple[SpanColumns, Columns]:
@@ -21,15 +21,23 @@ def both(messages: list[bytes], masks: list[np.ndarray] | None = None) -> tuple[
         requests = [each.keep(mask) for each, mask in zip(requests, masks, strict=True)]
     spans = sum(map(len, requests))
     nbytes = sum(int(each.scanned.numbers[each.rows, scan.ATTRIBUTES + 1].sum()) for each in requests)
-    fast, slow = SpanColumns(spans, nbytes, _TEXT_PLACES, _INTEGER_PLACES), Columns()
+    text_places, wide_places = places([each.columns for each in requests])
+    fast, slow = SpanColumns(spans, nbytes, text_places, wide_places), Columns()
     codes = [fast.codes_of(np.frombuffer(each.data, np.uint8), each.scanned) for each in requests]
     for number, each in enumerate(requests):
         resources = np.arange(len(each.senders), dtype=np.int32) + number
         scopes = np.arange(len(each.scopes), dtype=np.int32) + 2 * number
         data, found, rows = each.data, each.scanned, each.rows.tolist()
         fast.add(found, each.rows, codes[number], resources, scopes)
-        slow.add(data, found, rows, resources.tolist(), scopes.tolist(), _TEXT_PLACES, _INTEGER_PLACES)
+        slow.add(data, found, rows, resources.tolist(), scopes.tolist(), text_places, wide_places)
     return fast, slow
+
+
+def places(columns: list[tuple[scan.Column, ...]]) -> tuple[list[int], list[int]]:
+    longest = max(columns, key=len, default=())
+    placed = list(zip(longest, scan.places_of(longest), strict=True))
+    texts = [place for (_, kind), place in placed if kind == STRING]
+    return [*TEXTS, *texts], [place for (_, kind), place in placed if kind != STRING]
 
 
 def texts_of(columns: SpanColumns, index: int) -> list[bytes | None]:
@@ -48,14 +56,11 @@ def assert_same(fast: SpanColumns, slow: Columns) -> None:
     for index, column in enumerate(NUMBERS):
         assert fast.numbers[index].tolist() == slow.numbers[column]
     assert list(zip(*fast.groups.tolist(), strict=True)) == slow.groups
-    for index, place in enumerate(_TEXT_PLACES):
-        assert texts_of(fast, index) == slow.texts.get(place, [])
-    for index, place in enumerate(_INTEGER_PLACES):
-        is_set = (fast.integers[-1] >> (place - scan.PROMOTED) & 1).tolist()
-        values = [
-            value if yes else None for value, yes in zip(fast.integers[index].tolist(), is_set, strict=True)
-        ]
-        assert values == slow.integers.get(place, [])
+    for index, texts in enumerate(slow.texts.values()):
+        assert texts_of(fast, index) == texts
+    for index, values in enumerate(slow.wide.values()):
+        found = fast.wide[index].tolist()
+        assert [None if value == scan.MISSING else value for value in found] == values
     attributes = fast.attributes.tobytes()
     offsets = fast.offsets.tolist()
     assert [attributes[a:b] for a, b in pairwise(offsets)] == slow.attributes
@@ -99,7 +104,7 @@ def test_dictionaries_that_grow_many_times() -> None:
 
 def test_attributes_beyond_what_offsets_can_say_are_refused() -> None:
     with pytest.raises(OverflowError, match="too many"):
-        SpanColumns(1, 2**31, _TEXT_PLACES, _INTEGER_PLACES)
+        SpanColumns(1, 2**31, (), ())
 
 
 def test_gather_skips_what_is_not_there() -> None:

@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 def insert(store: DuckDBStore, decoded: DecodedTables) -> None:
     for name, table in decoded.tables.items():
         store.connection.register("incoming", table)
-        store.connection.execute(ddl.insert_statement(name, "incoming"))
+        store.connection.execute(ddl.insert_statement(name, "incoming", 1))
         store.connection.unregister("incoming")
 
 

@@ -47,7 +47,7 @@ def asked(decoded: DecodedTables, query: str) -> list[dict[str, Any]]:
             connection.execute(statement)
         for name, table in decoded.tables.items():
             connection.register("incoming", table)
-            connection.execute(ddl.insert_statement(name, "incoming"))
+            connection.execute(ddl.insert_statement(name, "incoming", 1))
             connection.unregister("incoming")
         rows: list[dict[str, Any]] = connection.sql(query).to_arrow_table().to_pylist()
         return rows

@@ -24,6 +24,7 @@ _TEXTS = (
     "123", "0", "503", "007", "2147483647", "2147483648", "9999999999999999999", "-5", "١٢٣",
 )  # fmt: skip
 _KEYS = (
+    "note", "count", "ratio", "flag",
     "http.request.method", "http.method", "http.response.status_code", "http.status_code", "server.port",
     "net.peer.port", "server.address", "net.peer.name", "db.system", "db.system.name", "peer.service",
     "service.peer.name", "messaging.destination", "messaging.destination.name", "rpc.service", "user.id",

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+
+from naive.forest import Node, Span, twin
+from naive.spans import arrays, nested_spans, tangled_spans
+from tracescape_native.call_paths import call_paths, other_above
+from tracescape_native.forest import build_forest
+from tracescape_native.memory import INTERPRETED
+
+
+def steps(node: Node, wanted: bool = True) -> tuple[int, ...]:
+    """Kinds stand for the code here; spans of resource 2 are not wanted (with `wanted`)."""
+    if wanted and node.span.resource == 2:
+        return ()
+    above = () if node.parent is None else steps(node.parent, wanted)
+    return (*above, node.span.kind)
+
+
+@given(nested_spans() | tangled_spans())
+def test_agree_with_chains_of_parents(spans: list[Span]) -> None:
+    forest = build_forest(arrays(spans))
+    nodes, _ = twin(spans)
+    found = call_paths(forest, forest.kind, (forest.resource != 2).astype(np.int64))
+
+    def chain(path: int) -> tuple[int, ...]:
+        return () if path < 0 else (*chain(int(found.parent[path])), int(found.code[path]))
+
+    assert [chain(int(path)) for path in found.path] == [steps(node) for node in nodes]
+    assert len({chain(path) for path in range(len(found.code))}) == len(found.code)
+
+
+@given(nested_spans() | tangled_spans())
+def test_other_above(spans: list[Span]) -> None:
+    forest = build_forest(arrays(spans))
+    nodes, _ = twin(spans)
+    expected = []
+    for node in nodes:
+        others = [kind for kind in steps(node, wanted=False) if kind != node.span.kind]
+        expected.append(others[-1] if others else -1)
+    assert other_above(forest, forest.kind).tolist() == expected
+
+
+def test_deep_and_wide() -> None:
+    n = 3_000 if INTERPRETED else 100_000
+    ones = np.ones(n, np.int64)
+    deep = build_forest(arrays([Span(0, i + 1, i, i, 2 * n - i) for i in range(n)]))
+    assert call_paths(deep, ones, ones).path.tolist() == list(range(n))
+    wide = build_forest(arrays([Span(0, i + 1, min(i, 1), i, i + 1) for i in range(n)]))
+    assert call_paths(wide, ones, ones).path.max() == 1
+    assert len(call_paths(wide, np.arange(n), ones).code) == n
+
+
+def test_empty() -> None:
+    forest = build_forest(arrays([]))
+    assert call_paths(forest, forest.kind, forest.kind).code.tolist() == []
+    assert other_above(forest, forest.kind).tolist() == []

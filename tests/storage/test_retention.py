@@ -1,0 +1,144 @@
+"""What a store keeps: whole commits by arrival, never more than it may, and the room is used again."""
+
+from pathlib import Path
+from random import Random
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.otlp import request, span
+from tracescape_ingest.decode import decode_traces
+from tracescape_storage.duckdb_file import DuckDBStore, open_reader
+from tracescape_storage.retention import Limits, Retention
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = DuckDBStore(tmp_path / "t.db")
+    yield opened
+    opened.close()
+
+
+def add(store: DuckDBStore, *names: str, **attributes: object) -> None:
+    spans = [span(name, attributes=attributes) for name in names]
+    for each in spans:
+        each.events.add(name="event")
+    store.append(decode_traces(request(*spans).SerializeToString()).tables)
+
+
+def kept(store: DuckDBStore) -> list[str]:
+    return store.reader().sql("select operation from spans order by 1")["operation"].to_pylist()
+
+
+def arrivals(store: DuckDBStore) -> list[int]:
+    return [arrived for arrived, _ in store.arrivals()]
+
+
+def test_each_commit_arrives_later_than_the_one_before_even_if_the_clock_stands_still(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time_ns", lambda: 5)
+    for name in "abc":
+        add(store, name)
+    assert arrivals(store) == [5, 6, 7]
+
+
+def test_what_arrived_too_long_ago_goes_with_its_events(
+    store: DuckDBStore,
+) -> None:
+    add(store, "old", "older")
+    add(store, "new")
+    first, second = arrivals(store)
+    retention = Retention(store, Limits(max_age_ns=1000, max_bytes=None))
+    assert retention.enforce(first + 1000) == 0
+    assert kept(store) == ["new", "old", "older"]
+    assert retention.enforce(second + 1000) == 2
+    assert kept(store) == ["new"]
+    assert store.reader().sql("select count(*) as n from events")["n"].to_pylist() == [1]
+
+
+def test_no_limit_keeps_everything(store: DuckDBStore) -> None:
+    add(store, "a")
+    assert Retention(store, Limits(None, None)).enforce(2**62) == 0
+    assert kept(store) == ["a"]
+
+
+def test_what_was_pruned_is_on_record_after_closing(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path / "t.db")
+    add(store, "a", "b")
+    add(store, "c")
+    store.prune(arrivals(store)[1])
+    store.close()
+    reader = open_reader(tmp_path / "t.db")
+    assert reader.sql("select spans from tracescape_pruned")["spans"].to_pylist() == [2]
+    assert reader.extent().spans == 1
+    reader.close()
+
+
+def test_a_store_beyond_its_size_comes_back_under_it_and_stops_growing(store: DuckDBStore) -> None:
+    random = Random(1)
+
+    def fill() -> None:
+        for _ in range(4):
+            spans = [span(random.randbytes(40).hex()) for _ in range(500)]
+            tables = decode_traces(request(*spans).SerializeToString()).tables
+            tables["spans"] = pa.concat_tables([tables["spans"]] * 200)
+            store.append(tables)
+        store.connection.execute("CHECKPOINT")
+
+    fill()
+    limit = store.used_bytes()
+    retention = Retention(store, Limits(None, limit))
+    assert retention.enforce(0) == 0
+    sizes = []
+    for _ in range(4):
+        fill()
+        assert sum(retention.enforce(0) for _ in range(3)) > 0  # blocks are large beside so small a store
+        assert store.used_bytes() <= limit
+        sizes.append(store.path.stat().st_size)
+    assert max(sizes) < 3 * limit
+
+
+class Counted:
+    """A store whose rows are a byte each."""
+
+    def __init__(self, rows: list[int], *, held: bool) -> None:
+        self.rows = dict(enumerate(rows, 1))
+        self.held = held  # a reader keeps what was pruned from being freed
+        self.used = sum(rows)
+
+    def used_bytes(self) -> int:
+        return self.used
+
+    def arrivals(self) -> list[tuple[int, int]]:
+        return list(self.rows.items())
+
+    def prune(self, before_ns: int) -> int:
+        gone = {at: rows for at, rows in self.rows.items() if at < before_ns}
+        self.rows = {at: rows for at, rows in self.rows.items() if at >= before_ns}
+        if not self.held:
+            self.used -= sum(gone.values())
+        return sum(gone.values())
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.integers(1, 500))
+def test_only_as_much_goes_as_must(rows: list[int], limit: int) -> None:
+    store = Counted(rows, held=False)
+    gone = Retention(store, Limits(None, limit)).enforce(0)
+    assert store.rows  # the newest commit stays, whatever the limit
+    if sum(rows) <= limit:
+        assert gone == 0
+    elif len(store.rows) > 1:
+        assert store.used_bytes() <= 0.9 * limit + 1e-6
+    if gone:
+        last_gone = rows[len(rows) - len(store.rows) - 1]
+        assert store.used_bytes() + last_gone > 0.9 * limit - 1e-6
+
+
+def test_what_a_reader_still_holds_is_not_pruned_for_twice() -> None:
+    store = Counted([10] * 10, held=True)
+    retention = Retention(store, Limits(None, 50))
+    assert retention.enforce(0) == 60
+    assert retention.enforce(0) == 0
