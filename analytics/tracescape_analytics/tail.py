@@ -48,7 +48,7 @@ class SpanTail(Iterator[dict[str, Any]]):
     def __next__(self) -> dict[str, Any]:
         while not self._ready:
             rows, more = self._arrivals.next()
-            self._ready.extend(rows.to_pylist())
+            self._ready.extend(rows)
             if not self._ready and not more:
                 time.sleep(self._poll_s)
         return self._ready.popleft()
@@ -89,7 +89,7 @@ class TraceTail(Iterator[dict[str, Any]]):
     def _notice(self) -> bool:
         rows, more = self._arrivals.next()
         settled = time.monotonic() + self._settle_s
-        for trace_id in rows["trace_id"].to_pylist():
+        for trace_id in (row["trace_id"] for row in rows):
             if trace_id not in self._told:
                 self._waiting.setdefault(trace_id, settled)
         return more

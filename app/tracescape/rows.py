@@ -11,7 +11,6 @@ import pyarrow as pa
 from tracescape.times import When, Window
 from tracescape_analytics.asking import Where, filter_of
 from tracescape_analytics.frames import Form, formed
-from tracescape_storage.readable import attribute_columns
 from tracescape_storage.reader import Reader
 from tracescape_storage.row_sql import log_rows_sql, metric_rows_sql, span_rows_sql
 
@@ -87,7 +86,7 @@ class RowFrames:
         ``span.KEY``, ``resource.KEY`` and ``scope.KEY`` for any attribute as text.
         """
         window, _ = self._windows(since, until, None)
-        known = attribute_columns(self._reader)
+        known = self._reader.attribute_columns()
         query = span_rows_sql(columns, known, where=filter_of(where), window=window, limit=limit)
         return formed(self._reader.sql(query), form)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tracescape_storage.readable import LOG_COLUMNS, whole_attributes
+from tracescape_storage.ddl import whole_attributes
+from tracescape_storage.readable import LOG_COLUMNS
 from tracescape_storage.schema import ANALYSIS_COLUMNS
+from tracescape_storage.select import trace_condition as _of
 
 _SPAN_ID: Final = "lpad(lower(hex(span_id)), 16, '0') AS span_id"
 _LOG_NAMES: Final = (
@@ -83,7 +85,3 @@ def traces_of_span_sql(span_id: int, limit: int) -> str:
         "SELECT DISTINCT lower(hex(trace_id)) AS trace_id FROM spans"
         f" WHERE span_id = {span_id} ORDER BY 1 LIMIT {limit}"
     )
-
-
-def _of(trace_id: bytes) -> str:
-    return f"trace_id = from_hex('{trace_id.hex()}')"

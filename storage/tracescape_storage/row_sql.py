@@ -15,6 +15,7 @@ from tracescape_storage.readable import (
     unknown_column,
 )
 from tracescape_storage.search import window_conditions
+from tracescape_storage.select import trace_condition
 
 Window = tuple[int | None, int | None]
 _HEX: Final = frozenset("0123456789abcdef")
@@ -53,7 +54,7 @@ def log_rows_sql(
         digits = trace_id.strip().lower().replace("-", "")
         if len(digits) != 32 or not _HEX.issuperset(digits):
             raise ValueError(f"{trace_id[:64]!r} is no trace id: that is 32 hexadecimal digits")
-        conditions.append(f"trace_id = from_hex('{digits}')")
+        conditions.append(trace_condition(bytes.fromhex(digits)))
     if contains is not None:
         conditions.append(f"contains({LOG_COLUMNS['body']}, {literal(contains)})")
     chosen = ", ".join(f"{LOG_COLUMNS[name]} AS {name}" for name in _known(columns, list(LOG_COLUMNS)))
