@@ -8,15 +8,20 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tracescape_analytics.errors import UnknownTraceError
+from tracescape_analytics.errors import UnknownTraceError, near
 from tracescape_analytics.otlp_json import traces_text
 from tracescape_analytics.span_forest import IntArray, SpanForest, plant
-from tracescape_analytics.trace_words import KINDS, STATUSES
+from tracescape_analytics.trace_details import SpanDetail, TraceDetails
 from tracescape_analytics.whole_trace import whole_trace
 from tracescape_native.critical_path import critical_paths, path_segments
+from tracescape_storage.filters import KINDS, STATUSES
+from tracescape_storage.one_trace import trace_spans_sql, traces_beginning_sql, traces_of_span_sql
 from tracescape_storage.reader import Reader
-from tracescape_storage.schema import ANALYSIS_COLUMNS
 
+_AS_STORED: Final = ("status_message", "resource_id", "scope_id", "attributes")
+_TRACE_DIGITS: Final = 32
+_SPAN_DIGITS: Final = 16
+_NAMED_TRACES: Final = 3
 _SHOWN_ROWS: Final = 24
 _BAR_WIDTH: Final = 32
 
@@ -38,14 +43,51 @@ class Trace:
 
     ``spans`` has a row a span, in depth-first order, siblings by start: ``trace_id, span_id,
     parent_span_id`` (hex text; ``''`` for none), ``service, operation, kind, status`` (text), ``start_ns,
-    end_ns, duration_ns, self_ns, critical_ns, depth`` (Int64). ``critical_ns`` is the span's own time on the
-    critical path of its root, with the default tolerance. Copies of a span are left out.
+    end_ns, duration_ns, self_ns, critical_ns, depth`` (Int64), ``status_message`` (text), ``resource_id,
+    scope_id`` (Int64), ``attributes`` (all of them, JSON text by the rules of
+    `tracescape_storage.attributes`). ``critical_ns`` is the span's own time on the critical path of its root,
+    with the default tolerance. Copies of a span are left out.
+
+    What hangs on the spans is read from the store when it is asked for first.
     """
 
     trace_id: str
     spans: pl.DataFrame
     _trees: SpanForest = field(repr=False, compare=False)
     _reader: Reader = field(repr=False, compare=False)
+    _details: TraceDetails = field(repr=False, compare=False)
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """A row an event, by time: ``span_id, time_ns, name, attributes`` (JSON text), …."""
+        return self._details.events
+
+    @property
+    def links(self) -> pl.DataFrame:
+        """A row a link: ``span_id, linked_trace_id, linked_span_id, attributes`` (JSON text), …."""
+        return self._details.links
+
+    @property
+    def logs(self) -> pl.DataFrame:
+        """A row a log record of this trace, by time: ``time_ns, severity, service, span_id, body``, …."""
+        return self._details.logs
+
+    @property
+    def resources(self) -> pl.DataFrame:
+        """What sent the spans: ``resource_id, service, …, attributes`` (JSON text)."""
+        return self._details.resources
+
+    def span(self, span_id: str) -> SpanDetail:
+        """One span with all its attributes, values with their types, and all that hangs on it.
+
+        Raises ``ValueError`` if no span of the trace has this id (16 hex digits), and names the near ones.
+        """
+        rows = self.spans.filter(pl.col("span_id") == span_id.strip().lower())
+        if rows.is_empty():
+            close = near(span_id, self.spans["span_id"])
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise ValueError(f"trace {self.trace_id} has no span {span_id[:40]!r}{hint}")
+        return self._details.span(rows.row(0, named=True))
 
     @property
     def root(self) -> Root:
@@ -167,7 +209,8 @@ def _named(names: tuple[str, ...], codes: IntArray) -> pl.Series:
 def _frame(trees: SpanForest, trace_id: str) -> pl.DataFrame:
     forest = trees.forest
     paths = critical_paths(forest)
-    parents = trees.table["parent_span_id"].to_numpy()[forest.rows]
+    table = trees.table.take(forest.rows)
+    parents = table["parent_span_id"].to_numpy()
     return pl.DataFrame(
         {
             "trace_id": pl.repeat(trace_id, len(forest.rows), eager=True, dtype=pl.String),
@@ -183,17 +226,50 @@ def _frame(trees: SpanForest, trace_id: str) -> pl.DataFrame:
             "self_ns": paths.self_ns,
             "critical_ns": paths.critical_ns,
             "depth": forest.depth,
+            **{name: pl.Series(table[name]) for name in _AS_STORED},
         }
     )
 
 
 def load_trace(reader: Reader, trace_id: bytes) -> Trace:
     """The trace with this id (16 bytes). Raises ``UnknownTraceError`` if no span of it is stored."""
-    table = reader.spans(ANALYSIS_COLUMNS, trace_id=trace_id)
+    table = reader.sql(trace_spans_sql(trace_id, reader.attribute_columns()))
     if table.num_rows == 0:
         raise UnknownTraceError(
             f"No span of trace {trace_id.hex()} is stored in {reader.location}. Search for traces by service "
             "or time, or look whether the id is complete: it has 32 hex digits."
         )
     trees = plant(table)
-    return Trace(trace_id.hex(), _frame(trees, trace_id.hex()), trees, reader)
+    text = trace_id.hex()
+    return Trace(text, _frame(trees, text), trees, reader, TraceDetails(reader, trace_id))
+
+
+def parse_trace_id(reader: Reader, text: str) -> bytes:
+    """The 16 bytes of a trace id as people paste it: 32 hex digits, any case, dashes allowed.
+
+    Raises ``ValueError`` for anything else; for the beginning of an id and for the id of a span it names
+    traces that could be meant.
+    """
+    digits = text.strip().lower().replace("-", "")
+    hexadecimal = 0 < len(digits) <= _TRACE_DIGITS and not digits.strip("0123456789abcdef")
+    if hexadecimal and len(digits) == _TRACE_DIGITS:
+        return bytes.fromhex(digits)
+    wrong = f"{text[:64]!r} is no trace id: that is 32 hexadecimal digits"
+    if not hexadecimal or len(digits) < 4:
+        raise ValueError(wrong)
+    beginning = reader.sql(traces_beginning_sql(digits, _NAMED_TRACES + 1))["trace_id"].to_pylist()
+    if beginning:
+        raise ValueError(f"{wrong}. {_listed(beginning)} so")
+    if len(digits) == _SPAN_DIGITS:
+        span_id = int.from_bytes(bytes.fromhex(digits), "big", signed=True)
+        of_span = reader.sql(traces_of_span_sql(span_id, 1))["trace_id"].to_pylist()
+        if of_span:
+            raise ValueError(f"{wrong}. A span has this id, in trace {of_span[0]}")
+    raise ValueError(f"{wrong}; none that is stored begins so")
+
+
+def _listed(traces: list[str]) -> str:
+    named = ", ".join(traces[:_NAMED_TRACES])
+    if len(traces) > _NAMED_TRACES:
+        return f"{named} and others begin"
+    return f"{named} begin{'s' if len(traces) == 1 else ''}"

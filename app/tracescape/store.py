@@ -5,24 +5,27 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 import tracescape_analytics.critical_path
 import tracescape_analytics.search
 import tracescape_analytics.services
+import tracescape_analytics.tail
 import tracescape_analytics.topology
 import tracescape_analytics.trace
 from tracescape.closing import Closing
+from tracescape.progress import counting
+from tracescape.rows import RowFrames
 from tracescape.times import When, Window, format_time, parse_when
 from tracescape_analytics.asking import Where, filter_of
 from tracescape_analytics.search import Found
 from tracescape_analytics.trace import Trace
+from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
 from tracescape_storage.discovery import collector_of
 from tracescape_storage.duckdb_file import (
@@ -41,8 +44,6 @@ if TYPE_CHECKING:
     from tracescape_render.scene import Scene
 
 _log = logging.getLogger(__name__)
-
-_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def open(path: str | os.PathLike[str]) -> Store:
@@ -116,7 +117,7 @@ def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str
     return Store(reader)
 
 
-class Store(Closing):
+class Store(RowFrames, Closing):
     """Spans, and the questions about them. Made by `open` and `connect`; a context manager.
 
     Times are ``"15m"`` (back from now; on a closed file back from its last span), ISO text, datetimes (naive
@@ -209,17 +210,30 @@ class Store(Closing):
         question = Question(condition, window.since_ns, window.until_ns, order, limit, after)
         return tracescape_analytics.search.search(self._reader, question, spans=spans)
 
+    def tail(
+        self, where: Where = None, *, traces: bool = False, poll_s: float = 0.5
+    ) -> Iterator[dict[str, Any]]:
+        """Matching spans as they arrive from now on, or with ``traces`` the traces that get one, each once.
+
+        An endless iterator over rows as `search` has them, dictionaries; late spans come when they arrive.
+
+        Raises:
+            StoreError: this is a closed file; or, from the iterator, the collector went away.
+            ValueError: the filter is wrong.
+        """
+        if traces:
+            return tracescape_analytics.tail.TraceTail(self._reader, filter_of(where), poll_s=poll_s)
+        return tracescape_analytics.tail.SpanTail(self._reader, filter_of(where), poll_s=poll_s)
+
     def trace(self, trace_id: str) -> Trace:
         """One trace by its id (32 hex digits, any case, dashes allowed).
 
         Raises:
-            ValueError: this cannot be a trace id.
+            ValueError: this cannot be a trace id; for the beginning of one, those that begin so are named.
             UnknownTraceError: the store holds no such trace.
         """
-        text = trace_id.strip().lower().replace("-", "")
-        if not _TRACE_ID.fullmatch(text):
-            raise ValueError(f"{trace_id[:64]!r} is no trace id: that is 32 hexadecimal digits")
-        return tracescape_analytics.trace.load_trace(self._reader, bytes.fromhex(text))
+        wanted = tracescape_analytics.trace.parse_trace_id(self._reader, trace_id)
+        return tracescape_analytics.trace.load_trace(self._reader, wanted)
 
     def critical_path(
         self,
@@ -252,6 +266,15 @@ class Store(Closing):
         frame = pl.from_arrow(self._reader.sql(query))
         assert isinstance(frame, pl.DataFrame)
         return frame
+
+    def backup(self, path: str | os.PathLike[str]) -> int:
+        """Copy everything that has arrived into a new store file; how many rows. A live store goes on.
+
+        Raises:
+            StoreError: the file exists already, or reading or writing failed; then no half copy stays.
+        """
+        with counting("copying") as update:
+            return copy_store(self._reader, Path(path).expanduser(), update)
 
     def close(self) -> None:
         """Let the file or the connection go. Idempotent."""

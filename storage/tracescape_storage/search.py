@@ -1,9 +1,9 @@
 """Searching spans and traces: one page of an answer at a time, of a fixed set of rows.
 
 Spans are ordered by start or duration, ties by their ids. A trace stands where its newest start or longest
-duration among its *matching* spans stands, ties by its id. The first page pins the rows that count (by row
-number: tables of spans are only appended to), and where the next one begins is all of the last row's place in
-that order. So pages together have every match once, however many are alike and whatever arrives meanwhile.
+duration among its *matching* spans stands, ties by its id. The first page pins the rows that count (those
+that have arrived by then), and where the next one begins is all of the last row's place in that order. So
+pages together have every match once, however many are alike and whatever arrives meanwhile.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import pyarrow as pa
 from tracescape_storage.conditions import condition_sql
 from tracescape_storage.cursors import Place, read_cursor, write_cursor
 from tracescape_storage.filters import EVERYTHING, Filter, check_size
-from tracescape_storage.readable import SPAN_COLUMNS, attribute_columns, selected
+from tracescape_storage.readable import SPAN_COLUMNS, selected
 from tracescape_storage.reader import Reader
+from tracescape_storage.schema import ARRIVED, TRACE_KEY
+from tracescape_storage.trace_keys import trace_key
 
 Order: TypeAlias = Literal["newest", "slowest"]
 
@@ -27,6 +29,9 @@ MAX_TRACES: Final = 1_000
 _KEYS: Final[dict[Order, str]] = {"newest": "start_ns", "slowest": "duration_ns"}
 #: So many matching spans for each trace of the page are looked at before all are.
 _SPANS_A_TRACE: Final = 64
+
+#: The last commit that counts.
+_PINNED: Final = f"(SELECT max({ARRIVED}) FROM spans) AS _pinned"
 
 #: The columns of a found span.
 FOUND_SPAN: Final = (*SPAN_COLUMNS, "attributes")
@@ -68,7 +73,7 @@ def search_spans(reader: Reader, question: Question) -> Page:
         StoreError: the store cannot answer.
     """
     asked, place = _resumed(question, "spans", MAX_SPANS)
-    columns = attribute_columns(reader)
+    columns = reader.attribute_columns()
     key = _KEYS[asked.order]
     conditions = _conditions(asked, columns, place)
     if place is not None:
@@ -80,7 +85,7 @@ def search_spans(reader: Reader, question: Question) -> Page:
         )
     found = reader.sql(
         f"SELECT {selected(FOUND_SPAN, columns)}, {key} AS _key, span_id AS _span, rowid AS _row,"
-        f" (SELECT max(rowid) FROM spans) AS _pinned"
+        f" {_PINNED}"
         f" FROM spans WHERE {' AND '.join(conditions)}"
         f" ORDER BY {key} DESC, spans.trace_id DESC, spans.span_id DESC, rowid DESC LIMIT {asked.limit + 1}"
     )
@@ -96,7 +101,7 @@ def search_spans(reader: Reader, question: Question) -> Page:
 def search_traces(reader: Reader, question: Question) -> Page:
     """Traces with a matching span, whole: the columns of `summaries_sql`. Raises as `search_spans` does."""
     asked, place = _resumed(question, "traces", MAX_TRACES)
-    columns = attribute_columns(reader)
+    columns = reader.attribute_columns()
     found = _few_traces(reader, asked, columns) if place is None else None
     if found is None:
         found = _traces(reader, asked, columns, place)
@@ -116,7 +121,8 @@ def summaries_sql(trace_ids: list[str]) -> str:
     The root is the longest span without a parent, else the longest whose parent is missing, else the first.
     """
     ids = ", ".join(f"from_hex('{trace}')" for trace in trace_ids)
-    wanted = f"trace_id IN ({ids})" if trace_ids else "false"
+    keys = ", ".join(str(trace_key(bytes.fromhex(trace))) for trace in trace_ids)
+    wanted = f"{TRACE_KEY} IN ({keys}) AND trace_id IN ({ids})" if trace_ids else "false"
     order = f"list_position([{ids}], trace_id)" if trace_ids else "1"
     best = "ORDER BY rank, CASE WHEN rank < 2 THEN -duration_ns END, start_ns, span_id < 0, span_id"
     return f"""
@@ -149,7 +155,7 @@ def _few_traces(reader: Reader, asked: Question, columns: Mapping[str, str]) -> 
     key = _KEYS[asked.order]
     enough = asked.limit * _SPANS_A_TRACE
     found = reader.sql(
-        f"SELECT lower(hex(trace_id)) AS trace_id, {key} AS _key, (SELECT max(rowid) FROM spans) AS _pinned"
+        f"SELECT lower(hex(trace_id)) AS trace_id, {key} AS _key, {_PINNED}"
         f" FROM spans WHERE {' AND '.join(_conditions(asked, columns, None))}"
         f" ORDER BY {key} DESC LIMIT {enough}"
     )
@@ -176,7 +182,7 @@ def _traces(reader: Reader, asked: Question, columns: Mapping[str, str], place: 
         at = f"max({key})"
         having = f" HAVING {at} < {place.key} OR ({at} = {place.key} AND trace_id < from_hex('{trace}'))"
     found = reader.sql(
-        f"SELECT lower(hex(trace_id)) AS id, max({key}) AS _key, (SELECT max(rowid) FROM spans) AS _pinned"
+        f"SELECT lower(hex(trace_id)) AS id, max({key}) AS _key, {_PINNED}"
         f" FROM spans WHERE {' AND '.join(_conditions(asked, columns, place))} GROUP BY trace_id{having}"
         f" ORDER BY max({key}) DESC, trace_id DESC LIMIT {asked.limit + 1}"
     )
@@ -192,7 +198,7 @@ def window_conditions(since_ns: int | None, until_ns: int | None, column: str = 
 
 
 def _conditions(asked: Question, columns: Mapping[str, str], place: Place | None) -> list[str]:
-    pinned = [] if place is None else [f"rowid <= {place.pinned}"]
+    pinned = [] if place is None else [f"{ARRIVED} <= {place.pinned}"]
     window = window_conditions(asked.since_ns, asked.until_ns)
     return [*window, *pinned, condition_sql(asked.where, columns)]
 

@@ -25,7 +25,7 @@ def loaded(*rows: dict[str, object]) -> Trace:
 def test_spans_stand_depth_first_by_start() -> None:
     trace = loaded(*ROWS)
     assert trace.trace_id == trace_bytes("t").hex()
-    spans = trace.spans.drop("trace_id").rows()
+    spans = trace.spans[:, :13].drop("trace_id").rows()
     a, b, c, d = (f"{span_number(name):016x}" for name in "ABCD")
     assert spans == [
         (a, "", "web", "GET /", "server", "unset", 10, 110, 100, 30, 30, 0),

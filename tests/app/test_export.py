@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -13,6 +14,7 @@ from tracescape.collector import Collector
 from tracescape.replay import replay
 from tracescape_ingest.intake import Signal
 from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.errors import StoreError
 
 TRACE = b"\x0f" * 16
 
@@ -58,3 +60,19 @@ def test_what_is_no_trace_is_one_sentence(file: Path) -> None:
     for typed, error in (("0f", "is no trace id"), ("ab" * 16, "No span of trace abab")):
         done = CliRunner().invoke(app, ["export", typed, "--store", str(file)])
         assert error in str(done.exception)
+
+
+def test_without_a_trace_the_whole_store_is_copied(tmp_path: Path) -> None:
+    out = tmp_path / "copy.db"
+    with Collector(tmp_path / "live.db", grpc="127.0.0.1:0", http="127.0.0.1:0") as live:
+        body = request(span("a"), span("b")).SerializeToString()
+        headers = {"content-type": "application/x-protobuf"}
+        httpx.post(f"{live.http_url}/v1/traces", content=body, headers=headers).raise_for_status()
+        done = CliRunner().invoke(app, ["export", "--store", live.http_url, "--output", str(out)])
+        assert (done.exit_code, done.output.split()[1:]) == (0, ["2", "rows"])
+        again = CliRunner().invoke(app, ["export", "--store", live.http_url, "--output", str(out)])
+        assert isinstance(again.exception, StoreError)
+        unnamed = CliRunner().invoke(app, ["export", "--store", live.http_url])
+        assert isinstance(unnamed.exception, ValueError)
+    with ts.open(out) as copy:
+        assert sorted(copy.sql("select operation from spans")["operation"]) == ["a", "b"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from tracescape_analytics.jaeger.asked import Search
-from tracescape_analytics.trace_words import KINDS
+from tracescape_storage.filters import KINDS
 from tracescape_storage.reader import Reader
 from tracescape_storage.select import quote
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from tracescape_analytics.otlp_json import hex_span_id
-from tracescape_analytics.trace_words import KINDS
 from tracescape_analytics.whole_trace import Row, WholeTrace
 from tracescape_storage.attributes import AttributeValue
+from tracescape_storage.filters import KINDS
 
 Document: TypeAlias = dict[str, Any]
 
