@@ -210,6 +210,24 @@ app.add_typer(questions.commands)
 
 
 @app.command()
+def export(
+    trace_id: Annotated[str, typer.Argument(help="32 hexadecimal digits.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; else it is printed.")] = None,
+    target: Annotated[
+        str, typer.Option("--store", envvar="TRACESCAPE_STORE", help="A store file or HOST:PORT.")
+    ] = "localhost:4318",
+) -> None:
+    """Write one trace as OTLP JSON, which replay and every OTLP/HTTP receiver take."""
+    with open_target(target) as store:
+        text = store.trace(trace_id).to_otlp_json(indent=None if output is None else 1) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+        return
+    output.write_text(text, encoding="utf-8")
+    out.print(str(output), markup=False)
+
+
+@app.command()
 def doctor(
     target: Annotated[
         str, typer.Argument(help="A store file, or HOST:PORT of a collector.")

@@ -2,27 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
 from tracescape_storage.reader import Extent
-from tracescape_storage.schema import DICTIONARY_COLUMNS, SPANS, SPANS_FULL, TRACE_KEY
+from tracescape_storage.schema import ARRIVED, DICTIONARY_COLUMNS, SPANS, SPANS_FULL, TRACE_KEY
 from tracescape_storage.trace_keys import trace_key
+
+#: Of the texts that a query may carry: less than half of what a query may have.
+_MAX_NAMES_BYTES: Final = 100 << 10
+_CODED: Final = pa.dictionary(pa.int32(), pa.string())
 
 EXTENT_SQL: Final = "SELECT count(*) AS n, min(start_ns) AS first, max(start_ns) AS last FROM spans"
 
 
-def spans_sql(
+class SpansQuery(NamedTuple):
+    """Which columns of which spans."""
+
+    columns: Sequence[str]
+    table: str
+    where: str
+
+    @property
+    def coded(self) -> list[str]:
+        """Those of the columns that come dictionary-coded."""
+        return [name for name in self.columns if name in DICTIONARY_COLUMNS]
+
+    def sql(self) -> str:
+        """``SELECT`` of the columns as they are."""
+        return self._select(f'"{name}"' for name in self.columns)
+
+    def names_sql(self) -> str:
+        """``SELECT`` of one row: the different texts of each coded column, and when the last row arrived."""
+        lists = [f'list(DISTINCT "{name}") FILTER ("{name}" IS NOT NULL) AS "{name}"' for name in self.coded]
+        return self._select([*lists, f"max({ARRIVED}) AS {ARRIVED}"])
+
+    def coded_sql(self, names: Mapping[str, Sequence[str]], arrived_ns: int) -> str | None:
+        """``SELECT`` of the columns with texts as numbers, of what had arrived by then.
+
+        DuckDB codes texts much faster than they can be handed over. None where there are too many.
+        """
+        kinds = {name: f"ENUM({', '.join(map(quote, names[name]))})" for name in self.coded if names[name]}
+        text = "".join(kinds.values())
+        if len(text.encode("utf-8", "surrogatepass")) > _MAX_NAMES_BYTES or "\0" in text:
+            return None
+        chosen = (
+            f'"{each}"::{kinds[each]} AS "{each}"' if each in kinds else f'"{each}"' for each in self.columns
+        )
+        arrived = f"{ARRIVED} <= {arrived_ns}"
+        return self._select(chosen) + (f" AND {arrived}" if self.where else f" WHERE {arrived}")
+
+    def _select(self, chosen: Iterable[str]) -> str:
+        return f"SELECT {', '.join(chosen)} FROM {self.table}{self.where}"
+
+
+def spans_query(
     columns: Sequence[str],
     *,
     since_ns: int | None,
     until_ns: int | None,
     trace_id: bytes | None,
     service: str | None,
-) -> str:
-    """``SELECT`` of span columns under conditions. An unknown column raises ``ValueError``."""
+) -> SpansQuery:
+    """Span columns under conditions. An unknown column raises ``ValueError``."""
     unknown = [name for name in columns if name not in SPANS_FULL.names]
     if unknown or not columns:
         raise ValueError(
@@ -33,9 +77,8 @@ def spans_sql(
         conditions.append(trace_condition(trace_id))
     if service is not None:
         conditions.append("service = " + quote(service))
-    chosen = ", ".join(f'"{name}"' for name in columns)
     table = "spans" if set(columns) <= set(SPANS.names) - {"attributes"} else "spans_full"
-    return f"SELECT {chosen} FROM {table}{_where(conditions)}"
+    return SpansQuery(columns, table, _where(conditions))
 
 
 def links_sql(*, since_ns: int | None, until_ns: int | None) -> str:
@@ -54,7 +97,9 @@ def dictionary_coded(table: pa.Table) -> pa.Table:
     """``table`` with its `DICTIONARY_COLUMNS` coded as int32 indices into one dictionary each."""
     for index, name in enumerate(table.column_names):
         if name in DICTIONARY_COLUMNS and not pa.types.is_dictionary(table.schema.field(index).type):
-            coded = table.column(index).dictionary_encode().unify_dictionaries()
+            table = table.set_column(index, name, table.column(index).dictionary_encode())
+        if name in DICTIONARY_COLUMNS:
+            coded = table.column(index).cast(_CODED).unify_dictionaries()
             table = table.set_column(index, name, coded)
     return table
 

@@ -55,7 +55,8 @@ def columned_reader(columns: Mapping[str, str], spans: Sequence[SearchedSpan] = 
     for statement in ddl.statements():
         connection.execute(statement)
     for key, kind in columns.items():
-        connection.execute(ddl.add_column(key, kind))
+        for statement in ddl.add_column(key, kind):
+            connection.execute(statement)
     reader = ColumnedReader(connection)
     reader.add(spans)
     return reader
