@@ -25,6 +25,7 @@ from tracescape.times import When, Window, format_time, parse_when
 from tracescape_analytics.asking import Where, filter_of
 from tracescape_analytics.search import Found
 from tracescape_analytics.trace import Trace
+from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
 from tracescape_storage.discovery import collector_of
@@ -232,7 +233,7 @@ class Store(RowFrames, Closing):
             ValueError: this cannot be a trace id; for the beginning of one, those that begin so are named.
             UnknownTraceError: the store holds no such trace.
         """
-        wanted = tracescape_analytics.trace.parse_trace_id(self._reader, trace_id)
+        wanted = parse_trace_id(self._reader, trace_id)
         return tracescape_analytics.trace.load_trace(self._reader, wanted)
 
     def critical_path(

@@ -134,8 +134,11 @@ def _attribute(comparison: Comparison, columns: Mapping[str, str]) -> str:
         return of_resource
     if comparison.owner == "scope":
         return f"scope_id IN (SELECT scope_id FROM scopes WHERE {stored})"
-    ways = [] if key not in columns else [_in_column(identifier(key), columns[key], op, value)]
-    ways.append(stored)
+    ways = [stored]
+    if key in columns:
+        # A span has a key once: where the column has it, the text need not be looked at.
+        name = identifier(key)
+        ways = [_in_column(name, columns[key], op, value), f"({name} IS NULL AND {stored})"]
     if comparison.owner == "any":
         ways.append(of_resource)
     return _joined("OR", "false", [way for way in ways if way != "false"])

@@ -83,11 +83,12 @@ def search_spans(reader: Reader, question: Question) -> Page:
             f"({key} < {place.key} OR trace_id < from_hex('{trace}') OR (trace_id = from_hex('{trace}')"
             f" AND (span_id < {span} OR (span_id = {span} AND rowid < {row}))))"
         )
+    order = f"ORDER BY {key} DESC, spans.trace_id DESC, spans.span_id DESC, rowid DESC"
+    # The rows of the page first, by few columns: attributes are put together for these alone.
+    page = f"SELECT rowid FROM spans WHERE {' AND '.join(conditions)} {order} LIMIT {asked.limit + 1}"
     found = reader.sql(
-        f"SELECT {selected(FOUND_SPAN, columns)}, {key} AS _key, span_id AS _span, rowid AS _row,"
-        f" {_PINNED}"
-        f" FROM spans WHERE {' AND '.join(conditions)}"
-        f" ORDER BY {key} DESC, spans.trace_id DESC, spans.span_id DESC, rowid DESC LIMIT {asked.limit + 1}"
+        f"SELECT {selected(FOUND_SPAN, columns)}, {key} AS _key, span_id AS _span, rowid AS _row, {_PINNED}"
+        f" FROM spans WHERE rowid IN ({page}) {order}"
     )
     after = None
     if found.num_rows > asked.limit:
