@@ -15,7 +15,7 @@ from tracescape_analytics.trace_details import SpanDetail, TraceDetails
 from tracescape_analytics.whole_trace import whole_trace
 from tracescape_native.critical_path import critical_paths, path_segments
 from tracescape_storage.filters import KINDS, STATUSES
-from tracescape_storage.one_trace import trace_spans_sql
+from tracescape_storage.one_trace import trace_spans
 from tracescape_storage.reader import Reader
 
 _AS_STORED: Final = ("status_message", "resource_id", "scope_id", "attributes")
@@ -230,7 +230,7 @@ def _frame(trees: SpanForest, trace_id: str) -> pl.DataFrame:
 
 def load_trace(reader: Reader, trace_id: bytes) -> Trace:
     """The trace with this id (16 bytes). Raises ``UnknownTraceError`` if no span of it is stored."""
-    table = reader.sql(trace_spans_sql(trace_id, reader.attribute_columns()))
+    table = trace_spans(reader, trace_id)
     if table.num_rows == 0:
         raise UnknownTraceError(
             f"No span of trace {trace_id.hex()} is stored in {reader.location}. Search for traces by service "

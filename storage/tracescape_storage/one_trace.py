@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
-from tracescape_storage.ddl import whole_attributes
+import pyarrow as pa
+
 from tracescape_storage.readable import LOG_COLUMNS
+from tracescape_storage.reader import Reader
 from tracescape_storage.schema import ANALYSIS_COLUMNS
 from tracescape_storage.select import trace_condition as _of
+from tracescape_storage.whole_attributes import parts_sql, put_together
 
 _SPAN_ID: Final = "lpad(lower(hex(span_id)), 16, '0') AS span_id"
 _LOG_NAMES: Final = (
@@ -23,10 +25,11 @@ _LOG_NAMES: Final = (
 )
 
 
-def trace_spans_sql(trace_id: bytes, columns: Mapping[str, str]) -> str:
+def trace_spans(reader: Reader, trace_id: bytes) -> pa.Table:
     """``schema.ANALYSIS_COLUMNS`` as stored, ``status_message``, ``scope_id`` and all ``attributes``."""
     listed = ", ".join((*ANALYSIS_COLUMNS, "status_message", "scope_id"))
-    return f"SELECT {listed}, {whole_attributes(columns)} AS attributes FROM spans WHERE {_of(trace_id)}"
+    parts = parts_sql(reader.attribute_columns())
+    return put_together(reader.sql(f"SELECT {listed}, {parts} FROM spans WHERE {_of(trace_id)}"))
 
 
 def trace_events_sql(trace_id: bytes) -> str:

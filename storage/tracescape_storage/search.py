@@ -10,28 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
-from tracescape_storage.conditions import condition_sql
+from tracescape_storage.conditions import CONTENTS, Among, among_subquery, condition_sql
 from tracescape_storage.cursors import Place, read_cursor, write_cursor
 from tracescape_storage.filters import EVERYTHING, Filter, check_size
 from tracescape_storage.readable import SPAN_COLUMNS, selected
 from tracescape_storage.reader import Reader
 from tracescape_storage.schema import ARRIVED, TRACE_KEY
 from tracescape_storage.trace_keys import trace_key
+from tracescape_storage.whole_attributes import parts_sql, put_together
 
 Order: TypeAlias = Literal["newest", "slowest"]
 
 MAX_SPANS: Final = 10_000
 MAX_TRACES: Final = 1_000
+#: So many ids of resources or scopes are named in a query.
+_MAX_IDS: Final = 200
 _KEYS: Final[dict[Order, str]] = {"newest": "start_ns", "slowest": "duration_ns"}
 #: So many matching spans for each trace of the page are looked at before all are.
 _SPANS_A_TRACE: Final = 64
 
 #: The last commit that counts.
-_PINNED: Final = f"(SELECT max({ARRIVED}) FROM spans) AS _pinned"
+_EVER: Final = 2**63 - 1
 
 #: The columns of a found span.
 FOUND_SPAN: Final = (*SPAN_COLUMNS, "attributes")
@@ -75,7 +79,7 @@ def search_spans(reader: Reader, question: Question) -> Page:
     asked, place = _resumed(question, "spans", MAX_SPANS)
     columns = reader.attribute_columns()
     key = _KEYS[asked.order]
-    conditions = _conditions(asked, columns, place)
+    conditions = _conditions(reader, asked, columns, place)
     if place is not None:
         trace, span, row = place.ties
         conditions.append(f"{key} <= {place.key}")
@@ -87,7 +91,8 @@ def search_spans(reader: Reader, question: Question) -> Page:
     # The rows of the page first, by few columns: attributes are put together for these alone.
     page = f"SELECT rowid FROM spans WHERE {' AND '.join(conditions)} {order} LIMIT {asked.limit + 1}"
     found = reader.sql(
-        f"SELECT {selected(FOUND_SPAN, columns)}, {key} AS _key, span_id AS _span, rowid AS _row, {_PINNED}"
+        f"SELECT {selected(tuple(SPAN_COLUMNS), columns)}, {parts_sql(columns)},"
+        f" {key} AS _key, span_id AS _span, rowid AS _row, {_pinned(reader)}"
         f" FROM spans WHERE rowid IN ({page}) {order}"
     )
     after = None
@@ -96,7 +101,8 @@ def search_spans(reader: Reader, question: Question) -> Page:
         pinned = last["_pinned"] if place is None else place.pinned
         ties = (last["trace_id"], last["_span"], last["_row"])
         after = _cursor(asked, "spans", Place(pinned, last["_key"], ties))
-    return Page(found.select(list(FOUND_SPAN)).slice(0, asked.limit), after)
+    rows = put_together(found.slice(0, asked.limit)).select(list(FOUND_SPAN))
+    return Page(rows, after)
 
 
 def search_traces(reader: Reader, question: Question) -> Page:
@@ -156,8 +162,8 @@ def _few_traces(reader: Reader, asked: Question, columns: Mapping[str, str]) -> 
     key = _KEYS[asked.order]
     enough = asked.limit * _SPANS_A_TRACE
     found = reader.sql(
-        f"SELECT lower(hex(trace_id)) AS trace_id, {key} AS _key, {_PINNED}"
-        f" FROM spans WHERE {' AND '.join(_conditions(asked, columns, None))}"
+        f"SELECT lower(hex(trace_id)) AS trace_id, {key} AS _key, {_pinned(reader)}"
+        f" FROM spans WHERE {' AND '.join(_conditions(reader, asked, columns, None))}"
         f" ORDER BY {key} DESC LIMIT {enough}"
     )
     if not found.num_rows:
@@ -182,9 +188,10 @@ def _traces(reader: Reader, asked: Question, columns: Mapping[str, str], place: 
         (trace,) = place.ties
         at = f"max({key})"
         having = f" HAVING {at} < {place.key} OR ({at} = {place.key} AND trace_id < from_hex('{trace}'))"
+    conditions = " AND ".join(_conditions(reader, asked, columns, place))
     found = reader.sql(
-        f"SELECT lower(hex(trace_id)) AS id, max({key}) AS _key, {_PINNED}"
-        f" FROM spans WHERE {' AND '.join(_conditions(asked, columns, place))} GROUP BY trace_id{having}"
+        f"SELECT lower(hex(trace_id)) AS id, max({key}) AS _key, {_pinned(reader)}"
+        f" FROM spans WHERE {conditions} GROUP BY trace_id{having}"
         f" ORDER BY max({key}) DESC, trace_id DESC LIMIT {asked.limit + 1}"
     )
     pinned = found["_pinned"][0].as_py() if found.num_rows else 0
@@ -198,10 +205,31 @@ def window_conditions(since_ns: int | None, until_ns: int | None, column: str = 
     return conditions if until_ns is None else [*conditions, f"{column} < {int(until_ns)}"]
 
 
-def _conditions(asked: Question, columns: Mapping[str, str], place: Place | None) -> list[str]:
+def _conditions(
+    reader: Reader, asked: Question, columns: Mapping[str, str], place: Place | None
+) -> list[str]:
     pinned = [] if place is None else [f"{ARRIVED} <= {place.pinned}"]
     window = window_conditions(asked.since_ns, asked.until_ns)
-    return [*window, *pinned, condition_sql(asked.where, columns)]
+    return [*window, *pinned, condition_sql(asked.where, columns, _looked_up(reader))]
+
+
+def _pinned(reader: Reader) -> str:
+    """The arrivals that count: those so far. Nothing arrives at what nobody writes to."""
+    return f"{_EVER} AS _pinned" if not reader.live else f"(SELECT max({ARRIVED}) FROM spans) AS _pinned"
+
+
+def _looked_up(reader: Reader) -> Among:
+    """Resources and scopes are few: with their ids at hand, the database skips whole row groups."""
+
+    @cache
+    def among(key: str, condition: str) -> str:
+        found = reader.sql(f"SELECT {key} FROM {CONTENTS[key]} WHERE {condition} LIMIT {_MAX_IDS + 1}")
+        ids = found[key].to_pylist()
+        if len(ids) > _MAX_IDS:
+            return among_subquery(key, condition)
+        return f"{key} IN ({', '.join(map(str, ids))})" if ids else "false"
+
+    return among
 
 
 def _resumed(question: Question, what: str, most: int) -> tuple[Question, Place | None]:

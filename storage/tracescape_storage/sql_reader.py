@@ -25,6 +25,9 @@ class SqlReader(ABC):
 
     location: str
     live: bool
+    # What a store tells that nobody writes to stays true.
+    _extent: Extent | None = None
+    _columns: dict[str, str] | None = None
 
     @abstractmethod
     def sql(self, query: str) -> pa.Table:
@@ -32,7 +35,9 @@ class SqlReader(ABC):
 
     def extent(self) -> Extent:
         """See `Reader.extent`."""
-        return extent_of(self.sql(EXTENT_SQL))
+        if self._extent is None or self.live:
+            self._extent = extent_of(self.sql(EXTENT_SQL))
+        return self._extent
 
     def spans(
         self,
@@ -57,8 +62,10 @@ class SqlReader(ABC):
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""
-        found = self.sql(ATTRIBUTE_COLUMNS_SQL)
-        return dict(zip(found["key"].to_pylist(), found["type"].to_pylist(), strict=True))
+        if self._columns is None or self.live:
+            found = self.sql(ATTRIBUTE_COLUMNS_SQL)
+            self._columns = dict(zip(found["key"].to_pylist(), found["type"].to_pylist(), strict=True))
+        return self._columns
 
     def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
         """See `Reader.links`."""
