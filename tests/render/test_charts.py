@@ -166,15 +166,15 @@ def test_narrow_and_deep_frames_are_counted_not_drawn() -> None:
 
 def test_bars_are_as_long_as_their_share_and_the_rest_is_one_bar() -> None:
     rows = [
-        span(f"r{i}", trace=f"t{i}", service=f"s{i}", start=DAY, end=DAY + (50 - i) * MS) for i in range(40)
+        span(f"r{i}", trace=f"t{i}", service=f"s{i}", start=DAY, end=DAY + (60 - i) * MS) for i in range(40)
     ]
     totals = critical_path(reader(*rows))
     chart = bars(totals)
     found = drawn(chart)
     drawn_bars = found.styled("bar")
-    assert len(drawn_bars) == 31
-    assert drawn_bars[1].width / drawn_bars[0].width == pytest.approx(49 / 50, abs=0.002)
-    assert "10 more are one bar" in chart.text
+    assert len(drawn_bars) == 21
+    assert drawn_bars[1].width / drawn_bars[0].width == pytest.approx(59 / 60, abs=0.002)
+    assert "20 more are one bar" in chart.text
     assert "s0 work" in chart.text
 
 
@@ -334,3 +334,30 @@ def _oklab(light: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> np.ndarr
     cones = np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]])
     axes = np.array([[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]])
     return np.cbrt(light @ cones.T) @ axes.T
+
+
+def test_a_table_speaks_of_units_and_of_what_it_leaves_out() -> None:
+    frame = pl.DataFrame(
+        {
+            "operation": ["a", "b & c", None],
+            "start_ns": [DAY, DAY + MS, None],
+            "offset_ns": [-1_500, 0, None],
+            "share": [0.25, float("nan"), None],
+            "calls": [12_345, 2**40, None],
+            "services": [["x", "y"], [], None],
+            "ok": [True, False, None],
+            "depth": [0, 3, None],
+        }
+    )
+    page = table(frame, note="more of it", rows=2)
+    for text in ("−1.5 µs", "25.0 %", "12,345", "x, y", "b &amp; c", "2 of 3 rows · more of it", ">yes<"):
+        assert text in page, text
+    assert f'title="{DAY} ns"' in page
+    assert 'title="Int64">calls<' in page
+    whole = table(frame)
+    assert '<div style="opacity:.65">3 rows</div>' in whole and "–" in whole
+    wide_frame = pl.DataFrame({f"c{i}": [i] for i in range(40)})
+    assert "1 row, 24 of 40 columns" in table(wide_frame)
+    assert "0 rows" in table(frame.clear())
+    huge = pl.DataFrame({"start_ns": pl.Series([2**63 + 5], dtype=pl.UInt64), "p95_ns": [float("inf")]})
+    assert "–" in table(huge)

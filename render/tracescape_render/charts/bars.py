@@ -12,7 +12,7 @@ from tracescape_render.charts.groups import only_group
 from tracescape_render.charts.service_colours import ServiceColours
 from tracescape_render.text import TOOLTIP_LENGTH, display_name, duration, share
 
-MOST_BARS: Final = 30
+MOST_BARS: Final = 20
 
 _ROW: Final = 22.0
 _LABELS_END: Final = 350.0

@@ -13,7 +13,7 @@ from tracescape_render.charts.flame import flame
 from tracescape_render.charts.heat_map import heat_map
 from tracescape_render.charts.waterfall import waterfall
 
-_CHARTS: Final[tuple[tuple[frozenset[str], Callable[[pl.DataFrame], Chart]], ...]] = (
+_CHARTS: Final[tuple[tuple[frozenset[str], Callable[..., Chart]], ...]] = (
     (
         frozenset(
             {"span_id", "service", "operation", "status", "depth", "offset_ns", "duration_ns", "self_ns"}
@@ -37,7 +37,7 @@ _CHARTS: Final[tuple[tuple[frozenset[str], Callable[[pl.DataFrame], Chart]], ...
 )
 
 
-def chart_of(frame: pl.DataFrame) -> Chart:
+def chart_of(frame: pl.DataFrame, *, title: str | None = None) -> Chart:
     """The chart of an answer as docs/columns.md has it; rows may have been filtered out, columns added.
 
     Raises:
@@ -46,7 +46,7 @@ def chart_of(frame: pl.DataFrame) -> Chart:
     there = set(frame.columns)
     for columns, draw in _CHARTS:
         if columns <= there:
-            return draw(frame)
+            return draw(frame) if title is None else draw(frame, title=title)
     raise ValueError(
         "no chart is made of these columns; a chart needs all columns of trace.waterfall(), of"
         " store.critical_path() or of store.latency()"

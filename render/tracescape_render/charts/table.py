@@ -29,34 +29,43 @@ def table(frame: pl.DataFrame, *, caption: str = "", note: str = "", rows: int =
     """
     columns = frame.columns[:MOST_COLUMNS]
     shown = frame.select(columns).head(rows)
-    head = "".join(f'<th style="text-align:{_side(frame, name)}">{_safe(name, 40)}</th>' for name in columns)
+    sides = {name: _side(frame, name) for name in columns}
+    head = "".join(_heading(name, str(frame.schema[name]), sides[name]) for name in columns)
     body = "".join(
-        "<tr>" + "".join(_cell(name, value, row) for name, value in row.items()) + "</tr>"
+        "<tr>" + "".join(_cell(name, value, row, sides[name]) for name, value in row.items()) + "</tr>"
         for row in shown.iter_rows(named=True)
     )
     above = f"<div>{escape(caption)}</div>" if caption else ""
-    left_out = [f"{len(frame) - len(shown):,} more rows"] if len(frame) > len(shown) else []
-    left_out += [f"{frame.width - len(columns):,} more columns"] if frame.width > len(columns) else []
-    below = " · ".join([f"{len(frame):,} row{'s' * (len(frame) != 1)}", *left_out, *filter(None, [note])])
+    below = " · ".join(filter(None, [_extent(frame, len(shown), len(columns)), note]))
     return (
         f'<div class="ts-table" style="overflow-x:auto">{above}<table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table><div {_QUIET}>{escape(below)}</div></div>"
     )
 
 
+def _heading(name: str, kind: str, side: str) -> str:
+    return f'<th style="text-align:{side}" title="{escape(kind)}">{_safe(name, 40)}</th>'
+
+
 def _side(frame: pl.DataFrame, name: str) -> str:
     return "right" if frame.schema[name].is_numeric() and name not in _MOMENTS else "left"
 
 
-def _cell(name: str, value: object, row: dict[str, object]) -> str:
+def _extent(frame: pl.DataFrame, rows: int, columns: int) -> str:
+    some = f"{rows:,} of " if rows < len(frame) else ""
+    words = f"{some}{len(frame):,} row{'s' * (len(frame) != 1)}"
+    return words if columns == frame.width else f"{words}, {columns} of {frame.width:,} columns"
+
+
+def _cell(name: str, value: object, row: dict[str, object], side: str) -> str:
     if value is None:
-        return f"<td {_QUIET}>–</td>"
+        return f'<td style="text-align:{side};opacity:.65">–</td>'
     if isinstance(value, bool):
         return _td("left", "yes" if value else "no")
-    if isinstance(value, int) and name in _MOMENTS:
+    if isinstance(value, int) and name in _MOMENTS and 0 <= value < 2**63:
         return _td("left", f"{local(value):%Y-%m-%d %H:%M:%S}.{value // 1_000_000 % 1_000:03}", f"{value} ns")
     if isinstance(value, int | float) and (name.endswith("_ns") or "_ns_" in name):
-        return _td("right", duration(value), f"{value} ns")
+        return _td("right", f"{'−' * (value < 0)}{duration(abs(value))}", f"{value} ns")
     if isinstance(value, float):
         return _share(value) if name in _SHARES else _td("right", f"{value:,.4g}", repr(value))
     if isinstance(value, int):
