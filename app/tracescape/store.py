@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 import tracescape_analytics.critical_path
+import tracescape_analytics.latency
 import tracescape_analytics.search
 import tracescape_analytics.services
 import tracescape_analytics.tail
 import tracescape_analytics.topology
 import tracescape_analytics.trace
+from tracescape.answers import Found, Frame, Trace, dressed_page, dressed_trace, topology_html
 from tracescape.closing import Closing
+from tracescape.patience import patiently
 from tracescape.progress import counting
 from tracescape.rows import RowFrames
-from tracescape.times import When, Window, format_time, parse_when
+from tracescape.times import When, Window, format_time, parse_duration, parse_when
 from tracescape_analytics.asking import Where, filter_of
-from tracescape_analytics.search import Found
-from tracescape_analytics.trace import Trace
 from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
@@ -148,6 +149,7 @@ class Store(RowFrames, Closing):
         """How many spans there are, and their first and last start."""
         return self._reader.extent()
 
+    @patiently("measuring services")
     def services(self, since: When = None, until: When = None, baseline: When = None) -> pl.DataFrame:
         """One row a service: calls, errors, rate, latency quantiles in ns, state.
 
@@ -155,10 +157,12 @@ class Store(RowFrames, Closing):
         the same length just before ``since`` is used, where the store holds one.
         """
         window, before = self._windows(since, until, baseline)
-        return tracescape_analytics.services.services(
+        found = tracescape_analytics.services.services(
             self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
         )
+        return Frame(found)
 
+    @patiently("finding out who calls whom")
     def topology(self, since: When = None, until: When = None, baseline: When = None) -> Topology:
         """Who calls whom, how often, how slow, how broken. See `services` for ``baseline``."""
         window, before = self._windows(since, until, baseline)
@@ -166,8 +170,10 @@ class Store(RowFrames, Closing):
             self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
         )
         values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
-        return Topology(**values, location=self.location)
+        values.update(nodes=Frame(found.nodes), edges=Frame(found.edges), location=self.location)
+        return Topology(**values)
 
+    @patiently("searching")
     def search(
         self,
         where: Where = None,
@@ -209,7 +215,7 @@ class Store(RowFrames, Closing):
         )
         window, _ = self._windows(since, until, None)
         question = Question(condition, window.since_ns, window.until_ns, order, limit, after)
-        return tracescape_analytics.search.search(self._reader, question, spans=spans)
+        return dressed_page(tracescape_analytics.search.search(self._reader, question, spans=spans))
 
     def tail(
         self, where: Where = None, *, traces: bool = False, poll_s: float = 0.5
@@ -226,6 +232,7 @@ class Store(RowFrames, Closing):
             return tracescape_analytics.tail.TraceTail(self._reader, filter_of(where), poll_s=poll_s)
         return tracescape_analytics.tail.SpanTail(self._reader, filter_of(where), poll_s=poll_s)
 
+    @patiently("reading the trace")
     def trace(self, trace_id: str) -> Trace:
         """One trace by its id (32 hex digits, any case, dashes allowed).
 
@@ -234,8 +241,9 @@ class Store(RowFrames, Closing):
             UnknownTraceError: the store holds no such trace.
         """
         wanted = parse_trace_id(self._reader, trace_id)
-        return tracescape_analytics.trace.load_trace(self._reader, wanted)
+        return dressed_trace(tracescape_analytics.trace.load_trace(self._reader, wanted))
 
+    @patiently("adding up critical time")
     def critical_path(
         self,
         service: str | None = None,
@@ -244,12 +252,13 @@ class Store(RowFrames, Closing):
         by: str = "operation",
         tolerance: float = 0.01,
     ) -> pl.DataFrame:
-        """What requests waited for: critical time by ``operation`` or ``service``, over all traces.
+        """What requests waited for: critical time over all traces; `tracescape.plot` draws it.
 
-        ``service`` keeps the traces that begin there. The shares add up to 1.
+        ``by`` is ``operation``, ``service``, ``edge`` (whose work, and who had called for it) or ``path``
+        (the call path: a flame graph). ``service`` keeps the traces that begin there. The shares add up to 1.
         """
         window, _ = self._windows(since, until, None)
-        return tracescape_analytics.critical_path.critical_path(
+        found = tracescape_analytics.critical_path.critical_path(
             self._reader,
             since_ns=window.since_ns,
             until_ns=window.until_ns,
@@ -257,7 +266,36 @@ class Store(RowFrames, Closing):
             by=by,
             tolerance=tolerance,
         )
+        return Frame(found)
 
+    @patiently("measuring durations")
+    def latency(
+        self,
+        where: Where = None,
+        *,
+        service: str | None = None,
+        operation: str | None = None,
+        kind: str | None = None,
+        since: When = None,
+        until: When = None,
+        step: str | int | None = None,
+    ) -> pl.DataFrame:
+        """How many spans were how slow when, and how many failed; `tracescape.plot` makes a heat map of it.
+
+        Spans are chosen as by `search`. ``step`` is the length of a bucket of time, ``"30s"`` or ns; without
+        it one is chosen that fits the window. See docs/columns.md.
+        """
+        window, _ = self._windows(since, until, None)
+        found = tracescape_analytics.latency.latency(
+            self._reader,
+            filter_of(where, service=service, operation=operation, kind=kind),
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            step_ns=parse_duration(step) if isinstance(step, str) else step,
+        )
+        return Frame(found)
+
+    @patiently("asking")
     def sql(self, query: str) -> pl.DataFrame:
         """The answer of one ``SELECT`` over ``spans_v`` (for people), ``spans``, ``events``, ``links``, ….
 
@@ -266,7 +304,7 @@ class Store(RowFrames, Closing):
         """
         frame = pl.from_arrow(self._reader.sql(query))
         assert isinstance(frame, pl.DataFrame)
-        return frame
+        return Frame(frame)
 
     def backup(self, path: str | os.PathLike[str]) -> int:
         """Copy everything that has arrived into a new store file; how many rows. A live store goes on.
@@ -333,7 +371,5 @@ class Topology(tracescape_analytics.topology.Topology):
 
         return Path(screenshot(self.scene(), Path(path), size=size))
 
-    def _repr_png_(self) -> bytes:
-        from tracescape.view import png_of
-
-        return png_of(self.scene())
+    def _repr_html_(self) -> str:
+        return topology_html(self)
