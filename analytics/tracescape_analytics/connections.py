@@ -13,7 +13,7 @@ CONNECTIONS: Final = ("http", "rpc", "db", "messaging", "internal")
 HTTP, RPC, DB, MESSAGING, UNSEEN = range(5)
 
 #: Which attribute tells, the first that is set wins.
-_EVIDENCE: Final = (
+EVIDENCE: Final = (
     ("db_system", DB),
     ("messaging_system", MESSAGING),
     ("messaging_destination", MESSAGING),
@@ -37,7 +37,7 @@ def connections(trees: SpanForest) -> IntArray:
     """What each span says about the call it is part of: an index into ``CONNECTIONS``, int64, shape (m,)."""
     by_name = np.array([connection_of_name(name) for name in trees.operations] or [UNSEEN], np.int64)
     result = by_name[trees.operation]
-    for column, connection in reversed(_EVIDENCE):
+    for column, connection in reversed(EVIDENCE):
         codes, _ = trees.codes(column)
         result[codes >= 0] = connection
     return result

@@ -69,12 +69,12 @@ def number_far_ends(trees: SpanForest, positions: IntArray, nodes: NodeTable) ->
     A database is ``system namespace``, else ``system address``; a queue or topic is ``system destination``;
     anything else is its peer's name, else ``address[:port]``, else the RPC service. int64, shape (k,).
     """
-    return _numbered(trees, positions, nodes, _far_end)
+    return _numbered(trees, positions, nodes, far_end_of)
 
 
 def number_queues(trees: SpanForest, positions: IntArray, nodes: NodeTable) -> IntArray:
     """The queue or topic that each of these spans names, -1 where it names none; int64, shape (k,)."""
-    return _numbered(trees, positions, nodes, _queue)
+    return _numbered(trees, positions, nodes, queue_of)
 
 
 def _numbered(trees: SpanForest, positions: IntArray, nodes: NodeTable, name_of: Any) -> IntArray:
@@ -111,11 +111,12 @@ def _values(trees: SpanForest, column: str) -> tuple[IntArray, list[str]]:
     return codes.astype(np.int64), names
 
 
-def _far_end(values: dict[str, str]) -> tuple[str, str] | None:
+def far_end_of(values: dict[str, str]) -> tuple[str, str] | None:
+    """Name and kind of what a CLIENT span with these attributes (none empty) calls; None for no name."""
     address = values.get("server_address")
     if system := values.get("db_system"):
         return " ".join(filter(None, (system, values.get("db_namespace") or address))), "database"
-    if queue := _queue(values):
+    if queue := queue_of(values):
         return queue
     if address and "server_port" in values:
         address = f"{address}:{values['server_port']}"
@@ -123,7 +124,8 @@ def _far_end(values: dict[str, str]) -> tuple[str, str] | None:
     return (name, "external") if name else None
 
 
-def _queue(values: dict[str, str]) -> tuple[str, str] | None:
+def queue_of(values: dict[str, str]) -> tuple[str, str] | None:
+    """Name and kind of the queue or topic that these attributes name, if they do."""
     if destination := values.get("messaging_destination"):
         return " ".join(filter(None, (values.get("messaging_system"), destination))), "queue"
     return None

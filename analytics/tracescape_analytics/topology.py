@@ -7,12 +7,16 @@ from typing import Final
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tracescape_analytics.calls import Unpaired, WindowCalls, calls_in
+from tracescape_analytics.calls import Unpaired, counts_in, counts_of_window
 from tracescape_analytics.connections import CONNECTIONS
+from tracescape_analytics.counts import Counts, no_counts
+from tracescape_analytics.distributions import quantile_codes, summed, with_values
 from tracescape_analytics.health import with_states
-from tracescape_analytics.span_forest import CALL_COLUMNS
-from tracescape_analytics.windows import baseline_of, checked
+from tracescape_analytics.naming import NamedCounts, named_counts
+from tracescape_analytics.shapes import shaped_table
+from tracescape_analytics.windows import Window, baseline_of, checked
 from tracescape_storage.reader import Reader
 
 NODE_SCHEMA: Final = {
@@ -24,6 +28,8 @@ NODE_SCHEMA: Final = {
     "p95_ns": pl.Int64,
     "p99_ns": pl.Int64,
     "state": pl.String,
+    "slowest_trace": pl.String,
+    "failed_trace": pl.String,
 }
 EDGE_SCHEMA: Final = {
     "source": pl.String,
@@ -37,10 +43,11 @@ EDGE_SCHEMA: Final = {
     "server_p95_ns": pl.Int64,
     "network_p50_ns": pl.Int64,
     "state": pl.String,
+    "negative_network": pl.Int64,
+    "delay_p50_ns": pl.Int64,
+    "slowest_trace": pl.String,
+    "failed_trace": pl.String,
 }
-
-_NODE_KEYS: Final = ["name", "node_kind"]
-_EDGE_KEYS: Final = ["source", "target", "connection"]
 
 
 @dataclass(frozen=True)
@@ -49,17 +56,24 @@ class Topology:
 
     ``nodes`` (columns of ``NODE_SCHEMA``): a row a service, database, queue or topic, external system, and
     ``user`` for whoever calls from outside. ``calls`` are requests that it served: its SERVER and CONSUMER
-    spans; where spans have no kinds, roots and what another service called; where a service has neither, its
-    topmost spans. A node that sends no spans is counted as its callers saw it.
+    spans; where spans have no kinds, roots and what another service called; where a service has neither in
+    the window, its topmost spans. A node that sends no spans is counted as its callers saw it.
 
     ``edges`` (columns of ``EDGE_SCHEMA``): a row a source, target and connection ('http', 'rpc', 'db',
     'messaging', 'internal'). ``errors`` counts calls with an error on either side. A side that sent no spans
-    has null times; ``network_p50_ns`` is the median of client minus server time. A row with 0 calls and state
-    'absent' was there in the baseline.
+    has null times; ``network_p50_ns`` is the median of client minus server time, ``negative_network`` counts
+    those below 0; ``delay_p50_ns`` is the median time from a producer's end to its consumer's start. A row
+    with 0 calls and state 'absent' was there in the baseline.
 
-    Quantiles are exact: the smallest duration that at least that share of calls did not exceed. ``since_ns``
-    and ``until_ns`` bound the window (``until_ns`` is not part of it); ``spans`` and ``traces`` count what
-    started in it; ``baseline`` is the window that states were judged against.
+    ``slowest_trace`` and ``failed_trace`` are trace ids in hex: of the slowest call, and of the slowest that
+    failed.
+
+    Counts are exact. A quantile is the smallest duration that at least that share of calls did not exceed,
+    off by at most ``buckets.RELATIVE_ERROR`` (0.54 %), and exact below 90 ns.
+
+    ``since_ns`` and ``until_ns`` bound the window (``until_ns`` is not part of it); ``spans`` counts what
+    started in it, ``traces`` the traces whose main root did; ``baseline`` is the window that states were
+    judged against.
     """
 
     nodes: pl.DataFrame
@@ -94,16 +108,16 @@ def topology(
     just before, if it holds spans. An empty window gives a topology without nodes (or with absent ones).
     Raises ``ValueError`` for a window that ends before it begins.
 
-    A call belongs to the window in which its calling side started. Requests that cross the window's edge are
-    read beyond it by ``windows.MARGIN_NS``. A CLIENT span whose server span has not arrived yet is shown as a
-    call to something external: this version does not wait for traces to settle.
+    A call belongs to the minute in which its calling side started. For each minute the spans that start in
+    it or in its neighbours are looked at, so a parent or a server that starts more than a minute further away
+    counts as missing. A CLIENT span whose server span has not arrived yet is shown as a call to something
+    external: spans that arrive later change the answer.
     """
     window = checked(since_ns, until_ns)
     before = baseline_of(reader, window, baseline)
-    measured = calls_in(window.read(reader, CALL_COLUMNS), window.links(reader), window)
-    if before is None:
-        return _judged(measured, None)
-    return _judged(measured, calls_in(before.read(reader, CALL_COLUMNS), before.links(reader), before))
+    now = counts_of_window(reader, window)
+    earlier = None if before is None else (before, counts_of_window(reader, before))
+    return judged(now, _bounded(reader, window), earlier)
 
 
 def topology_of(
@@ -119,114 +133,120 @@ def topology_of(
     ``spans`` has ``schema.ANALYSIS_COLUMNS`` and any of ``schema.PROMOTED``; ``links`` has ``trace_id,
     span_id, linked_trace_id, linked_span_id``. Without ``baseline`` there is none.
     """
-    measured = calls_in(spans, links, checked(since_ns, until_ns))
-    before = None if baseline is None else calls_in(spans, links, checked(*baseline))
-    return _judged(measured, before)
+    window, shaped = checked(since_ns, until_ns), shaped_table(spans)
+
+    def counts(asked: Window) -> Counts:
+        return counts_in(shaped, links, asked).get(0, no_counts())
+
+    before = None if baseline is None else checked(*baseline)
+    earlier = None if before is None else (before, counts(before))
+    starts = pc.min_max(spans["start_ns"]).as_py() if spans.num_rows else {"min": 0, "max": -1}
+    return judged(counts(window), _closed(window, starts["min"], starts["max"]), earlier)
 
 
-def _judged(now: WindowCalls, before: WindowCalls | None) -> Topology:
+def _bounded(reader: Reader, window: Window) -> tuple[int, int]:
+    # Where the window is open, it ends with the spans.
+    if window.since_ns is not None and window.until_ns is not None:
+        return window.since_ns, window.until_ns
+    extent = reader.extent()
+    return _closed(window, extent.first_start_ns, extent.last_start_ns if extent.spans else -1)
+
+
+def _closed(window: Window, first: int, last: int) -> tuple[int, int]:
+    since = first if window.since_ns is None else window.since_ns
+    until = last + 1 if window.until_ns is None else window.until_ns
+    return since, max(since, until)
+
+
+def judged(now: Counts, window: tuple[int, int], earlier: tuple[Window, Counts] | None) -> Topology:
+    """The topology of the counts of a window, judged against a baseline and its counts if there are any."""
+    before = None if earlier is None else named_counts(earlier[1])
+    here = named_counts(now)
     return Topology(
-        nodes=_nodes(now, before),
-        edges=_edges(now, before),
-        since_ns=now.since_ns,
-        until_ns=now.until_ns,
-        spans=now.spans,
-        traces=now.traces,
-        unpaired=now.unpaired,
-        baseline=None if before is None else (before.since_ns, before.until_ns),
+        nodes=_nodes(here, before),
+        edges=_edges(here, before),
+        since_ns=window[0],
+        until_ns=window[1],
+        spans=here.spans,
+        traces=here.traces,
+        unpaired=here.unpaired,
+        baseline=None if earlier is None else (earlier[0].since_ns or 0, earlier[0].until_ns or 0),
     )
 
 
-def _quantile(column: str, q: float) -> pl.Expr:
-    return pl.col(column).quantile(q, "equiprobable").cast(pl.Int64)
-
-
-def _counts() -> list[pl.Expr]:
-    return [pl.len().cast(pl.Int64).alias("calls"), pl.col("error").sum().cast(pl.Int64).alias("errors")]
-
-
-def _baseline_columns(rows: pl.DataFrame, keys: list[str], duration: str) -> pl.DataFrame:
-    return rows.group_by(keys).agg(
-        base_calls=pl.len().cast(pl.Int64),
-        base_errors=pl.col("error").sum().cast(pl.Int64),
-        base_p95=_quantile(duration, 0.95),
-    )
+_NODE: Final = ["name", "node_kind"]
+_EDGE: Final = ["source", "target", "connection"]
 
 
 def _compared(
-    rows: pl.DataFrame, measured: pl.DataFrame, before: pl.DataFrame, keys: list[str], duration: str
+    cells: pl.DataFrame,
+    errors: pl.DataFrame,
+    earlier: tuple[pl.DataFrame, pl.DataFrame] | None,
+    keys: list[str],
 ) -> pl.DataFrame:
-    """States of ``measured``: ``rows`` and ``before`` are the calls of the window and of the baseline."""
-    base = _baseline_columns(before, keys, duration)
+    """Calls, errors, quantiles and states by ``keys``, from cells and errors of the window and before."""
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    measured = _with_errors(quantile_codes(cells, keys, shares).rename({"total": "calls"}), errors, keys)
+    base_cells, base_errors = (cells.clear(), errors.clear()) if earlier is None else earlier
+    base = _with_errors(quantile_codes(base_cells, keys, {"base_p95": 0.95}), base_errors, keys)
+    base = base.rename({"total": "base_calls", "errors": "base_errors"})
     slower = (
-        rows.join(base, on=keys)
+        cells.join(base.select(*keys, "base_p95"), on=keys)
+        .filter(pl.col("code") > pl.col("base_p95"))
         .group_by(keys)
-        .agg(
-            slow=(pl.col(duration) > pl.col("base_p95")).sum().cast(pl.Int64),
-            timed=pl.col(duration).count().cast(pl.Int64),
-        )
+        .agg(slow=pl.col("count").sum())
     )
-    judged = with_states(
+    rows = (
         measured.join(base, on=keys, how="full", coalesce=True)
         .join(slower, on=keys, how="left")
-        .with_columns(pl.col("calls", "errors", "base_calls", "base_errors", "slow", "timed").fill_null(0))
+        .with_columns(pl.col("calls", "errors", "base_calls", "base_errors", "slow").fill_null(0))
+        .with_columns(timed=pl.col("calls"))
         .sort(keys)
     )
-    known = (pl.col("calls") > 0) | (pl.col("state") == "absent") | pl.col("present").fill_null(False)
-    return judged.filter(known)
+    valued = with_values(rows, {"p50": "p50_ns", "p95": "p95_ns", "p99": "p99_ns", "base_p95": "base_p95_ns"})
+    codes = ["p50", "p95", "p99", "base_p95"]
+    return with_states(valued.drop(codes).with_columns(p95=pl.col("p95_ns"), base_p95=pl.col("base_p95_ns")))
 
 
-def _named_visits(measured: WindowCalls) -> pl.DataFrame:
-    return measured.visits.join(measured.nodes, on="node")
+def _with_errors(counted: pl.DataFrame, errors: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    sums = errors.group_by(keys).agg(errors=pl.col("count").sum())
+    return counted.join(sums, on=keys, how="left").with_columns(pl.col("errors").fill_null(0))
 
 
-def _named_calls(measured: WindowCalls) -> pl.DataFrame:
-    # Durations for judging: the client's if it sent one, for it includes all that the caller felt.
-    names = measured.nodes.select("node", "name")
+def _nodes(now: NamedCounts, before: NamedCounts | None) -> pl.DataFrame:
+    earlier = None if before is None else (before.visits, before.visit_errors)
+    rows = _compared(now.visits, now.visit_errors, earlier, _NODE)
+    present = now.present.with_columns(present=pl.lit(True))
+    rows = rows.join(present, on=_NODE, how="full", coalesce=True).with_columns(
+        pl.col("calls", "errors").fill_null(0), pl.col("state").fill_null("idle")
+    )
+    rows = rows.filter(pl.col("present") | (pl.col("state") == "absent"))
+    rows = rows.join(now.node_exemplars, on=_NODE, how="left")
+    rows = rows.rename({"name": "service", "node_kind": "kind"}).sort("service", "kind")
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in NODE_SCHEMA.items())
+
+
+def _edges(now: NamedCounts, before: NamedCounts | None) -> pl.DataFrame:
+    # Judged by what the caller felt: the client's time if it sent a span, for it includes everything.
+    earlier = None if before is None else (summed(before.felt, _EDGE), before.edge_errors)
+    rows = _compared(summed(now.felt, _EDGE), now.edge_errors, earlier, _EDGE)
+    for cells, names in (
+        (now.client, {"client_p50_ns": 0.5, "client_p95_ns": 0.95}),
+        (summed(now.server, _EDGE), {"server_p50_ns": 0.5, "server_p95_ns": 0.95}),
+        (now.network, {"network_p50_ns": 0.5}),
+        (now.delay, {"delay_p50_ns": 0.5}),
+    ):
+        found = quantile_codes(cells, _EDGE, names).drop("total")
+        rows = rows.join(with_values(found, {name: name for name in names}), on=_EDGE, how="left")
+    negative = (
+        now.network.filter(pl.col("code") < 0).group_by(_EDGE).agg(negative_network=pl.col("count").sum())
+    )
+    rows = rows.join(negative, on=_EDGE, how="left").with_columns(pl.col("negative_network").fill_null(0))
+    rows = rows.filter((pl.col("calls") > 0) | (pl.col("state") == "absent"))
+    rows = rows.join(now.edge_exemplars, on=_EDGE, how="left")
+    connection = pl.Series(CONNECTIONS).gather(rows["connection"].cast(pl.UInt32))
     return (
-        measured.calls.join(names.rename({"node": "source", "name": "source_name"}), on="source")
-        .join(names.rename({"node": "target", "name": "target_name"}), on="target")
-        .with_columns(felt_ns=pl.coalesce("client_ns", "server_ns"))
-        .drop("source", "target")
-        .rename({"source_name": "source", "target_name": "target"})
-    )
-
-
-def _nodes(now: WindowCalls, before: WindowCalls | None) -> pl.DataFrame:
-    visits = _named_visits(now)
-    sums = visits.group_by(_NODE_KEYS).agg(
-        *_counts(),
-        p50_ns=_quantile("duration_ns", 0.5),
-        p95=_quantile("duration_ns", 0.95),
-        p99_ns=_quantile("duration_ns", 0.99),
-    )
-    present = now.nodes.filter(pl.col("node").is_in(sorted(now.present))).select(
-        *_NODE_KEYS, pl.lit(True).alias("present")
-    )
-    measured = present.join(sums, on=_NODE_KEYS, how="left")
-    earlier = visits.clear() if before is None else _named_visits(before)
-    judged = _compared(visits, measured, earlier, _NODE_KEYS, "duration_ns")
-    named = judged.rename({"name": "service", "node_kind": "kind", "p95": "p95_ns"})
-    return named.select(pl.col(name).cast(dtype) for name, dtype in NODE_SCHEMA.items())
-
-
-def _edges(now: WindowCalls, before: WindowCalls | None) -> pl.DataFrame:
-    calls = _named_calls(now)
-    measured = calls.group_by(_EDGE_KEYS).agg(
-        *_counts(),
-        client_p50_ns=_quantile("client_ns", 0.5),
-        client_p95_ns=_quantile("client_ns", 0.95),
-        server_p50_ns=_quantile("server_ns", 0.5),
-        server_p95_ns=_quantile("server_ns", 0.95),
-        network_p50_ns=_quantile("network_ns", 0.5),
-        p95=_quantile("felt_ns", 0.95),
-        present=pl.lit(True),
-    )
-    earlier = calls.clear() if before is None else _named_calls(before)
-    judged = _compared(calls, measured, earlier, _EDGE_KEYS, "felt_ns")
-    connection = pl.Series(CONNECTIONS).gather(judged["connection"].cast(pl.UInt32))
-    return (
-        judged.with_columns(connection.alias("connection"))
+        rows.with_columns(connection.alias("connection"))
         .select(pl.col(name).cast(dtype) for name, dtype in EDGE_SCHEMA.items())
-        .sort(_EDGE_KEYS)
+        .sort(_EDGE)
     )

@@ -13,9 +13,10 @@ from tracescape_storage.reader import Reader
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
+MINUTE_NS: Final = 60_000_000_000
 #: A request that crosses the edge of a window is analysed whole if it is no further than this across it:
 #: parents that started before the window and children that start after it are read, but not counted.
-MARGIN_NS: Final = 60_000_000_000
+MARGIN_NS: Final = MINUTE_NS
 
 
 class Window(NamedTuple):
@@ -32,6 +33,13 @@ class Window(NamedTuple):
         if self.until_ns is not None:
             inside &= start_ns < self.until_ns
         return inside
+
+    def in_context(self) -> Window:
+        """The minutes that the window touches, and one more on both sides: see ``contexts``."""
+        return Window(
+            None if self.since_ns is None else (self.since_ns // MINUTE_NS - 1) * MINUTE_NS,
+            None if self.until_ns is None else (-(-self.until_ns // MINUTE_NS) + 1) * MINUTE_NS,
+        )
 
     def widened(self) -> Window:
         """The window with ``MARGIN_NS`` on both sides."""

@@ -1,6 +1,6 @@
 """Who called whom: the topology edge of every span, from parents, kinds and services alone.
 
-All arrays are int64 of shape (n,) in the depth-first order of a ``Forest``; every pass is one loop.
+All arrays are int64 of shape (n,) in the depth-first order of a ``Forest``; every pass is a few loops.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from tracescape_native.forest import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, Forest
+from tracescape_native.parallel import ranges_of, run_all
 from tracescape_native.sorting import IntArray
 
 #: How a span was matched with its caller (``Calls.relation``).
@@ -33,16 +34,40 @@ class Calls(NamedTuple):
     unanswered: IntArray
 
 
+class Matching(NamedTuple):
+    """Working memory of ``match``, int64, shape (n,): results as in ``Calls``, and what leads to them.
+
+    ``above``: the nearest ancestor that is not INTERNAL, -1 for none. ``changes``: how often the service
+    changes from there down; after two changes a third service stands between, and nothing is walked through.
+    ``between``: an INTERNAL span that a pair below walks through; its own change of service is that pair's.
+    ``delegates``: a client library on top of another: the lower one makes the call. ``covered``: below a call
+    to a database or broker, which is named at the top.
+    """
+
+    caller: IntArray
+    relation: IntArray
+    unanswered: IntArray
+    above: IntArray
+    changes: IntArray
+    between: IntArray
+    answered: IntArray
+    delegates: IntArray
+    covered: IntArray
+
+
+def matching_for(spans: int) -> Matching:
+    """Memory for positions up to ``spans``."""
+    return Matching(*np.empty((len(Matching._fields), spans), np.int64))
+
+
 @njit(cache=True, nogil=True)
-def _callers(parent: IntArray, service: IntArray, kind: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    # above[i]: the nearest ancestor that is not INTERNAL. changes[i]: how often the service changes from
-    # there down to i; after two changes a third service stands between, and nothing is walked through.
-    n = len(parent)
-    above = np.full(n, -1, np.int64)
-    changes = np.zeros(n, np.int64)
-    caller = np.full(n, -1, np.int64)
-    relation = np.zeros(n, np.int64)
-    for i in range(n):
+def _pair(
+    parent: IntArray, service: IntArray, kind: IntArray, first: int, last: int, found: Matching
+) -> None:
+    above, changes = found.above, found.changes
+    for i in range(first, last):
+        above[i], changes[i], found.caller[i], found.relation[i] = -1, 0, -1, NONE
+        found.between[i], found.answered[i], found.delegates[i] = 0, 0, 0
         p = parent[i]
         if p < 0:
             continue
@@ -52,59 +77,67 @@ def _callers(parent: IntArray, service: IntArray, kind: IntArray) -> tuple[IntAr
         a = above[i]
         if a >= 0 and changes[i] <= 1:
             if kind[i] == SERVER and kind[a] == CLIENT:
-                caller[i], relation[i] = a, PAIRED
+                found.caller[i], found.relation[i] = a, PAIRED
             elif kind[i] == CONSUMER and kind[a] == PRODUCER:
-                caller[i], relation[i] = a, DELIVERED
-    return above, caller, relation
+                found.caller[i], found.relation[i] = a, DELIVERED
 
 
 @njit(cache=True, nogil=True)
 def _cross(
-    parent: IntArray, service: IntArray, kind: IntArray, above: IntArray, caller: IntArray, relation: IntArray
+    parent: IntArray, service: IntArray, kind: IntArray, first: int, last: int, found: Matching
 ) -> None:
-    # Children of other services that no pair accounts for. between[i]: an INTERNAL span that a pair below
-    # walks through; its own change of service is that pair's.
-    n = len(parent)
-    between = np.zeros(n, np.int64)
-    for i in range(n - 1, -1, -1):
+    # Children of other services that no pair accounts for.
+    for i in range(last - 1, first - 1, -1):
         p = parent[i]
-        if p >= 0 and kind[p] == INTERNAL:
-            walked = relation[i] != NONE or (kind[i] == INTERNAL and between[i])
-            if walked:
-                between[p] = 1
-    for i in range(n):
+        walked = found.relation[i] != NONE or (kind[i] == INTERNAL and found.between[i])
+        if p >= 0 and kind[p] == INTERNAL and walked:
+            found.between[p] = 1
+    for i in range(first, last):
         p = parent[i]
-        if p < 0 or relation[i] != NONE or between[i] or service[i] == service[p]:
+        if p < 0 or found.relation[i] != NONE or found.between[i] or service[i] == service[p]:
             continue
-        a = above[i]
+        a = found.above[i]
         outgoing = a >= 0 and kind[a] == CLIENT and service[a] == service[p]
-        caller[i], relation[i] = (a if outgoing else p), CROSSED
+        found.caller[i], found.relation[i] = (a if outgoing else p), CROSSED
 
 
 @njit(cache=True, nogil=True)
-def _unanswered(
-    service: IntArray, kind: IntArray, names_store: IntArray, above: IntArray, caller: IntArray
-) -> IntArray:
-    n = len(kind)
-    answered = np.zeros(n, np.int64)
-    delegates = np.zeros(n, np.int64)  # a client library on top of another: the lower one makes the call
-    for i in range(n):
-        if caller[i] >= 0:
-            answered[caller[i]] = 1
+def _call_out(
+    service: IntArray, kind: IntArray, names_store: IntArray, first: int, last: int, found: Matching
+) -> None:
+    above = found.above
+    for i in range(first, last):
+        if found.caller[i] >= 0:
+            found.answered[found.caller[i]] = 1
         a = above[i]
         if kind[i] == CLIENT and a >= 0 and kind[a] == CLIENT and service[i] == service[a]:
-            delegates[a] = 1
-    inside = np.zeros(n, np.int64)  # below a call to a database or broker, which is named at the top
-    unanswered = np.zeros(n, np.int64)
-    for i in range(n):
+            found.delegates[a] = 1
+    for i in range(first, last):
+        found.covered[i] = found.unanswered[i] = 0
         if kind[i] != CLIENT:
             continue
         a = above[i]
         if a >= 0 and kind[a] == CLIENT and service[i] == service[a]:
-            inside[i] = 1 if inside[a] or (names_store[a] and not answered[a]) else 0
-        if not answered[i] and not inside[i] and (names_store[i] or not delegates[i]):
-            unanswered[i] = 1
-    return unanswered
+            found.covered[i] = 1 if found.covered[a] or (names_store[a] and not found.answered[a]) else 0
+        speaks = names_store[i] or not found.delegates[i]
+        if not found.answered[i] and not found.covered[i] and speaks:
+            found.unanswered[i] = 1
+
+
+@njit(cache=True, nogil=True)
+def match(
+    parent: IntArray,
+    service: IntArray,
+    kind: IntArray,
+    names_store: IntArray,
+    first: int,
+    last: int,
+    found: Matching,
+) -> None:
+    """``find_calls`` for positions ``first`` to ``last`` (exclusive), which are whole traces."""
+    _pair(parent, service, kind, first, last, found)
+    _cross(parent, service, kind, first, last, found)
+    _call_out(service, kind, names_store, first, last, found)
 
 
 def find_calls(forest: Forest, service: IntArray, names_store: IntArray) -> Calls:
@@ -118,6 +151,11 @@ def find_calls(forest: Forest, service: IntArray, names_store: IntArray) -> Call
 
     ``service`` and ``names_store`` (0 or 1) are int64 of shape (n,) in the forest's order.
     """
-    above, caller, relation = _callers(forest.parent, service, forest.kind)
-    _cross(forest.parent, service, forest.kind, above, caller, relation)
-    return Calls(caller, relation, _unanswered(service, forest.kind, names_store, above, caller))
+    found = matching_for(len(forest.parent))
+
+    def match_range(first: int, last: int) -> None:
+        begin, end = forest.offsets[first], forest.offsets[last]
+        match(forest.parent, service, forest.kind, names_store, begin, end, found)
+
+    run_all(match_range, ranges_of(forest.offsets))
+    return Calls(found.caller, found.relation, found.unanswered)

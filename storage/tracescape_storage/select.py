@@ -8,7 +8,14 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from tracescape_storage.reader import Extent
-from tracescape_storage.schema import ARRIVED, DICTIONARY_COLUMNS, SPANS, SPANS_FULL, TRACE_KEY
+from tracescape_storage.schema import (
+    ARRIVED,
+    DICTIONARY_COLUMNS,
+    PROMOTED,
+    SPANS,
+    SPANS_FULL,
+    TRACE_KEY,
+)
 from tracescape_storage.trace_keys import trace_key
 
 #: Of the texts that a query may carry: less than half of what a query may have.
@@ -16,6 +23,17 @@ _MAX_NAMES_BYTES: Final = 100 << 10
 _CODED: Final = pa.dictionary(pa.int32(), pa.string())
 
 EXTENT_SQL: Final = "SELECT count(*) AS n, min(start_ns) AS first, max(start_ns) AS last FROM spans"
+
+#: What decides about the nodes and edges that a span is part of, besides ids and times.
+SHAPE_COLUMNS: Final = (
+    "service",
+    "operation",
+    "kind",
+    "status",
+    *(name for name in PROMOTED if name != "http_status"),
+)
+SHAPED_IDS: Final = ("trace_id", "span_id", "parent_span_id", "start_ns", "duration_ns")
+_SHAPE: Final = f"hash({', '.join(SHAPE_COLUMNS)})"
 
 
 class SpansQuery(NamedTuple):
@@ -79,6 +97,21 @@ def spans_query(
         conditions.append("service = " + quote(service))
     table = "spans" if set(columns) <= set(SPANS.names) - {"attributes"} else "spans_full"
     return SpansQuery(columns, table, _where(conditions))
+
+
+def shaped_sql(*, since_ns: int | None, until_ns: int | None, where: str = "") -> tuple[str, str]:
+    """Two ``SELECT``: spans as `SHAPED_IDS` and a ``shape``, and of each shape its `SHAPE_COLUMNS`.
+
+    Spans of one shape are alike in all those columns: there are few shapes and many spans, so names and
+    attributes are read once a shape. The shape is DuckDB's 64-bit hash of the columns; two of a million share
+    one with a probability of 3e-8. ``where`` is a further condition.
+    """
+    condition = _where([*_window(since_ns, until_ns), *([where] if where else [])])
+    names = ", ".join(f"any_value({name}) AS {name}" for name in SHAPE_COLUMNS)
+    return (
+        f"SELECT {', '.join(SHAPED_IDS)}, {_SHAPE} AS shape FROM spans_full{condition}",
+        f"SELECT {_SHAPE} AS shape, {names} FROM spans_full{condition} GROUP BY shape",
+    )
 
 
 def links_sql(*, since_ns: int | None, until_ns: int | None) -> str:

@@ -16,6 +16,7 @@ from tracescape_storage.select import (
     dictionary_coded,
     extent_of,
     links_sql,
+    shaped_sql,
     spans_query,
 )
 
@@ -59,6 +60,13 @@ class SqlReader(ABC):
         arrived_ns = names.pop(ARRIVED)
         sql = None if arrived_ns is None else query.coded_sql(names, arrived_ns)
         return None if sql is None else self.sql(sql)
+
+    def shaped_spans(
+        self, *, since_ns: int | None = None, until_ns: int | None = None, where: str = ""
+    ) -> tuple[pa.Table, pa.Table]:
+        """See `select.shaped_sql`. The shapes are asked for second, so none of the spans' is missing."""
+        spans, shapes = shaped_sql(since_ns=since_ns, until_ns=until_ns, where=where)
+        return self.sql(spans), self.sql(shapes)
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""

@@ -378,7 +378,8 @@ def test_only_the_neighbourhood_of_the_window_is_read() -> None:
 
     since = 10 * MARGIN_NS
     topology(Watched(span_table(a_call())), since_ns=since, until_ns=since + 9, baseline=(0, 1))
-    assert asked == [(since - MARGIN_NS, since + 9 + MARGIN_NS), (-MARGIN_NS, 1 + MARGIN_NS)]
+    # The minutes that the window touches, and their neighbours.
+    assert sorted(asked) == [(-MARGIN_NS, 2 * MARGIN_NS), (since - MARGIN_NS, since + 2 * MARGIN_NS)]
 
 
 @st.composite
@@ -413,8 +414,12 @@ def test_windows_add_up(rows: list[Row], cut: int) -> None:
             .agg(pl.col("calls", "errors").sum())
             .sort(keys)
         )
-        assert sums.equals(getattr(whole, frame).select(*keys, "calls", "errors").sort(keys))
+        expected = getattr(whole, frame).select(*keys, "calls", "errors").sort(keys)
+        if frame == "nodes":  # whether a service is seen at its topmost spans is decided for each window
+            sums, expected = (rows.filter(pl.col("kind") != "service") for rows in (sums, expected))
+        assert sums.equals(expected)
     assert whole.spans == sum(part.spans for part in parts)
+    assert whole.traces == sum(part.traces for part in parts)
 
 
 @given(shop_spans())

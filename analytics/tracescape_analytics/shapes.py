@@ -1,0 +1,128 @@
+"""What spans say besides ids and times, once for all that are alike: names, kinds, far ends.
+
+Everything here is decided by a span's shape (see ``select.shaped_sql``), so it costs the same for ten spans
+and ten million.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from tracescape_analytics.connections import EVIDENCE, connection_of_name
+from tracescape_analytics.nodes import ENTRY_NAME, NODE_KINDS, far_end_of, queue_of
+from tracescape_native.call_counts import Shapes
+from tracescape_native.forest import CLIENT, CONSUMER, PRODUCER
+from tracescape_native.tally import places_of
+from tracescape_storage.reader import Reader
+from tracescape_storage.select import SHAPE_COLUMNS, SHAPED_IDS
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+ERROR: Final = 2  # OTLP's StatusCode
+_TEXTS: Final = [name for name in SHAPE_COLUMNS if name not in ("kind", "status")]
+_ATTRIBUTES: Final = _TEXTS[2:]
+
+
+class Shaped(NamedTuple):
+    """``spans``: ``SHAPED_IDS``, ``shape`` (uint64). ``shapes``: ``shape``, distinct, ``SHAPE_COLUMNS``."""
+
+    spans: pa.Table
+    shapes: pa.Table
+
+
+class Vocabulary(NamedTuple):
+    """What the numbers in ``Shapes`` mean: ``nodes`` as (index into ``NODE_KINDS``, name), ``operations``.
+
+    ``entry`` is the node that calls from outside.
+    """
+
+    nodes: list[tuple[int, str]]
+    operations: list[str]
+    entry: int
+
+
+def shaped_spans(reader: Reader, since_ns: int | None, until_ns: int | None, where: str = "") -> Shaped:
+    """The spans that start in [since_ns, until_ns), from any reader; ``where`` needs one that knows SQL."""
+    ask = getattr(reader, "shaped_spans", None)
+    if ask is not None:
+        return Shaped(*ask(since_ns=since_ns, until_ns=until_ns, where=where))
+    return shaped_table(reader.spans((*SHAPED_IDS, *SHAPE_COLUMNS), since_ns=since_ns, until_ns=until_ns))
+
+
+def shaped_table(table: pa.Table) -> Shaped:
+    """The same of a table that has ``SHAPED_IDS`` and any of ``SHAPE_COLUMNS``; those it lacks are null."""
+    here = pl.from_arrow(table.select([name for name in SHAPE_COLUMNS if name in table.column_names]))
+    assert isinstance(here, pl.DataFrame)
+    here = here.with_columns(pl.col(name).cast(pl.String) for name in _TEXTS if name in here.columns)
+    shapes = here.unique().with_row_index("shape").with_columns(pl.col("shape").cast(pl.UInt64))
+    numbers = here.join(shapes, on=here.columns, how="left", nulls_equal=True, maintain_order="left")
+    spans = table.select(list(SHAPED_IDS)).append_column("shape", numbers["shape"].to_arrow())
+    return Shaped(spans, shapes.to_arrow())
+
+
+def numbered_shapes(shaped: Shaped) -> tuple[IntArray, Shapes, Vocabulary]:
+    """The shape of every span as a number (int64, shape (n,)), and what shapes and their numbers mean.
+
+    Shapes are numbered in the order of what they say, whatever the order of the spans.
+    """
+    frame = pl.from_arrow(shaped.shapes)
+    assert isinstance(frame, pl.DataFrame)
+    missing = [
+        pl.lit(None, dtype=pl.String).alias(name) for name in SHAPE_COLUMNS if name not in frame.columns
+    ]
+    frame = frame.with_columns(pl.col(name).cast(pl.String) for name in frame.columns if name in _TEXTS)
+    frame = frame.with_columns(missing).sort(SHAPE_COLUMNS, nulls_last=True)
+    known = frame["shape"].to_numpy().view(np.int64).copy()
+    hashes = np.empty(shaped.spans.num_rows, np.uint64)
+    begin = 0
+    for chunk in shaped.spans["shape"].chunks:
+        hashes[begin : begin + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+        begin += len(chunk)
+    numbers = places_of(hashes.view(np.int64), known)
+    if len(numbers) and int(numbers.min()) < 0:
+        raise RuntimeError("spans went away while they were read; ask again")
+    shapes, vocabulary = _meaning(frame)
+    return numbers, shapes, vocabulary
+
+
+def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
+    nodes: dict[tuple[int, str], int] = {}
+    operations: dict[str, int] = {}
+
+    def node(named: tuple[str, str] | None) -> int:
+        if named is None:
+            return -1
+        name, kind = named
+        return nodes.setdefault((NODE_KINDS.index(kind), name), len(nodes))
+
+    entry = node((ENTRY_NAME, "entry"))
+    rows = []
+    for row in frame.iter_rows(named=True):
+        kind = row["kind"] if 0 <= row["kind"] <= 5 else 0
+        said = {name: str(row[name]) for name in _ATTRIBUTES if row[name] not in (None, "")}
+        names_store = row["db_system"] is not None or row["messaging_destination"] is not None
+        rows.append(
+            (
+                node((row["service"], "service")),
+                operations.setdefault(row["operation"], len(operations)),
+                kind,
+                int(row["status"] == ERROR),
+                _connection(row),
+                int(names_store),
+                node(far_end_of(said)) if kind == CLIENT else -1,
+                node(queue_of(said)) if kind in (PRODUCER, CONSUMER) else -1,
+            )
+        )
+    columns = np.array(rows, np.int64).reshape(-1, len(Shapes._fields)).T
+    return Shapes(*np.ascontiguousarray(columns)), Vocabulary(list(nodes), list(operations), entry)
+
+
+def _connection(row: dict[str, Any]) -> int:
+    for column, connection in EVIDENCE:
+        if row[column] is not None:
+            return connection
+    return connection_of_name(row["operation"])

@@ -1,0 +1,527 @@
+"""From unordered spans to counts of calls and visits in one pass, a few traces at a time, each in cache.
+
+The trees of a few traces are grown, their calls are matched, everything is counted, and the memory is used
+again. Nothing is written per span, so ten million spans take little more room than their columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from tracescape_native.buckets import bucket_code
+from tracescape_native.edges import CROSSED, DELIVERED, NONE, PAIRED, Matching, match, matching_for
+from tracescape_native.forest import CLIENT, CONSUMER, ORPHAN, PRODUCER, ROOT, SERVER, UNSET
+from tracescape_native.grouping import HASH_SEED, rows_by_code
+from tracescape_native.growing import Grown, SpanArrays, grow, scratch_for
+from tracescape_native.memory import ByteArray, NumberArray, pointer, wrapping
+from tracescape_native.parallel import ranges_of, run_all
+from tracescape_native.sorting import IntArray
+from tracescape_native.tally import Groups, Tally, add, counted, groups_for, number_of, room, tally_for
+
+#: What a group counts (the lowest bits of its first word).
+TOTAL: Final = 0  # of everything; the words are 0
+SPANS: Final = 1  # of a service
+ENTRY: Final = 2  # visits of (service, operation) by SERVER, CONSUMER and kindless topmost spans
+TOPMOST: Final = 3  # visits of (service, operation) by other topmost spans
+EDGE: Final = 4  # calls from a node to a node
+UNSENT: Final = 5  # messages from (queue, 0) that no producer is known to have sent there
+
+#: What is counted of a group: durations by `buckets.bucket_code`, or plain numbers under code 0.
+CLIENT_TIME: Final = 0  # of calls whose calling side sent a span
+SERVER_TIME: Final = 1  # of visits, and of calls of which both sides sent spans
+ALONE_TIME: Final = 2  # the serving side's, of calls whose calling side sent no span
+NETWORK_TIME: Final = 3  # client minus server
+DELAY: Final = 4  # consumer start minus producer end
+ERRORS: Final = 5
+NUMBER: Final = 6  # of TOTAL: traces; of SPANS: spans
+#: Of TOTAL, as codes of measure NUMBER.
+TRACES: Final = 0
+ORPHANS: Final = 1
+UNANSWERED: Final = 2
+
+#: A key: ``group << GROUP_SHIFT | measure << MEASURE_SHIFT | code + OFFSET``.
+GROUP_SHIFT: Final = 17
+MEASURE_SHIFT: Final = 14
+OFFSET: Final = 8192
+
+_ROLE_BITS: Final = 4
+_CONNECTION_BITS: Final = 4
+_CHUNK: Final = 8_192  # spans whose trees fit into a core's cache
+_MOST: Final = 8  # events, groups or keys of one span at most, beyond those of its links
+
+
+class Shapes(NamedTuple):
+    """What spans say besides ids and times; int64, shape (shapes,), by the shape's number.
+
+    ``service``, ``operation``; ``kind`` (OTLP's, 0 to 5); ``failed`` (0 or 1); ``connection``, below 16;
+    ``names_store`` (see ``find_calls``); ``far_end`` and ``queue``, the nodes that it names, -1 for none.
+    Services and other nodes share one numbering; numbers are below 2^31.
+    """
+
+    service: IntArray
+    operation: IntArray
+    kind: IntArray
+    failed: IntArray
+    connection: IntArray
+    names_store: IntArray
+    far_end: IntArray
+    queue: IntArray
+
+
+class Question(NamedTuple):
+    """What to count.
+
+    ``low`` and ``high``: of each trace what starts in [low, high), int64 ns, shape (traces,). ``width``:
+    counts are kept apart by ``start // width``, 0 for no such thing. ``links``: rows of CONSUMER spans and of
+    the spans that they link to, int64, shape (links,), ascending by both. ``entry``: the node that calls from
+    outside. ``messaging``, ``unseen``: connections. ``ids``: the trace ids of the rows, uint8, shape (n, 16):
+    of equally slow calls the one in the greatest is noted.
+    """
+
+    low: IntArray
+    high: IntArray
+    width: int
+    link_consumer: IntArray
+    link_producer: IntArray
+    entry: int
+    messaging: int
+    unseen: int
+    ids: ByteArray
+
+
+class Counts(NamedTuple):
+    """Counts by group; see the constants. Groups stand in no order and may repeat.
+
+    int64, shape (groups,): ``role``, ``connection`` (of edges), ``period`` (start // width), ``source`` and
+    ``target`` (for visits: service and operation), ``slowest`` and ``failed`` (ns, -1 for none) with the rows
+    they are of. int64, shape (cells,): ``group``, ``measure``, ``code``, ``counted``.
+    """
+
+    role: IntArray
+    connection: IntArray
+    period: IntArray
+    source: IntArray
+    target: IntArray
+    slowest: IntArray
+    slowest_row: IntArray
+    failed: IntArray
+    failed_row: IntArray
+    group: IntArray
+    measure: IntArray
+    code: IntArray
+    counted: IntArray
+
+
+#: An event is a row of eight words: the two words of its group, what it is, two numbers (of what is counted:
+#: a code; the client's and the server's time, -1 for none), whether it failed, a row, and the delay.
+_WORDS: Final = 8
+_PLAIN: Final = 0
+_VISIT: Final = 1
+_CALL: Final = 2
+_MESSAGE: Final = 3  # a call with a delay
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _first(role: int, connection: Any, at: int, width: int) -> Any:
+    period = at // width if width else 0
+    return (period << (_ROLE_BITS + _CONNECTION_BITS)) | connection << _ROLE_BITS | role
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _put(
+    events: IntArray,
+    n: int,
+    first: int,
+    ends: tuple[Any, Any],
+    what: int,
+    times: tuple[Any, Any],
+    failed: int,
+    row: int,
+    delay: Any,
+) -> int:
+    events[n, 0], events[n, 1], events[n, 2] = first, ends[0] << 31 | ends[1], what
+    events[n, 3], events[n, 4] = times
+    events[n, 5], events[n, 6], events[n, 7] = failed, row, delay
+    return n + 1
+
+
+class _Columns(NamedTuple):
+    # By position: the span's service and kind, whether it names a store, and whether it is counted. Where
+    # copies were dropped positions are left over: their kind is -1, and they are not counted.
+    service: IntArray
+    kind: IntArray
+    names_store: IntArray
+    inside: IntArray
+
+
+@njit(cache=True, nogil=True)
+def _lay_out(
+    first: int, last: int, offsets: IntArray, question: Question, tree: Grown, shapes: Shapes, here: _Columns
+) -> None:
+    for t in range(first, last):
+        begin, end = offsets[t] - offsets[first], offsets[t + 1] - offsets[first]
+        kept, low, high = begin + tree.kept[t - first], question.low[t], question.high[t]
+        for i in range(begin, kept):
+            shape = tree.kind[i]
+            here.service[i], here.kind[i] = shapes.service[shape], shapes.kind[shape]
+            here.names_store[i] = shapes.names_store[shape]
+            here.inside[i] = low <= tree.start[i] < high
+        for i in range(kept, end):
+            tree.parent[i], tree.origin[i], here.kind[i], here.inside[i] = -1, -1, -1, 0
+
+
+@njit(cache=True, nogil=True)
+def _visits(
+    count: int, width: int, tree: Grown, shapes: Shapes, here: _Columns, events: IntArray, n: int
+) -> int:
+    # What each span is itself, and whether it served a request. How many events there are then.
+    for i in range(count):
+        if not here.inside[i]:
+            continue
+        start, shape, service, kind = tree.start[i], tree.kind[i], here.service[i], here.kind[i]
+        n = _put(events, n, _first(SPANS, 0, start, width), (service, 0), _PLAIN, (0, 0), 0, 0, 0)
+        p = tree.parent[i]
+        if tree.origin[i] == ORPHAN:
+            n = _put(events, n, _first(TOTAL, 0, start, width), (0, 0), _PLAIN, (ORPHANS, 0), 0, 0, 0)
+        topmost = p < 0 or here.service[p] != service
+        entry = kind in (SERVER, CONSUMER) or (kind == UNSET and topmost)
+        if entry or topmost:
+            ends = service, shapes.operation[shape]
+            first = _first(ENTRY if entry else TOPMOST, 0, start, width)
+            failed, taken = shapes.failed[shape], tree.end[i] - start
+            n = _put(events, n, first, ends, _VISIT, (-1, taken), failed, tree.rows[i], 0)
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _answered(
+    count: int,
+    question: Question,
+    tree: Grown,
+    shapes: Shapes,
+    here: _Columns,
+    found: Matching,
+    events: IntArray,
+    n: int,
+) -> int:
+    # Calls from a span to a span that answers it, and those from outside. How many events there are then.
+    for i in range(count):
+        relation, shape = found.relation[i], tree.kind[i]
+        if relation in (PAIRED, CROSSED):
+            c = found.caller[i]
+            if not here.inside[c]:
+                continue
+            above, asks = tree.kind[c], here.kind[c]
+            # A span without kind whose only child is the remote one did nothing but wait: it is the client.
+            waits = asks == UNSET and tree.size[c] == tree.size[i] + 1
+            client: Any
+            client, connection, failed = np.int64(-1), question.unseen, shapes.failed[shape]
+            if asks in (CLIENT, PRODUCER) or waits:
+                client, connection = tree.end[c] - tree.start[c], shapes.connection[above]
+                failed |= shapes.failed[above]
+            if connection == question.unseen:
+                connection = shapes.connection[shape]
+            first = _first(EDGE, connection, tree.start[c], question.width)
+            ends, times = (here.service[c], here.service[i]), (client, tree.end[i] - tree.start[i])
+            n = _put(events, n, first, ends, _CALL, times, failed, tree.rows[c], 0)
+        elif tree.origin[i] == ROOT and here.inside[i] and (here.kind[i] == SERVER or here.kind[i] == UNSET):
+            first = _first(EDGE, shapes.connection[shape], tree.start[i], question.width)
+            ends, times = (question.entry, here.service[i]), (np.int64(-1), tree.end[i] - tree.start[i])
+            n = _put(events, n, first, ends, _CALL, times, shapes.failed[shape], tree.rows[i], 0)
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _outgoing(
+    count: int,
+    question: Question,
+    tree: Grown,
+    shapes: Shapes,
+    here: _Columns,
+    found: Matching,
+    events: IntArray,
+    n: int,
+) -> int:
+    # Calls to what sends no spans itself. How many events there are then.
+    width = question.width
+    for i in range(count):
+        if not here.inside[i]:
+            continue
+        shape, start = tree.kind[i], tree.start[i]
+        target, connection = np.int64(-1), question.messaging
+        if found.unanswered[i]:
+            n = _put(events, n, _first(TOTAL, 0, start, width), (0, 0), _PLAIN, (UNANSWERED, 0), 0, 0, 0)
+            target, connection = shapes.far_end[shape], shapes.connection[shape]
+        elif here.kind[i] == PRODUCER:
+            target = shapes.queue[shape]
+        if target >= 0:
+            first, ends = _first(EDGE, connection, start, width), (here.service[i], target)
+            times = tree.end[i] - start, np.int64(-1)
+            n = _put(events, n, first, ends, _CALL, times, shapes.failed[shape], tree.rows[i], 0)
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _same_span(spans: SpanArrays, ids: ByteArray, row: int, other: Any) -> bool:
+    if spans.span_id[row] != spans.span_id[other]:
+        return False
+    same = True
+    for k in range(ids.shape[1]):
+        same &= ids[row, k] == ids[other, k]
+    return bool(same)
+
+
+@njit(cache=True, nogil=True)
+def _delivered(
+    i: int,
+    sender: Any,
+    by_parent: Any,
+    question: Question,
+    tree: Grown,
+    spans: SpanArrays,
+    shapes: Shapes,
+    here: _Columns,
+    events: IntArray,
+    n: int,
+) -> int:
+    # One message from row `sender` (-1: from nobody known) to the CONSUMER at i; `by_parent` is the position
+    # of the sender, -1 where only a link tells of it.
+    width, shape, start, row = question.width, tree.kind[i], tree.start[i], tree.rows[i]
+    service, failed, taken = here.service[i], shapes.failed[shape], tree.end[i] - start
+    sent_to, delay, what = np.int64(-1), np.int64(0), _CALL
+    if sender >= 0:
+        sent_to, delay, what = shapes.queue[spans.kind[sender]], start - spans.end[sender], _MESSAGE
+    queue = sent_to if sent_to >= 0 else shapes.queue[shape]
+    if queue >= 0:
+        if here.inside[i]:
+            first = _first(EDGE, question.messaging, start, width)
+            n = _put(events, n, first, (queue, service), what, (-1, taken), failed, row, delay)
+            if sent_to < 0:
+                first = _first(UNSENT, 0, start, width)
+                n = _put(events, n, first, (queue, 0), _VISIT, (-1, taken), failed, row, 0)
+        return n
+    # Where nobody names a queue, the call is the producer's; one that only a link tells is the consumer's.
+    owner = by_parent if by_parent >= 0 else i
+    if sender >= 0 and here.inside[owner]:
+        first = _first(EDGE, question.messaging, tree.start[owner], width)
+        ends = shapes.service[spans.kind[sender]], service
+        times = max(spans.end[sender] - spans.start[sender], 0), taken
+        failed |= shapes.failed[spans.kind[sender]]
+        n = _put(events, n, first, ends, _MESSAGE, times, failed, row, delay)
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _received(
+    count: int,
+    question: Question,
+    tree: Grown,
+    spans: SpanArrays,
+    shapes: Shapes,
+    here: _Columns,
+    found: Matching,
+    events: IntArray,
+    n: int,
+) -> int:
+    # What CONSUMER spans received: from their parents, from the spans that they link to, or from a queue
+    # that they name. How many events there are then.
+    links, ids = question.link_consumer, question.ids
+    for i in range(count):
+        if here.kind[i] != CONSUMER:
+            continue
+        above = found.caller[i] if found.relation[i] == DELIVERED else np.int64(-1)
+        parent = tree.rows[above] if above >= 0 else np.int64(-1)
+        senders = 0
+        if parent >= 0:
+            n = _delivered(i, parent, above, question, tree, spans, shapes, here, events, n)
+            senders = 1
+        row = tree.rows[i]
+        k = np.searchsorted(links, row)
+        while k < len(links) and links[k] == row:
+            sender = question.link_producer[k]
+            if parent < 0 or not _same_span(spans, ids, sender, parent):
+                n = _delivered(i, sender, -1, question, tree, spans, shapes, here, events, n)
+                senders += 1
+            k += 1
+        if not senders and found.relation[i] == NONE:
+            n = _delivered(i, -1, -1, question, tree, spans, shapes, here, events, n)
+    return n
+
+
+@wrapping
+@njit(cache=True, nogil=True)
+def _absorb(
+    events: IntArray, begin: int, end: int, ids: ByteArray, groups: Groups, tally: Tally, seed: int
+) -> int:
+    # Count events until a table is full; returns how far that was.
+    slots, last = pointer(tally.slots), len(tally.slots) - 1
+    fresh, most, capacity = tally.used[0], len(tally.slots) // 2 - _MOST, len(groups.first)
+    firsts, seconds, used = pointer(groups.first), pointer(groups.second), pointer(groups.used)
+    heads, last_head = pointer(groups.slots), len(groups.slots) - 1
+    slowest, slowest_row = pointer(groups.slowest), pointer(groups.slowest_row)
+    worst, worst_row = pointer(groups.failed), pointer(groups.failed_row)
+    for n in range(begin, end):
+        if fresh > most or used[0] == capacity:
+            tally.used[0] = fresh
+            return n
+        group = number_of(firsts, seconds, heads, last_head, used, events[n, 0], events[n, 1], seed)
+        base, what, client, server = group << GROUP_SHIFT | OFFSET, events[n, 2], events[n, 3], events[n, 4]
+        if what == _PLAIN:
+            fresh += add(slots, last, base + (NUMBER << MEASURE_SHIFT) + client, 1, seed)
+            continue
+        if client >= 0:
+            fresh += add(slots, last, base + (CLIENT_TIME << MEASURE_SHIFT) + bucket_code(client), 1, seed)
+            if server >= 0:
+                code = bucket_code(client - server)
+                fresh += add(slots, last, base + (NETWORK_TIME << MEASURE_SHIFT) + code, 1, seed)
+        if server >= 0:
+            measure = SERVER_TIME if client >= 0 or what == _VISIT else ALONE_TIME
+            fresh += add(slots, last, base + (measure << MEASURE_SHIFT) + bucket_code(server), 1, seed)
+        if what == _MESSAGE:
+            fresh += add(slots, last, base + (DELAY << MEASURE_SHIFT) + bucket_code(events[n, 7]), 1, seed)
+        taken, row = client if client >= 0 else server, events[n, 6]
+        if taken >= slowest[group]:
+            _note(slowest, slowest_row, group, taken, row, ids)
+        if events[n, 5]:
+            fresh += add(slots, last, base + (ERRORS << MEASURE_SHIFT), 1, seed)
+            if taken >= worst[group]:
+                _note(worst, worst_row, group, taken, row, ids)
+    tally.used[0] = fresh
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _note(best: Any, best_row: Any, group: Any, taken: Any, row: Any, ids: ByteArray) -> None:
+    # Exemplars are the greatest (duration, trace id).
+    if taken == best[group]:
+        other = best_row[group]
+        k = 0
+        while k < ids.shape[1] and ids[row, k] == ids[other, k]:
+            k += 1
+        if k == ids.shape[1] or ids[row, k] < ids[other, k]:
+            return
+    best[group], best_row[group] = taken, row
+
+
+@njit(cache=True, nogil=True)
+def _events_of(
+    first: int,
+    last: int,
+    offsets: IntArray,
+    tree: Grown,
+    spans: SpanArrays,
+    shapes: Shapes,
+    question: Question,
+    here: _Columns,
+    found: Matching,
+    events: IntArray,
+) -> int:
+    # The events of a few traces; how many there are.
+    count = offsets[last] - offsets[first]
+    _lay_out(first, last, offsets, question, tree, shapes, here)
+    match(tree.parent, here.service, here.kind, here.names_store, 0, count, found)
+    n = 0
+    for t in range(last - first):
+        root = tree.main_root[t]
+        if here.inside[root]:
+            word = _first(TOTAL, 0, tree.start[root], question.width)
+            n = _put(events, n, word, (0, 0), _PLAIN, (TRACES, 0), 0, 0, 0)
+    n = _visits(count, question.width, tree, shapes, here, events, n)
+    n = _answered(count, question, tree, shapes, here, found, events, n)
+    n = _outgoing(count, question, tree, shapes, here, found, events, n)
+    return int(_received(count, question, tree, spans, shapes, here, found, events, n))
+
+
+def _chunks(offsets: IntArray, first: int, last: int) -> list[tuple[int, int]]:
+    # Traces first … last in pieces of about _CHUNK spans, or one longer trace.
+    pieces = []
+    while first < last:
+        end = int(np.searchsorted(offsets, offsets[first] + _CHUNK, "right")) - 1
+        end = min(max(end, first + 1), last)
+        pieces.append((first, end))
+        first = end
+    return pieces
+
+
+def _count_range(
+    spans: SpanArrays,
+    rows: NumberArray,
+    offsets: IntArray,
+    shapes: Shapes,
+    question: Question,
+    pieces: list[tuple[int, int]],
+) -> tuple[Groups, Tally]:
+    longest = int(np.diff(offsets[pieces[0][0] : pieces[-1][1] + 1]).max(initial=0))
+    size = max(longest, _CHUNK)
+    scratch = scratch_for(longest)
+    tree = Grown(*np.empty((12, size), np.int64), *np.empty((2, size), np.int64))
+    here, found = _Columns(*np.empty((4, size), np.int64)), matching_for(size)
+    groups, tally = groups_for(_CHUNK // 8), tally_for(_CHUNK)
+    events = np.empty((_MOST * size + 2 * len(question.link_consumer), _WORDS), np.int64)
+    for first, last in pieces:
+        begin, end = offsets[first], offsets[last]
+        mine, bounds = rows[begin:end], offsets[first : last + 1] - begin
+        grow(spans, mine, bounds, 0, last - first, HASH_SEED, scratch, tree)
+        count = _events_of(first, last, offsets, tree, spans, shapes, question, here, found, events)
+        done = _absorb(events, 0, count, question.ids, groups, tally, HASH_SEED)
+        while done < count:
+            groups, tally = room(groups, tally, int(groups.used[0]) + int(tally.used[0]))
+            done = _absorb(events, done, count, question.ids, groups, tally, HASH_SEED)
+    return groups, tally
+
+
+def count_calls(spans: SpanArrays, traces: int, shapes: Shapes, question: Question) -> Counts:
+    """Count the calls, visits and spans of many traces.
+
+    ``spans.kind``, ``resource`` and ``content`` all are numbers of shapes. Trees are those of
+    ``build_forest``, calls those of ``find_calls``. A call counts when its calling side started, a visit when
+    its span did, a trace when its main root did. See the constants for what is counted, and `Question` for
+    when. O(n log n).
+    """
+    offsets, rows = rows_by_code(spans.trace, traces)
+    parts: list[tuple[Groups, Tally]] = []
+
+    def count_range(first: int, last: int) -> None:
+        parts.append(_count_range(spans, rows, offsets, shapes, question, _chunks(offsets, first, last)))
+
+    if traces:
+        run_all(count_range, ranges_of(offsets))
+    return _unpacked(parts)
+
+
+def _unpacked(parts: list[tuple[Groups, Tally]]) -> Counts:
+    names = ("first", "second", "slowest", "slowest_row", "failed", "failed_row")
+    used = [int(groups.used[0]) for groups, _ in parts]
+    columns = {
+        name: np.concatenate(
+            [
+                np.empty(0, np.int64),
+                *(getattr(groups, name)[:n] for (groups, _), n in zip(parts, used, strict=True)),
+            ]
+        )
+        for name in names
+    }
+    base = np.cumsum([0, *used])
+    cells = [counted(tally) for _, tally in parts]
+    keys = np.concatenate(
+        [np.empty(0, np.int64), *(keys + (base[i] << GROUP_SHIFT) for i, (keys, _) in enumerate(cells))]
+    )
+    first, second = columns["first"], columns["second"]
+    return Counts(
+        role=first & (2**_ROLE_BITS - 1),
+        connection=(first >> _ROLE_BITS) & (2**_CONNECTION_BITS - 1),
+        period=first >> (_ROLE_BITS + _CONNECTION_BITS),
+        source=second >> 31,
+        target=second & (2**31 - 1),
+        slowest=columns["slowest"],
+        slowest_row=columns["slowest_row"],
+        failed=columns["failed"],
+        failed_row=columns["failed_row"],
+        group=keys >> GROUP_SHIFT,
+        measure=(keys >> MEASURE_SHIFT) & (2 ** (GROUP_SHIFT - MEASURE_SHIFT) - 1),
+        code=(keys & (2**MEASURE_SHIFT - 1)) - OFFSET,
+        counted=np.concatenate([np.empty(0, np.int64), *(counts for _, counts in cells)]),
+    )

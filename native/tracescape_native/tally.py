@@ -1,0 +1,219 @@
+"""Counting by key in hash tables that kernels fill: groups of two words, and counts of one.
+
+Tables do not grow inside a kernel: whoever calls makes `room` for what one call may add at most.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from tracescape_native.grouping import HASH_SEED, mix
+from tracescape_native.memory import NumberArray, pointer, wrapping
+from tracescape_native.parallel import run_all
+from tracescape_native.sorting import IntArray
+
+
+class Groups(NamedTuple):
+    """Distinct pairs of words, numbered from 0 in order of appearance; ``used[0]`` is how many.
+
+    int64, shape (capacity,): ``first`` and ``second`` by number; ``slowest`` and ``failed``, the greatest
+    value noted for a group (-1 for none), with the row it is of in ``slowest_row`` and ``failed_row``.
+    ``slots`` is the hash table, a power of 2 long, int32.
+    """
+
+    first: IntArray
+    second: IntArray
+    slowest: IntArray
+    slowest_row: IntArray
+    failed: IntArray
+    failed_row: IntArray
+    slots: NumberArray
+    used: IntArray
+
+
+class Tally(NamedTuple):
+    """``slots``, int64, shape (power of 2, 2): keys (-1: a free slot) and their counts; ``used[0]`` keys."""
+
+    slots: IntArray
+    used: IntArray
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << max(int(least) - 1, 15).bit_length()
+
+
+def groups_for(capacity: int) -> Groups:
+    """No group yet, room for ``capacity``."""
+    slots = np.full(_power_of_two(2 * capacity), -1, np.int32)
+    columns: tuple[IntArray, ...] = tuple(np.full((6, capacity), -1, np.int64))
+    return Groups._make((*columns, slots, np.zeros(1, np.int64)))
+
+
+def tally_for(capacity: int) -> Tally:
+    """No count yet, room for ``capacity`` keys."""
+    slots = np.full((_power_of_two(2 * capacity), 2), -1, np.int64)
+    return Tally(slots, np.zeros(1, np.int64))
+
+
+@wrapping
+@njit(cache=True, nogil=True, forceinline=True)
+def _spread(word: int, seed: int) -> Any:
+    # A cheap hash whose upper bits are good: multiplication by a secret odd number.
+    return (np.uint64(np.int64(word)) * np.uint64(seed * 2 + 1)) >> np.uint64(20)
+
+
+@wrapping
+@njit(cache=True, nogil=True, forceinline=True)
+def number_of(
+    firsts: Any, seconds: Any, slots: Any, last: int, used: Any, first: int, second: int, seed: int
+) -> Any:
+    """The number of the pair in a `Groups` with ``last + 1`` slots, a new one if it is new.
+
+    ``firsts``, ``seconds``, ``slots`` and ``used`` are pointers to its arrays.
+    """
+    slot = np.int64(_spread(first ^ np.int64(_spread(second, seed)), seed)) & last
+    while slots[slot] >= 0:
+        number = np.int64(slots[slot])
+        if firsts[number] == first and seconds[number] == second:
+            break
+        slot = (slot + 1) & last
+    else:
+        number = used[0]
+        slots[slot] = number
+        firsts[number], seconds[number] = first, second
+        used[0] += 1
+    return number
+
+
+@wrapping
+@njit(cache=True, nogil=True, forceinline=True)
+def add(slots: Any, last: int, key: int, count: int, seed: int) -> int:
+    """Add to the count of ``key``, which is not negative, in a table of ``last + 1`` slots.
+
+    ``slots`` is a pointer to those of a `Tally`. Returns how many keys that added: 1 or 0.
+    """
+    slot = np.int64(_spread(key, seed)) & last
+    while slots[2 * slot] != key:
+        if slots[2 * slot] < 0:
+            slots[2 * slot] = key
+            slots[2 * slot + 1] = count
+            return 1
+        slot = (slot + 1) & last
+    slots[2 * slot + 1] += count
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _add_all(tally: Tally, keys: IntArray, counts: IntArray, seed: int) -> None:
+    to, last = pointer(tally.slots), len(tally.slots) - 1
+    for i in range(len(keys)):
+        tally.used[0] += add(to, last, keys[i], counts[i], seed)
+
+
+@njit(cache=True, nogil=True)
+def _enter_all(groups: Groups, first: IntArray, second: IntArray, seed: int) -> None:
+    firsts, seconds, used = pointer(groups.first), pointer(groups.second), pointer(groups.used)
+    slots, last = pointer(groups.slots), len(groups.slots) - 1
+    for i in range(len(first)):
+        number_of(firsts, seconds, slots, last, used, first[i], second[i], seed)
+
+
+def room(groups: Groups, tally: Tally, more: int) -> tuple[Groups, Tally]:
+    """Tables with the same content and room for ``more`` more groups and keys: the same, or larger ones."""
+    used = int(groups.used[0])
+    if used + more > len(groups.first):
+        larger = groups_for(2 * used + more)
+        _enter_all(larger, groups.first[:used], groups.second[:used], HASH_SEED)
+        for name in ("slowest", "slowest_row", "failed", "failed_row"):
+            getattr(larger, name)[:used] = getattr(groups, name)[:used]
+        groups = larger
+    if 2 * (int(tally.used[0]) + more) > len(tally.slots):
+        bigger = tally_for(2 * int(tally.used[0]) + more)
+        _add_all(bigger, *counted(tally), HASH_SEED)
+        tally = bigger
+    return groups, tally
+
+
+def counted(tally: Tally) -> tuple[IntArray, IntArray]:
+    """The keys that occur and their counts, in no order."""
+    taken = tally.slots[tally.slots[:, 0] >= 0]
+    return taken[:, 0].copy(), taken[:, 1].copy()
+
+
+def sums_by_key(keys: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
+    """Distinct ``keys`` (int64, not negative, shape (n,)), in no order, and the sum of the counts of each."""
+    tally = tally_for(len(keys))
+    _add_all(tally, keys, counts, HASH_SEED)
+    return counted(tally)
+
+
+@wrapping
+@njit(cache=True, nogil=True)
+def _enter_values(known: IntArray, slots: NumberArray, seed: int) -> None:
+    last = len(slots) - 1
+    for number in range(len(known)):
+        slot = mix(known[number], seed) & last
+        while slots[slot] >= 0:
+            slot = (slot + 1) & last
+        slots[slot] = number
+
+
+@wrapping
+@njit(cache=True, nogil=True)
+def _look_up(
+    values: IntArray, known: IntArray, slots: NumberArray, begin: int, end: int, seed: int, out: IntArray
+) -> None:
+    last = len(slots) - 1
+    for i in range(begin, end):
+        slot = mix(values[i], seed) & last
+        while slots[slot] >= 0 and known[slots[slot]] != values[i]:
+            slot = (slot + 1) & last
+        out[i] = slots[slot]
+
+
+def places_of(values: IntArray, known: IntArray) -> IntArray:
+    """Where each value stands in ``known``, whose values are distinct; -1 for nowhere. int64, shape (n,)."""
+    slots = np.full(_power_of_two(2 * len(known)), -1, np.int32)
+    _enter_values(known, slots, HASH_SEED)
+    out = np.empty(len(values), np.int64)
+    bounds = np.linspace(0, len(values), 1 + max(1, min(8, len(values) // 100_000))).astype(np.int64)
+
+    def look_up(begin: int, end: int) -> None:
+        _look_up(values, known, slots, begin, end, HASH_SEED, out)
+
+    run_all(look_up, list(itertools.pairwise(bounds.tolist())))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _extents(group: IntArray, values: IntArray, low: IntArray, high: IntArray) -> None:
+    for i in range(len(group)):
+        g, value = group[i], values[i]
+        low[g] = min(low[g], value)
+        high[g] = max(high[g], value)
+
+
+def extents_of(group: IntArray, values: IntArray, groups: int) -> tuple[IntArray, IntArray]:
+    """The smallest and the largest value of each group, int64, shape (groups,); every group has one."""
+    low, high = np.full(groups, 2**63 - 1, np.int64), np.full(groups, -(2**63), np.int64)
+    _extents(group, values, low, high)
+    return low, high
+
+
+@njit(cache=True, nogil=True)
+def _ends(start: IntArray, duration: IntArray, out: IntArray) -> None:
+    latest = np.int64(2**63 - 1)
+    for i in range(len(start)):
+        length = max(duration[i], 0)
+        out[i] = latest if start[i] > 0 and length > latest - start[i] else start[i] + length
+
+
+def ends_of(start: IntArray, duration: IntArray) -> IntArray:
+    """``start + duration``, negative durations being none, at the latest int64's last moment."""
+    out = np.empty(len(start), np.int64)
+    _ends(start, duration, out)
+    return out
