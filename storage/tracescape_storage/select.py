@@ -33,7 +33,26 @@ SHAPE_COLUMNS: Final = (
     *(name for name in PROMOTED if name != "http_status"),
 )
 SHAPED_IDS: Final = ("trace_id", "span_id", "parent_span_id", "start_ns", "duration_ns")
-_SHAPE: Final = f"hash({', '.join(SHAPE_COLUMNS)})"
+#: Of most of them, only what decides: whom a call goes to matters where one is made, a method's name never.
+_CLIENT, _CALLING = "kind = 3", "kind IN (3, 4, 5)"
+_DECIDING: Final = {
+    "status": "CASE WHEN status = 2 THEN status ELSE 0 END",
+    "http_method": "CASE WHEN http_method IS NOT NULL THEN '' END",
+    **{
+        name: f"CASE WHEN {_CLIENT} THEN {name} END"
+        for name in ("peer_service", "server_address", "server_port", "db_namespace")
+    },
+    **{
+        name: f"CASE WHEN {_CLIENT} THEN {name} WHEN {name} IS NOT NULL THEN '' END"
+        for name in ("db_system", "rpc_service")
+    },
+    **{
+        name: f"CASE WHEN {_CALLING} THEN {name} WHEN {name} IS NOT NULL THEN '' END"
+        for name in ("messaging_system", "messaging_destination")
+    },
+}
+_SAID: Final = [_DECIDING.get(name, name) for name in SHAPE_COLUMNS]
+_SHAPE: Final = f"hash({', '.join(_SAID)})"
 
 
 class SpansQuery(NamedTuple):
@@ -102,12 +121,13 @@ def spans_query(
 def shaped_sql(*, since_ns: int | None, until_ns: int | None, where: str = "") -> tuple[str, str]:
     """Two ``SELECT``: spans as `SHAPED_IDS` and a ``shape``, and of each shape its `SHAPE_COLUMNS`.
 
-    Spans of one shape are alike in all those columns: there are few shapes and many spans, so names and
-    attributes are read once a shape. The shape is DuckDB's 64-bit hash of the columns; two of a million share
+    Spans of one shape are alike in what those columns decide: there are few shapes and many spans, so names
+    and attributes are read once a shape. The shape is DuckDB's 64-bit hash of the columns; two of a million share
     one with a probability of 3e-8. ``where`` is a further condition.
     """
     condition = _where([*_window(since_ns, until_ns), *([where] if where else [])])
-    names = ", ".join(f"any_value({name}) AS {name}" for name in SHAPE_COLUMNS)
+    said = zip(_SAID, SHAPE_COLUMNS, strict=True)
+    names = ", ".join(f"any_value({each}) AS {name}" for each, name in said)
     return (
         f"SELECT {', '.join(SHAPED_IDS)}, {_SHAPE} AS shape FROM spans_full{condition}",
         f"SELECT {_SHAPE} AS shape, {names} FROM spans_full{condition} GROUP BY shape",
