@@ -13,6 +13,7 @@ from tracescape_analytics.otlp_json import traces_text
 from tracescape_analytics.span_forest import IntArray, SpanForest, plant
 from tracescape_analytics.trace_details import SpanDetail, TraceDetails
 from tracescape_analytics.whole_trace import whole_trace
+from tracescape_analytics.words import counted, readable_duration
 from tracescape_native.critical_path import critical_paths, path_segments
 from tracescape_storage.filters import KINDS, STATUSES
 from tracescape_storage.one_trace import trace_spans
@@ -172,20 +173,6 @@ class Trace:
         length = min(max(last - first, 1), _BAR_WIDTH - first)
         mark = "━" if row["critical"] else "─"
         return (" " * first + mark * length).ljust(_BAR_WIDTH)
-
-
-def readable_duration(duration_ns: int) -> str:
-    """A duration for people, in the unit that suits it."""
-    for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000)):
-        if duration_ns >= size:
-            value = duration_ns / size
-            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.3g} {unit}"
-    return f"{duration_ns} ns"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 span``, ``2 spans``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _shortened(text: str, width: int) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
+from tracescape_analytics.words import counted, readable_duration
 from tracescape_storage import one_trace
 from tracescape_storage.attributes import AttributeValue, decode_attributes
 from tracescape_storage.reader import Reader
+
+_SHOWN: Final = 100
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,20 @@ class SpanDetail:
     events: list[dict[str, Any]]
     links: list[dict[str, Any]]
     logs: list[dict[str, Any]]
+
+    def __repr__(self) -> str:
+        """The span as a person reads it; long values are cut, and no character steers a terminal."""
+        took = readable_duration(self.duration_ns)
+        head = f"Span {self.span_id}: {self.service} {self.operation}, {self.kind}, {took}"
+        status = f"{self.status}: {self.status_message}" if self.status_message else self.status
+        lines = [_shown(head), f"  status      {_shown(status)}"]
+        lines += _section("attributes", self.attributes)
+        for event in self.events:
+            lines += _section(f"event       {_shown(event['name'])}", event["attributes"])
+        lines += _section("resource", {**self.resource, "scope": self.scope})
+        lines += [f"  {counted(len(self.links), 'link')}, see .links"] if self.links else []
+        lines += [f"  {counted(len(self.logs), 'log record')}, see .logs"] if self.logs else []
+        return "\n".join(lines)
 
 
 class TraceDetails:
@@ -92,3 +110,19 @@ class TraceDetails:
 def _decoded(frame: pl.DataFrame, span_id: str) -> list[dict[str, Any]]:
     rows = frame.filter(pl.col("span_id") == span_id).drop("span_id")
     return [row | {"attributes": decode_attributes(row["attributes"])} for row in rows.iter_rows(named=True)]
+
+
+def _section(title: str, attributes: dict[str, Any]) -> list[str]:
+    width = min(max((len(key) for key in attributes), default=0), 40)
+    return [
+        f"  {title}",
+        *(
+            f"    {_shown(key):<{width}} = {_shown(json.dumps(value, ensure_ascii=False, default=str))}"
+            for key, value in attributes.items()
+        ),
+    ]
+
+
+def _shown(text: str) -> str:
+    cut = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cut)

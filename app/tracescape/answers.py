@@ -22,7 +22,26 @@ _BADNESS = {"failing": 0, "degraded": 1, "absent": 2, "healthy": 3, "idle": 4}
 
 
 class Frame(pl.DataFrame):
-    """A Polars frame that a notebook shows with units; what is computed from it may be a plain one."""
+    """A Polars frame that a notebook shows with units.
+
+    It stays one when rows or columns are chosen or added; what else is computed from it is a plain one.
+    """
+
+    def filter(self, *predicates: Any, **constraints: Any) -> pl.DataFrame:
+        """As Polars does."""
+        return Frame(super().filter(*predicates, **constraints))
+
+    def sort(self, by: Any, *more_by: Any, **how: Any) -> pl.DataFrame:
+        """As Polars does."""
+        return Frame(super().sort(by, *more_by, **how))
+
+    def select(self, *columns: Any, **named: Any) -> pl.DataFrame:
+        """As Polars does."""
+        return Frame(super().select(*columns, **named))
+
+    def with_columns(self, *columns: Any, **named: Any) -> pl.DataFrame:
+        """As Polars does."""
+        return Frame(super().with_columns(*columns, **named))
 
     def _repr_html_(self, *, _from_series: bool = False) -> str:
         from tracescape_render.charts import table

@@ -57,6 +57,8 @@ SERVICE_COLOURS: Final = (
     "#999933",
     "#9aa0ab",
 )
+#: On a dark page, where that indigo could not be seen.
+SERVICE_COLOURS_DARK: Final = ("#5b4bdb", *SERVICE_COLOURS[1:])
 #: Few to many, on a light and on a dark ground.
 DENSITY_LIGHT: Final = ("#dbe7f6", "#b5cfec", "#86b1de", "#5790ce", "#3370b8", "#1d5093", "#0d3166")
 DENSITY_DARK: Final = ("#22375f", "#28477a", "#2c5794", "#3b74b8", "#5c97d3", "#92bfe8", "#d2e7fb")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from memory_reader import reader, span, span_number, trace_bytes
 from tracescape_analytics.errors import UnknownTraceError, near, unknown_service
-from tracescape_analytics.trace import Root, Trace, load_trace, readable_duration
+from tracescape_analytics.trace import Root, Trace, load_trace
+from tracescape_analytics.words import readable_duration
 from tracescape_storage.errors import StoreError
 
 ROWS = [

@@ -1,6 +1,7 @@
 """What a newcomer sees: answers that show themselves, pictures from one word, a sign of life."""
 
 import asyncio
+import dataclasses
 import sys
 import threading
 import time
@@ -48,6 +49,18 @@ def test_a_trace_shows_its_waterfall_and_what_else_there_is(store: ts.Store) -> 
     assert ts.plot(trace).svg == trace.plot().svg
 
 
+def test_a_span_shows_all_that_hangs_on_it(store: ts.Store) -> None:
+    trace = store.trace(store.search('event.name = "exception"', limit=1).rows[0, "trace_id"])
+    span = trace.span(trace.spans.filter(pl.col("status") == "error").row(-1, named=True)["span_id"])
+    shown = repr(span)
+    assert shown.startswith(f"Span {span.span_id}: {span.service} {span.operation}, ")
+    for text in ("status      error: ", "event       exception", "service.namespace", '= "shop"'):
+        assert text in shown, text
+    hostile = dataclasses.replace(span, operation="\x1b[31m" + "W" * 900, links=[{}], logs=[{}, {}])
+    assert "\x1b" not in repr(hostile) and max(map(len, repr(hostile).splitlines())) < 220
+    assert "1 link, see .links" in repr(hostile) and "2 log records, see .logs" in repr(hostile)
+
+
 def test_every_frame_of_a_store_is_polars_and_readable(store: ts.Store) -> None:
     trace = store.trace(store.search(limit=1).rows[0, "trace_id"])
     topology = store.topology()
@@ -66,7 +79,10 @@ def test_every_frame_of_a_store_is_polars_and_readable(store: ts.Store) -> None:
         assert isinstance(frame, pl.DataFrame)
         assert html(frame).startswith('<div class="ts-table"')
         assert isinstance(frame.lazy().collect(), pl.DataFrame)
-    shares = store.critical_path()["share"]
+    waits = store.critical_path()
+    chosen = waits.filter(pl.col("share") > 0).sort("share", "service", descending=True).head(3)
+    assert "3 rows" in html(chosen.with_columns(x=1).select("share", "x"))
+    shares = waits["share"]
     assert shares.sum() == pytest.approx(1)
 
 

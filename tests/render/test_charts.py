@@ -313,7 +313,8 @@ def test_ticks_are_where_people_expect_them() -> None:
     assert [text for _, text in clock_ticks(DAY, DAY + 10**9, 4)] == ["0", "+500 ms", "+1 s"]
 
 
-def test_services_are_told_apart_by_colour_blind_people() -> None:
+@pytest.mark.parametrize("colours", [palette.SERVICE_COLOURS, palette.SERVICE_COLOURS_DARK])
+def test_services_are_told_apart_by_colour_blind_people(colours: tuple[str, ...]) -> None:
     """Distances in OKLab, as each deficiency sees them (matrices of Machado, Oliveira, Fernandes, 2009)."""
     seen = {
         "all cones": np.eye(3),
@@ -321,7 +322,7 @@ def test_services_are_told_apart_by_colour_blind_people() -> None:
         "no M": np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]),
         "no S": np.array([[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]]),
     }
-    colours = palette.SERVICE_COLOURS[:-1]
+    colours = colours[:-1]
     rgb = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours]) / 255
     light = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     for name, matrix in seen.items():

@@ -10,11 +10,14 @@ from tracescape_render.palette import (
     DENSITY_DARK,
     DENSITY_LIGHT,
     SERVICE_COLOURS,
+    SERVICE_COLOURS_DARK,
 )
 
-_NAMES: Final = ("ground", "ink", "quiet", "line", "error", *(f"d{i}" for i in range(len(DENSITY_LIGHT))))
-_LIGHT: Final = dict(zip(_NAMES, (*CHART_LIGHT, *DENSITY_LIGHT), strict=True))
-_DARK: Final = dict(zip(_NAMES, (*CHART_DARK, *DENSITY_DARK), strict=True))
+_SERVICES: Final = tuple(f"s{i}" for i in range(len(SERVICE_COLOURS)))
+_DENSITIES: Final = tuple(f"d{i}" for i in range(len(DENSITY_LIGHT)))
+_NAMES: Final = ("ground", "ink", "quiet", "line", "error", *_DENSITIES, *_SERVICES)
+_LIGHT: Final = dict(zip(_NAMES, (*CHART_LIGHT, *DENSITY_LIGHT, *SERVICE_COLOURS), strict=True))
+_DARK: Final = dict(zip(_NAMES, (*CHART_DARK, *DENSITY_DARK, *SERVICE_COLOURS_DARK), strict=True))
 
 # Notebooks say on an element above which theme they wear; elsewhere the system's wish counts.
 _SAYS_DARK: Final = ('[data-jp-theme-light="false"]', "body.vscode-dark", "html[theme=dark]")
@@ -52,8 +55,7 @@ STYLE: Final = "\n".join(
         _paint(".bar", "stroke", "quiet", "stroke-width:.6"),
         _paint(".failed", "stroke", "error", "stroke-width:1.6"),
         _paint(".rest", "fill", "line"),
-        *(f".ts-chart .s{i}{{fill:{colour}}}" for i, colour in enumerate(SERVICE_COLOURS)),
-        *(_paint(f".d{i}", "fill", f"d{i}") for i in range(len(DENSITY_LIGHT))),
+        *(_paint(f".{name}", "fill", name) for name in (*_SERVICES, *_DENSITIES)),
         ".ts-chart .on-dark{fill:#fff}.ts-chart .on-light{fill:#10131c}",
         "@media(prefers-color-scheme:dark){" + _dress(".ts-chart", _DARK) + "}",
         _dress(_under(_SAYS_DARK), _DARK),
