@@ -251,11 +251,15 @@ class Store(RowFrames, Closing):
         until: When = None,
         by: str = "operation",
         tolerance: float = 0.01,
+        step: str | int | None = None,
+        slowest: float | None = None,
     ) -> pl.DataFrame:
         """What requests waited for: critical time over all traces; `tracescape.plot` draws it.
 
         ``by`` is ``operation``, ``service``, ``edge`` (whose work, and who had called for it) or ``path``
         (the call path: a flame graph). ``service`` keeps the traces that begin there. The shares add up to 1.
+        ``step="5m"`` gives rows for each bucket of time, ``slowest=0.01`` rows for the slowest hundredth of
+        the traces and for the rest.
         """
         window, _ = self._windows(since, until, None)
         found = tracescape_analytics.critical_path.critical_path(
@@ -265,6 +269,8 @@ class Store(RowFrames, Closing):
             service=service,
             by=by,
             tolerance=tolerance,
+            step_ns=parse_duration(step) if isinstance(step, str) else step,
+            slowest=slowest,
         )
         return Frame(found)
 

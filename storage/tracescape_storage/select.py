@@ -122,8 +122,8 @@ def shaped_sql(*, since_ns: int | None, until_ns: int | None, where: str = "") -
     """Two ``SELECT``: spans as `SHAPED_IDS` and a ``shape``, and of each shape its `SHAPE_COLUMNS`.
 
     Spans of one shape are alike in what those columns decide: there are few shapes and many spans, so names
-    and attributes are read once a shape. The shape is DuckDB's 64-bit hash of that; two of a million share one
-    with a probability of 3e-8. ``where`` is a further condition.
+    and attributes are read once a shape. The shape is DuckDB's 64-bit hash of that; two of a million share
+    one with a probability of 3e-8. ``where`` is a further condition.
     """
     condition = _where([*_window(since_ns, until_ns), *([where] if where else [])])
     said = zip(_SAID, SHAPE_COLUMNS, strict=True)
