@@ -117,12 +117,12 @@ def named(found: native.Counts, words: Vocabulary, ids: ByteArray) -> dict[int, 
         here, cells = found.period == period, np.flatnonzero(cell_period == period)
         keys = (group[found.group[cells]] << GROUP_SHIFT) | (found.measure[cells] << MEASURE_SHIFT)
         sums = sums_by_key(keys | (found.code[cells] + OFFSET), found.counted[cells])
-        result[period] = _used(groups, *sums, _exemplars(found, here, group, ids))
+        result[period] = used(groups, *sums, _exemplars(found, here, group, ids))
     return result
 
 
-def _used(groups: pl.DataFrame, keys: IntArray, counts: IntArray, exemplars: pl.DataFrame) -> Counts:
-    # Only the groups that occur, numbered anew.
+def used(groups: pl.DataFrame, keys: IntArray, counts: IntArray, exemplars: pl.DataFrame) -> Counts:
+    """Counts of the groups that occur, numbered anew; ``keys`` and ``exemplars`` have rows of ``groups``."""
     present, numbers = np.unique(keys >> GROUP_SHIFT, return_inverse=True)
     place = np.zeros(len(groups) + 1, np.int64)
     place[present] = np.arange(len(present))

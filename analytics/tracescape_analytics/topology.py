@@ -9,14 +9,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracescape_analytics.calls import Unpaired, counts_in, counts_of_window
+from tracescape_analytics.calls import Unpaired, counts_in
 from tracescape_analytics.connections import CONNECTIONS
 from tracescape_analytics.counts import Counts, no_counts
 from tracescape_analytics.distributions import quantile_codes, summed, with_values
 from tracescape_analytics.health import with_states
 from tracescape_analytics.naming import NamedCounts, named_counts
+from tracescape_analytics.rollups import counts_of
 from tracescape_analytics.shapes import shaped_table
-from tracescape_analytics.windows import Window, baseline_of, checked
+from tracescape_analytics.windows import Window, checked
 from tracescape_storage.reader import Reader
 
 NODE_SCHEMA: Final = {
@@ -114,10 +115,21 @@ def topology(
     external: spans that arrive later change the answer.
     """
     window = checked(since_ns, until_ns)
-    before = baseline_of(reader, window, baseline)
-    now = counts_of_window(reader, window)
-    earlier = None if before is None else (before, counts_of_window(reader, before))
-    return judged(now, _bounded(reader, window), earlier)
+    before = _baseline(reader, window, baseline)
+    earlier = None if before is None else (before, counts_of(reader, before))
+    if baseline is None and earlier is not None and not len(earlier[1].keys):
+        earlier = None  # nothing is stored of that time
+    return judged(counts_of(reader, window), _bounded(reader, window), earlier)
+
+
+def _baseline(reader: Reader, window: Window, baseline: tuple[int, int] | None) -> Window | None:
+    # As `baseline_of`, whether or not it holds spans.
+    if baseline is not None:
+        return checked(*baseline)
+    if window.since_ns is None:
+        return None
+    since, until = _bounded(reader, window)
+    return Window(since - (until - since), since) if until > since else None
 
 
 def topology_of(

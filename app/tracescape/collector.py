@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from tracescape.closing import Closing
 from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
 from tracescape.keeping import Keeping
+from tracescape.rolling import Rolling
 from tracescape.web import WebServer, client_gone
 from tracescape_analytics.jaeger import jaeger_routes
 from tracescape_ingest.access import DEFAULT_TENANT, Access, Keys, read_keys, store_of
@@ -90,6 +91,7 @@ class Collector(Closing):
             self.store = next(iter(self.lanes.values())).store
             keeping = Keeping((lane.store for lane in self.lanes.values()), limits)
             undo.callback(keeping.close)
+            undo.callback(Rolling(lane.store for lane in self.lanes.values()).close)
             access = Access({tenant: lane.intake for tenant, lane in self.lanes.items()}, keys)
             listener = listen(http)
             undo.callback(listener.close)

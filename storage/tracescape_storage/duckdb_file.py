@@ -7,14 +7,14 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
 
-from tracescape_storage import ddl
+from tracescape_storage import ddl, rollups
 from tracescape_storage.attribute_columns import (
     ATTRIBUTE_COLUMNS_SQL,
     Sampler,
@@ -193,6 +193,27 @@ class DuckDBStore:
             values = [row["arrived_before_ns"], row["spans"], row["last_start_ns"]]
             self._connection.execute("INSERT INTO tracescape_pruned VALUES ($1, $2, $3)", values)
 
+    def touch_rollups(self, minutes: Iterable[int], cursor_ns: int, now_ns: int) -> None:
+        """See `rollups.touch`. Raises `StoreError` if the write failed; nothing was changed."""
+        self._write(lambda connection: rollups.touch(connection, minutes, cursor_ns, now_ns))
+
+    def put_rollups(self, rolled: rollups.Rolled) -> bool:
+        """See `rollups.put`. Raises `StoreError` if the write failed; nothing was changed."""
+        return bool(self._write(lambda connection: rollups.put(connection, rolled)))
+
+    def _write(self, change: Callable[[duckdb.DuckDBPyConnection], object]) -> object:
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"The store {self.path} is closed.")
+            try:
+                self._connection.execute("BEGIN")
+                result = change(self._connection)
+                self._connection.execute("COMMIT")
+            except duckdb.Error as error:
+                self._recover()
+                raise _write_error(self.path, error) from error
+            return result
+
     def _delete_before(self, before_ns: int) -> tuple[int, int]:
         """How many spans, and rows of all tables, were deleted."""
         connection = self._connection
@@ -200,6 +221,7 @@ class DuckDBStore:
         last = f"SELECT count(*), max(start_ns) FROM spans WHERE {ARRIVED} < {before_ns}"
         (row,) = connection.execute(last).fetchall()
         spans, last_start_ns = row
+        rollups.touch_pruned(connection, before_ns)
         rows = 0
         for name in _ARRIVING:
             (row,) = connection.execute(f"DELETE FROM {name} WHERE {ARRIVED} < {before_ns}").fetchall()
@@ -409,9 +431,8 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if tables:
         _check_version(connection, path)
-        return
     connection.execute("BEGIN")
-    for statement in ddl.statements():
+    for statement in [*([] if tables else ddl.statements()), *rollups.STATEMENTS]:
         connection.execute(statement)
     connection.execute("COMMIT")
 

@@ -1,0 +1,263 @@
+"""Counts of long windows from blocks that a store keeps, and the upkeep of those blocks.
+
+A block holds the counts of a minute or an hour, packed. What it says equals what the spans say, exactly: a
+minute that something could have changed since its block was made is answered from the spans. How a store
+knows which those are: ``tracescape_storage.rollups``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from tracescape_analytics.calls import counts_in, counts_of_window
+from tracescape_analytics.counts import EXEMPLAR_SCHEMA, GROUP_SCHEMA, Counts, greatest, merged, used
+from tracescape_analytics.shapes import shaped_spans
+from tracescape_analytics.windows import Window
+from tracescape_native.call_counts import GROUP_SHIFT
+from tracescape_native.tally import sums_by_key
+from tracescape_storage import rollups as kept
+from tracescape_storage.errors import StoreError
+from tracescape_storage.reader import Reader
+from tracescape_storage.rollups import HOUR_NS, MINUTE_NS, Rolled
+
+_LOW: Final = (1 << GROUP_SHIFT) - 1
+_FOREVER: Final = 2**62
+
+#: How long a minute, with its neighbours, waits for its last spans before it becomes a block.
+SETTLE_NS: Final = 10_000_000_000
+#: Minutes of so many spans are read at once: they share the minutes around them, and memory is bounded.
+SPANS_AT_ONCE: Final = 2_000_000
+_MINUTES_AT_ONCE: Final = 60
+
+#: What a block's content is made of; ``keys`` are steps from one to the next.
+_PACKED: Final = {
+    "keys": pa.list_(pa.int64()),
+    "counts": pa.list_(pa.int64()),
+    "group": pa.list_(pa.int64()),
+    "failed": pa.list_(pa.bool_()),
+    "duration_ns": pa.list_(pa.int64()),
+    "trace_id": pa.list_(pa.binary()),
+}
+
+
+class KeepsBlocks(Protocol):
+    """The part of a store that the upkeep needs; see `DuckDBStore`."""
+
+    def reader(self) -> Reader:
+        """See `DuckDBStore.reader`."""
+        ...
+
+    def touch_rollups(self, minutes: Iterable[int], cursor_ns: int, now_ns: int) -> None:
+        """See `DuckDBStore.touch_rollups`."""
+        ...
+
+    def put_rollups(self, rolled: Rolled) -> bool:
+        """See `DuckDBStore.put_rollups`."""
+        ...
+
+
+def counts_of(reader: Reader, window: Window) -> Counts:
+    """The counts of a window: from blocks where there are any, else from spans. Equal to those from spans."""
+    cursor = _cursor(reader)
+    if not cursor:
+        return counts_of_window(reader, window)
+    since = -_FOREVER if window.since_ns is None else max(window.since_ns, -_FOREVER)
+    until = _FOREVER if window.until_ns is None else min(window.until_ns, _FOREVER)
+    found = reader.sql(kept.blocks_sql(since, until, cursor))
+    widths = found["width_ns"].to_numpy()
+    minutes = found["start_ns"].to_numpy()[widths == 0] // MINUTE_NS
+    parts = [_unpacked(found.filter(pa.array(widths > 0)), reader)] if (widths > 0).any() else []
+    for first, last in _runs(minutes.tolist()):
+        begin, end = max(first * MINUTE_NS, since), min((last + 1) * MINUTE_NS, until)
+        parts.append(counts_of_window(reader, Window(begin, end)))
+    return merged(parts)
+
+
+def _cursor(reader: Reader) -> int:
+    # 0: this reader keeps no blocks, or has none yet.
+    if not hasattr(reader, "shaped_spans"):
+        return 0
+    try:
+        return int(reader.sql(kept.CURSOR_SQL)["cursor_ns"][0].as_py())
+    except StoreError:  # a file of a release that kept none
+        return 0
+
+
+def _runs(minutes: Iterable[int], spans: Mapping[int, int] | None = None) -> list[tuple[int, int]]:
+    # Neighbouring minutes as (first, last); where `spans` says how many each has, no longer than may be read.
+    runs: list[tuple[int, int]] = []
+    read = 0
+    for minute in sorted(set(minutes)):
+        read += 0 if spans is None else spans.get(minute, 0)
+        fits = (
+            spans is None or (read <= SPANS_AT_ONCE and minute - runs[-1][0] < _MINUTES_AT_ONCE)
+            if runs
+            else False
+        )
+        if runs and minute == runs[-1][1] + 1 and fits:
+            runs[-1] = runs[-1][0], minute
+        else:
+            runs.append((minute, minute))
+            read = 0 if spans is None else spans.get(minute, 0)
+    return runs
+
+
+def _sum(blocks: pa.Table) -> tuple[Any, Any, pl.DataFrame]:
+    # Keys, counts and exemplars of all blocks together, with the store's numbers of groups.
+    tables = [pa.ipc.open_stream(content.as_buffer()).read_all() for content in _scalars(blocks["content"])]
+    keys = [np.cumsum(_list(table, "keys")) for table in tables]
+    counts = [_list(table, "counts") for table in tables]
+    columns = [
+        pl.DataFrame({name: pl.Series(_list(table, name)) for name in EXEMPLAR_SCHEMA}) for table in tables
+    ]
+    exemplars = pl.concat(
+        frame.select(pl.col(name).cast(kind) for name, kind in EXEMPLAR_SCHEMA.items()) for frame in columns
+    )
+    return *sums_by_key(np.concatenate(keys), np.concatenate(counts)), greatest(exemplars)
+
+
+def _scalars(column: pa.ChunkedArray) -> list[Any]:
+    return [value for chunk in column.chunks for value in chunk]
+
+
+def _list(table: pa.Table, name: str) -> Any:
+    values = table[name].chunk(0).flatten()
+    return values.to_numpy() if pa.types.is_int64(values.type) else pl.Series(values)
+
+
+def _packed(keys: Any, counts: Any, exemplars: pl.DataFrame) -> bytes:
+    # In order of key, and only the steps between keys: these are small, which compresses.
+    order = np.argsort(keys)
+    columns = {
+        "keys": np.diff(keys[order], prepend=0),
+        "counts": counts[order],
+        **{name: exemplars[name].to_arrow() for name in EXEMPLAR_SCHEMA},
+    }
+    lists = {
+        name: pa.ListArray.from_arrays(
+            pa.array([0, len(values)], pa.int32()), pa.array(values).cast(_PACKED[name].value_type)
+        )
+        for name, values in columns.items()
+    }
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(
+        sink, pa.schema(_PACKED), options=pa.ipc.IpcWriteOptions(compression="lz4")
+    ) as out:
+        out.write_table(pa.table(lists, schema=pa.schema(_PACKED)))
+    return bytes(sink.getvalue())
+
+
+def _unpacked(blocks: pa.Table, reader: Reader) -> Counts:
+    groups = pl.from_arrow(reader.sql(kept.GROUPS_SQL))
+    assert isinstance(groups, pl.DataFrame)
+    return used(groups.select(pl.col(name).cast(kind) for name, kind in GROUP_SCHEMA.items()), *_sum(blocks))
+
+
+def _block(start_ns: int, width_ns: int, *content: Any) -> dict[str, object]:
+    return {"start_ns": start_ns, "width_ns": width_ns, "content": _packed(*content)}
+
+
+class Upkeep:
+    """Keeps the blocks of one store up to date; for one thread. Costs nothing between two steps."""
+
+    def __init__(self, store: KeepsBlocks) -> None:
+        self._store = store
+        self._reader = store.reader()
+        known = self._reader.sql(kept.GROUPS_SQL).select(list(GROUP_SCHEMA)).to_pylist()
+        self._numbers = {tuple(row.values()): number for number, row in enumerate(known)}
+        self._hours = set(self._reader.sql(kept.HOURS_SQL)["hour"].to_pylist())  # that may lack their blocks
+
+    def close(self) -> None:
+        """Let the reader go."""
+        self._reader.close()
+
+    def step(self, now_ns: int) -> int:
+        """Take account of what arrived, and make blocks of minutes that have settled; how many minutes.
+
+        Raises:
+            StoreError: the store could not be read or written; another step may do.
+        """
+        arrived = self._reader.sql(kept.LAST_ARRIVAL_SQL)["arrived_ns"][0].as_py() or 0
+        cursor = _cursor(self._reader)
+        if arrived > cursor:
+            touched = self._reader.sql(kept.touched_sql(cursor, arrived))["minute"].to_pylist()
+            self._store.touch_rollups(touched, arrived, now_ns)
+        cursor = max(cursor, arrived)
+        pending = self._reader.sql(kept.PENDING_SQL).to_pylist()
+        ready = [row["minute"] for row in pending if _is_settled(row["minute"], row["since_ns"], now_ns)]
+        for first, last in _runs(ready, self._sizes(ready)):
+            self._make_minutes(first, last, cursor)
+        self._hours |= {minute // 60 for minute in ready}
+        for hour in sorted(self._hours):
+            if _is_settled(hour * 60 + 59, 0, now_ns):
+                self._make_hour(hour)
+                self._hours.remove(hour)
+        return len(ready)
+
+    def _sizes(self, minutes: Sequence[int]) -> dict[int, int]:
+        # How many spans each of the minutes has.
+        found: dict[int, int] = {}
+        for first, last in _runs(minutes):
+            sizes = self._reader.sql(kept.sizes_sql(first, last))
+            found.update(zip(sizes["minute"].to_pylist(), sizes["spans"].to_pylist(), strict=True))
+        return found
+
+    def _make_minutes(self, first: int, last: int, cursor_ns: int) -> None:
+        window = Window(first * MINUTE_NS, (last + 1) * MINUTE_NS)
+        wide = window.in_context()
+        prunes = self._reader.sql(kept.PRUNES_SQL)["prunes"][0].as_py()
+        shaped = shaped_spans(self._reader, wide.since_ns, wide.until_ns, kept.arrived_by(cursor_ns))
+        links = self._reader.links(since_ns=wide.since_ns, until_ns=wide.until_ns)
+        found = counts_in(shaped, links, window, by_minute=True)
+        new: list[tuple[Any, ...]] = []
+        blocks = []
+        for minute, counts in sorted(found.items()):
+            numbers = np.array([self._number(row, new) for row in counts.groups.iter_rows()], np.int64)
+            keys = (numbers[counts.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (counts.keys & _LOW)
+            groups = numbers[counts.exemplars["group"].to_numpy()]
+            exemplars = counts.exemplars.with_columns(group=pl.Series(groups, dtype=pl.Int64))
+            blocks.append(_block(minute * MINUTE_NS, MINUTE_NS, keys, counts.counts, exemplars))
+        self._put(blocks, new, range(first, last + 1), prunes)
+
+    def _make_hour(self, hour: int) -> None:
+        prunes = self._reader.sql(kept.PRUNES_SQL)["prunes"][0].as_py()
+        minutes = self._reader.sql(kept.hour_sql(hour))
+        if not minutes.num_rows or minutes["pending"][0].as_py():
+            return  # what is pending will be ready some time, and the hour with it
+        self._put([_block(hour * HOUR_NS, HOUR_NS, *_sum(minutes))], [], [], prunes)
+
+    def _number(self, identity: tuple[Any, ...], new: list[tuple[Any, ...]]) -> int:
+        if identity not in self._numbers:
+            self._numbers[identity] = len(self._numbers)
+            new.append(identity)
+        return self._numbers[identity]
+
+    def _put(
+        self, blocks: list[dict[str, object]], new: list[tuple[Any, ...]], minutes: Sequence[int], prunes: int
+    ) -> None:
+        rows = [dict(zip(kept.GROUPS.names, (self._numbers[row], *row), strict=True)) for row in new]
+        rolled = Rolled(
+            blocks=pa.Table.from_pylist(blocks, schema=kept.BLOCKS),
+            groups=pa.Table.from_pylist(rows, schema=kept.GROUPS),
+            minutes=minutes,
+            prunes=prunes,
+        )
+        try:
+            done = self._store.put_rollups(rolled)
+        except StoreError:
+            done = False
+            raise
+        finally:
+            if not done:  # the store does not know these groups
+                for row in new:
+                    del self._numbers[row]
+
+
+def _is_settled(minute: int, since_ns: int, now_ns: int) -> bool:
+    # A minute looks at its neighbours too: the later one has to be over.
+    return now_ns >= max((minute + 2) * MINUTE_NS, since_ns) + SETTLE_NS

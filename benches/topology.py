@@ -1,0 +1,197 @@
+"""Topology of recorded traces, from spans and from roll-ups, beside a self-join; what upkeep costs."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from measure import in_turn, report
+
+from tracescape_analytics.calls import counts_of_window
+from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, Upkeep
+from tracescape_analytics.topology import topology
+from tracescape_analytics.windows import Window
+from tracescape_storage.duckdb_file import DuckDBStore, open_reader
+from tracescape_storage.schema import SPANS
+
+RECORDED = Path(__file__).parents[2] / "shared/data/rca/online-boutique-2022-08-22.parquet"
+SELF_JOIN = """
+SELECT parent.service, child.service, count(*) FROM spans child
+JOIN spans parent ON child.trace_id = parent.trace_id AND child.parent_span_id = parent.span_id
+WHERE child.service <> parent.service GROUP BY ALL
+"""
+COMMIT_ROWS = 100_000
+_IDS = ["t0", "t1", "p"]
+
+
+def _ids(texts: pl.Series, words: int) -> np.ndarray:
+    digits = texts.str.zfill(16 * words).str.join("")[0]
+    return np.frombuffer(bytes.fromhex(digits), ">i8").astype(np.int64).reshape(-1, words)
+
+
+def recorded(path: Path) -> pl.DataFrame:
+    """The recorded spans with the kinds and attributes that OpenTelemetry would have given them.
+
+    A span of another service than its parent's answers a CLIENT span; what runs SQL calls a database.
+    """
+    frame = pl.read_parquet(path).sort("start_ns", "trace_id", "span_id").with_row_index("row")
+    trace, parent = _ids(frame["trace_id"], 2), _ids(frame["parent_span_id"], 1)[:, 0]
+    frame = frame.with_columns(t0=trace[:, 0], t1=trace[:, 1], s=_ids(frame["span_id"], 1)[:, 0], p=parent)
+    above = frame.select("t0", "t1", p="s", above="service", above_row="row").unique(_IDS, keep="first")
+    frame = frame.join(above, on=_IDS, how="left").sort("row")
+    remote = (pl.col("above") != pl.col("service")).fill_null(True)
+    asking = frame.filter(remote)["above_row"].drop_nulls().unique()
+    sql = pl.col("operation").str.starts_with("sql.")
+    kind = pl.when(remote).then(2).when(sql | pl.col("row").is_in(asking.implode())).then(3).otherwise(1)
+    return frame.with_columns(
+        kind=kind.cast(pl.Int8),
+        db=pl.when(sql).then(pl.lit("mysql")),
+        rpc=pl.when(pl.col("operation").str.contains("/")).then(
+            pl.col("operation").str.split("/").list.first()
+        ),
+    )
+
+
+def table(frame: pl.DataFrame, first: int, count: int) -> pa.Table:
+    """``count`` spans from ``first`` on, repeated as needed, in no order within a minute: as ingested."""
+    number = np.arange(first, first + count)
+    row, copy = number % len(frame), number // len(frame)
+    start = frame["start_ns"].to_numpy()
+    length = int(start[-1] - start[0]) // MINUTE_NS * MINUTE_NS + 2 * MINUTE_NS
+    begin = start[row] + copy * length
+    order = np.lexsort((np.random.default_rng(first).random(count), begin // MINUTE_NS))
+    row, copy, begin = row[order], copy[order], begin[order]
+    spans = frame[row]
+    halves = np.stack([spans["t0"].to_numpy() ^ copy, spans["t1"].to_numpy()], axis=1).astype(">i8")
+    trace = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, pa.py_buffer(halves.tobytes())])
+    columns = {
+        "trace_id": trace.cast(pa.binary()),
+        "span_id": spans["s"].to_arrow(),
+        "parent_span_id": spans["p"].to_arrow(),
+        "start_ns": pa.array(begin),
+        "duration_ns": spans["duration_ns"].to_arrow(),
+        "kind": spans["kind"].to_arrow(),
+        "status": pa.array(((spans["duration_ns"].to_numpy() % 97 == 0) * 2).astype(np.int8)),
+        "service": _text(spans["service"]),
+        "operation": _text(spans["operation"]),
+        "attributes": _text(pl.select(pl.repeat("{}", count)).to_series()),
+    }
+    for field in SPANS:
+        if field.name not in columns:
+            empty = pa.array(np.zeros(count, np.int64)).cast(field.type) if not field.nullable else None
+            columns[field.name] = pa.nulls(count, field.type) if empty is None else empty
+    own = {"db.system.name": _text(spans["db"]), "rpc.service": _text(spans["rpc"])}
+    return pa.table({**{name: columns[name] for name in SPANS.names}, **own})
+
+
+def _text(column: pl.Series) -> pa.Array:
+    return column.cast(pl.Categorical).to_arrow().cast(pa.dictionary(pa.int32(), pa.string()))
+
+
+def filled(path: Path, frame: pl.DataFrame, count: int) -> float:
+    """Make a store of ``count`` spans; seconds that storing them took."""
+    store, seconds = DuckDBStore(path), 0.0
+    for first in range(0, count, COMMIT_ROWS):
+        rows = table(frame, first, min(COMMIT_ROWS, count - first))
+        begin = time.perf_counter()
+        store.append({"spans": rows})
+        seconds += time.perf_counter() - begin
+    store.close()
+    return seconds
+
+
+def raw(path: Path, count: int, rounds: int) -> None:
+    """The topology from spans, beside the self-join, which counts calls only."""
+    reader = open_reader(path)
+    ours = {
+        "Tracescape: histograms, virtual nodes, states": lambda: topology(reader),
+        "Tracescape: the counts alone": lambda: counts_of_window(reader, Window()),
+        "DuckDB self-join: calls only": lambda: reader.sql(SELF_JOIN),
+    }
+    report("topology from the file", "spans", count, in_turn(ours, rounds))
+    reader.close()
+
+
+def upkeep(path: Path, count: int, stored_s: float) -> None:
+    """What rolling up costs beside storing, and the answer from roll-ups."""
+    store = DuckDBStore(path)
+    now = store.reader().extent().last_start_ns + HOUR_NS
+    keeper = Upkeep(store)
+    wall, cpu = time.perf_counter(), time.process_time()
+    keeper.step(now)
+    keeper.step(now + HOUR_NS)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    keeper.close()
+    store.close()
+    print(
+        f"\nroll-up upkeep of {count:,} spans: {wall:.2f} s ({cpu:.2f} s of CPU);"
+        f" storing them took {stored_s:.2f} s"
+    )
+    print(f"  upkeep is {wall / stored_s:.0%} of storing")
+    reader = open_reader(path)
+    report("topology from roll-ups", "spans", count, in_turn({"Tracescape": lambda: topology(reader)}))
+    reader.close()
+
+
+def ten_hours(folder: Path, frame: pl.DataFrame) -> None:
+    """The answer for ten hours of a million spans a minute: one such minute, its block repeated 600 times."""
+    path = folder / "hours.db"
+    store = DuckDBStore(path)
+    rows = table(frame, 0, 1_000_000)
+    begin = 1_000_000 * HOUR_NS
+    packed = begin + (rows["start_ns"].to_numpy() - rows["start_ns"][0].as_py()) % MINUTE_NS
+    place = rows.schema.get_field_index("start_ns")
+    store.append({"spans": rows.set_column(place, rows.schema.field(place), pa.array(packed))})
+    keeper = Upkeep(store)
+    keeper.step(begin + HOUR_NS)
+    keeper.step(begin + 3 * HOUR_NS)
+    minutes = (
+        f"SELECT * REPLACE (start_ns + i * {MINUTE_NS} AS start_ns) FROM tracescape_rollups, range(600) t(i)"
+    )
+    store.connection.execute(f"CREATE TABLE copies AS {minutes} WHERE width_ns = {MINUTE_NS}")
+    store.connection.execute(
+        "DELETE FROM tracescape_rollups; INSERT INTO tracescape_rollups SELECT * EXCLUDE (i) FROM copies"
+    )
+    store.connection.execute("DROP TABLE copies")
+    keeper.close()
+    keeper = Upkeep(store)
+    keeper.step(begin + 30 * HOUR_NS)
+    keeper.close()
+    store.close()
+    reader = open_reader(path)
+    window = {"since_ns": begin, "until_ns": begin + 10 * HOUR_NS}
+    timings = in_turn({"ten hours": lambda: topology(reader, baseline=(0, 1), **window)}, rounds=9)
+    found = topology(reader, baseline=(0, 1), **window)
+    print(
+        f"\nroll-ups of 10 h at a million spans a minute: {timings[0].median * 1e3:.0f} ms"
+        f" ± {timings[0].noise / 2:.0%}"
+    )
+    print(f"  {found!r}; {path.stat().st_size >> 20} MB")
+    reader.close()
+
+
+def main() -> None:
+    """Print every comparison at the sizes asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spans", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--recorded", type=Path, default=RECORDED)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    frame = recorded(options.recorded)
+    with tempfile.TemporaryDirectory() as folder:
+        for count in options.spans:
+            path = Path(folder) / f"{count}.db"
+            stored_s = filled(path, frame, count)
+            raw(path, count, options.rounds)
+            upkeep(path, count, stored_s)
+            path.unlink()
+        ten_hours(Path(folder), frame)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Where a store keeps counts by minute and by hour, so that long windows need not scan spans.
+
+Three tables say together what every minute holds, at any moment and in any one snapshot:
+
+* ``tracescape_rollups``: a row a *block*, which is a minute or an hour (``width_ns``) from ``start_ns``
+  on. Who packs its ``content`` knows what it means; groups in it are numbers in
+  ``tracescape_rollup_groups``, which only grows.
+* ``tracescape_rollup_pending``: minutes whose blocks are out of date or not there yet, and since when.
+* ``tracescape_rollup_state``: ``cursor_ns``; spans that arrived later are in no block, and the minutes that
+  they touch are not pending yet.
+
+A span touches the minute that it starts in and both its neighbours. A minute that has no block, is not
+pending and is touched by nothing later holds no spans. Pruning makes the minutes that it touches pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from tracescape_storage.schema import ARRIVED
+
+MINUTE_NS: Final = 60_000_000_000
+HOUR_NS: Final = 60 * MINUTE_NS
+
+BLOCKS: Final = pa.schema(
+    [
+        pa.field("start_ns", pa.int64()),
+        pa.field("width_ns", pa.int64()),
+        pa.field("content", pa.binary()),
+    ]
+)
+GROUPS: Final = pa.schema(
+    [
+        pa.field("number", pa.int64()),
+        pa.field("role", pa.int8()),
+        pa.field("connection", pa.int8()),
+        pa.field("source_kind", pa.int8()),
+        pa.field("source", pa.string()),
+        pa.field("target_kind", pa.int8()),
+        pa.field("target", pa.string()),
+    ]
+)
+
+STATEMENTS: Final = (
+    "CREATE TABLE IF NOT EXISTS tracescape_rollups (start_ns BIGINT NOT NULL, width_ns BIGINT NOT NULL,"
+    " content BLOB)",
+    "CREATE TABLE IF NOT EXISTS tracescape_rollup_groups (number BIGINT, role TINYINT, connection TINYINT,"
+    " source_kind TINYINT, source VARCHAR, target_kind TINYINT, target VARCHAR)",
+    "CREATE TABLE IF NOT EXISTS tracescape_rollup_pending (minute BIGINT NOT NULL, since_ns BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS tracescape_rollup_state (cursor_ns BIGINT NOT NULL)",
+    "INSERT INTO tracescape_rollup_state SELECT 0 WHERE NOT EXISTS (FROM tracescape_rollup_state)",
+)
+
+_TOUCHED_SQL: Final = (
+    f"SELECT DISTINCT start_ns // {MINUTE_NS} + step AS minute"
+    " FROM spans, (VALUES (-1), (0), (1)) AS steps(step)"
+)
+CURSOR_SQL: Final = "SELECT cursor_ns FROM tracescape_rollup_state"
+LAST_ARRIVAL_SQL: Final = f"SELECT max({ARRIVED}) AS arrived_ns FROM spans"
+GROUPS_SQL: Final = "SELECT * FROM tracescape_rollup_groups ORDER BY number"
+PRUNES_SQL: Final = "SELECT count(*) AS prunes FROM tracescape_pruned"
+HOURS_SQL: Final = (
+    f"SELECT DISTINCT start_ns // {HOUR_NS} AS hour FROM tracescape_rollups WHERE width_ns = {MINUTE_NS}"
+    f" EXCEPT SELECT start_ns // {HOUR_NS} FROM tracescape_rollups WHERE width_ns = {HOUR_NS}"
+)
+PENDING_SQL: Final = "SELECT minute, since_ns FROM tracescape_rollup_pending ORDER BY minute"
+
+
+def touched_sql(after_ns: int, until_ns: int) -> str:
+    """``SELECT`` of the minutes that spans touch which arrived in (after_ns, until_ns]."""
+    return f"{_TOUCHED_SQL} WHERE {ARRIVED} > {after_ns} AND {ARRIVED} <= {until_ns}"
+
+
+def arrived_by(arrived_ns: int) -> str:
+    """The condition that a row had arrived by then."""
+    return f"{ARRIVED} <= {arrived_ns}"
+
+
+def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int) -> str:
+    """``SELECT`` of the blocks that make up [since_ns, until_ns), and of the minutes that spans must answer.
+
+    A row of width 0 is such a minute; it lies in the window at least in part. ``cursor_ns`` is one read
+    before: a later one of the store only makes blocks more up to date.
+    """
+    raw = f"SELECT minute FROM tracescape_rollup_pending UNION {_TOUCHED_SQL} WHERE {ARRIVED} > {cursor_ns}"
+    inside = f"start_ns >= {since_ns} AND start_ns + width_ns <= {until_ns}"
+    names = ", ".join(BLOCKS.names)
+    empty = ", ".join(f"NULL AS {name}" for name in BLOCKS.names[2:])
+    cut = [time // MINUTE_NS for time in (since_ns, until_ns) if time % MINUTE_NS]
+    cut_minutes = "".join(f" OR start_ns = {minute * MINUTE_NS}" for minute in cut)
+    return f"""
+        WITH raw AS MATERIALIZED ({raw}),
+        hours AS MATERIALIZED (
+            SELECT {names} FROM tracescape_rollups WHERE width_ns = {HOUR_NS} AND {inside}
+            AND start_ns // {HOUR_NS} NOT IN (SELECT minute // 60 FROM raw)),
+        minutes AS (
+            SELECT {names} FROM tracescape_rollups WHERE width_ns = {MINUTE_NS} AND {inside}
+            AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
+            AND start_ns // {HOUR_NS} NOT IN (SELECT start_ns // {HOUR_NS} FROM hours)),
+        cut AS (
+            SELECT start_ns FROM tracescape_rollups
+            WHERE width_ns = {MINUTE_NS} AND (false{cut_minutes})
+            UNION
+            SELECT minute * {MINUTE_NS} FROM raw
+            WHERE minute >= {since_ns // MINUTE_NS} AND minute * {MINUTE_NS} < {until_ns})
+        FROM hours UNION ALL FROM minutes UNION ALL SELECT start_ns, 0, {empty} FROM cut"""
+
+
+def sizes_sql(first: int, last: int) -> str:
+    """``SELECT`` of how many spans start in each minute from ``first`` to ``last``."""
+    return (
+        f"SELECT start_ns // {MINUTE_NS} AS minute, count(*) AS spans FROM spans"
+        f" WHERE start_ns >= {first * MINUTE_NS} AND start_ns < {(last + 1) * MINUTE_NS} GROUP BY 1"
+    )
+
+
+def hour_sql(hour: int) -> str:
+    """``SELECT`` of the minute blocks of an hour (by number since the epoch), and whether any is pending."""
+    begin = hour * HOUR_NS
+    pending = f"SELECT count(*) FROM tracescape_rollup_pending WHERE minute // 60 = {hour}"
+    return (
+        f"SELECT *, ({pending}) AS pending FROM tracescape_rollups"
+        f" WHERE width_ns = {MINUTE_NS} AND start_ns >= {begin} AND start_ns < {begin + HOUR_NS}"
+    )
+
+
+class Rolled(NamedTuple):
+    """What a store takes over at once.
+
+    ``blocks`` has the columns of `BLOCKS`; ``groups`` those of `GROUPS`, only new ones. ``minutes`` are no
+    longer pending. ``prunes`` is how often the store had been pruned when the spans were read.
+    """
+
+    blocks: pa.Table
+    groups: pa.Table
+    minutes: Sequence[int]
+    prunes: int
+
+
+def touch(connection: duckdb.DuckDBPyConnection, minutes: Iterable[int], cursor_ns: int, now_ns: int) -> None:
+    """Inside a transaction: minutes become pending, their blocks go; the cursor moves."""
+    connection.register("touched_minutes", pa.table({"minute": pa.array(list(minutes), pa.int64())}))
+    _make_pending(connection, "SELECT minute FROM touched_minutes", now_ns)
+    connection.unregister("touched_minutes")
+    connection.execute("UPDATE tracescape_rollup_state SET cursor_ns = $1", [cursor_ns])
+
+
+def touch_pruned(connection: duckdb.DuckDBPyConnection, before_ns: int) -> None:
+    """Inside a transaction that deletes what arrived before ``before_ns``, and before it does."""
+    _make_pending(connection, f"{_TOUCHED_SQL} WHERE {ARRIVED} < {before_ns}", 0)
+
+
+def _make_pending(connection: duckdb.DuckDBPyConnection, minutes: str, now_ns: int) -> None:
+    connection.execute(
+        f"INSERT INTO tracescape_rollup_pending SELECT minute, {now_ns} FROM ({minutes})"
+        " WHERE minute NOT IN (SELECT minute FROM tracescape_rollup_pending)"
+    )
+    connection.execute(
+        "DELETE FROM tracescape_rollups WHERE CASE WHEN width_ns ="
+        f" {MINUTE_NS} THEN start_ns // {MINUTE_NS} IN (SELECT minute FROM tracescape_rollup_pending)"
+        f" ELSE start_ns // {HOUR_NS} IN (SELECT minute // 60 FROM tracescape_rollup_pending) END"
+    )
+
+
+def put(connection: duckdb.DuckDBPyConnection, rolled: Rolled) -> bool:
+    """Inside a transaction: take over blocks; False, and nothing is changed, if it was pruned meanwhile."""
+    (row,) = connection.execute(PRUNES_SQL).fetchall()
+    if row[0] != rolled.prunes:
+        return False
+    for name, table in (("tracescape_rollup_groups", rolled.groups), ("tracescape_rollups", rolled.blocks)):
+        connection.register("rolled_rows", table)
+        connection.execute(f"INSERT INTO {name} BY NAME FROM rolled_rows")
+        connection.unregister("rolled_rows")
+    connection.register("rolled_minutes", pa.table({"minute": pa.array(rolled.minutes, pa.int64())}))
+    connection.execute("DELETE FROM tracescape_rollup_pending WHERE minute IN (FROM rolled_minutes)")
+    connection.unregister("rolled_minutes")
+    return True

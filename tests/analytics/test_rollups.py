@@ -1,0 +1,250 @@
+"""What blocks say equals what spans say: for any order of arrival, batches, restarts and prunes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memory_reader import KINDS, link, link_table, span, stored_span_table
+from tracescape_analytics.calls import counts_of_window
+from tracescape_analytics.counts import Counts
+from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep, counts_of
+from tracescape_analytics.topology import topology
+from tracescape_analytics.windows import Window
+from tracescape_storage.duckdb_file import DuckDBStore, open_reader
+from tracescape_storage.errors import StoreError
+
+Row = dict[str, object]
+NOW = 200 * HOUR_NS
+#: Two hours apart, each with an edge of an hour nearby, so that blocks of both widths occur.
+BEGIN = 100 * HOUR_NS - 3 * MINUTE_NS
+
+
+def said(counts: Counts) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """Counts in a form that can be compared: groups by name, in order."""
+    groups = counts.groups.rows()
+    cells = [(groups[group], *rest) for group, *rest in counts.cells().iter_rows()]
+    exemplars = [(groups[group], *rest) for group, *rest in counts.exemplars.iter_rows()]
+    return sorted(cells), sorted(exemplars)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDBStore]:
+    opened = DuckDBStore(tmp_path / "t.db")
+    yield opened
+    opened.close()
+
+
+def append(store: DuckDBStore, *rows: Row, links: list[Row] | None = None) -> None:
+    store.append({"spans": stored_span_table(rows), "links": link_table(links or [])})
+
+
+def keep(store: DuckDBStore, now_ns: int = NOW) -> None:
+    upkeep = Upkeep(store)
+    upkeep.step(now_ns)
+    upkeep.step(now_ns + SETTLE_NS)
+    upkeep.close()
+
+
+def blocks(store: DuckDBStore) -> list[tuple[int, int]]:
+    found = store.reader().sql("SELECT start_ns, width_ns FROM tracescape_rollups ORDER BY 2, 1")
+    return list(zip(found["start_ns"].to_pylist(), found["width_ns"].to_pylist(), strict=True))
+
+
+def a_call(trace: str, start: int, server: int = 10) -> list[Row]:
+    return [
+        span(
+            "A", trace=trace, service="shop", kind="client", start=start, end=start + 100, peer_service="pay"
+        ),
+        span("B", "A", trace=trace, service="pay", kind="server", start=start + server, end=start + 60),
+    ]
+
+
+def same(store: DuckDBStore, since: int | None, until: int | None) -> None:
+    reader, window = store.reader(), Window(since, until)
+    assert said(counts_of(reader, window)) == said(counts_of_window(reader, window))
+
+
+def test_minutes_and_hours_become_blocks(store: DuckDBStore) -> None:
+    hour = 100 * HOUR_NS
+    append(store, *a_call("a", hour + 5), *a_call("b", hour + 7 * MINUTE_NS))
+    assert blocks(store) == []
+    keep(store)
+    assert blocks(store) == [(hour, MINUTE_NS), (hour + 7 * MINUTE_NS, MINUTE_NS), (hour, HOUR_NS)]
+    same(store, None, None)
+    same(store, hour + 1, hour + 7 * MINUTE_NS + 50)
+    same(store, hour, hour + HOUR_NS)
+
+
+def test_a_late_server_takes_back_the_call_to_something_external(store: DuckDBStore) -> None:
+    client, server = a_call("a", 100 * HOUR_NS)
+    append(store, client)
+    keep(store)
+    assert topology(store.reader(), since_ns=0).edges["target"].to_list() == ["pay"]
+    assert topology(store.reader(), since_ns=0).nodes["kind"].to_list() == ["external", "service"]
+    append(store, server)
+    assert set(topology(store.reader(), since_ns=0).nodes["kind"]) == {"service"}
+    same(store, None, None)
+    keep(store)
+    assert blocks(store)
+    same(store, None, None)
+
+
+def test_a_parent_in_the_minute_before_counts(store: DuckDBStore) -> None:
+    edge = 100 * HOUR_NS + 9 * MINUTE_NS
+    client, server = a_call("a", edge - 5)
+    append(store, server)
+    keep(store)
+    append(store, client)
+    same(store, edge, edge + MINUTE_NS)
+    keep(store)
+    same(store, edge, edge + MINUTE_NS)
+    assert len(counts_of(store.reader(), Window(edge, edge + MINUTE_NS)).keys)
+
+
+def test_a_minute_that_has_not_settled_is_answered_from_spans(store: DuckDBStore) -> None:
+    minute = NOW - MINUTE_NS
+    append(store, *a_call("a", minute))
+    upkeep = Upkeep(store)
+    assert upkeep.step(NOW + SETTLE_NS) == 0
+    same(store, None, None)
+    assert upkeep.step(NOW + MINUTE_NS + SETTLE_NS) > 0
+    assert (minute, MINUTE_NS) in blocks(store)
+    same(store, None, None)
+    upkeep.close()
+
+
+def test_what_is_pruned_is_gone_from_the_blocks(store: DuckDBStore) -> None:
+    append(store, *a_call("a", 100 * HOUR_NS))
+    append(store, *a_call("b", 100 * HOUR_NS + 9))
+    keep(store)
+    store.prune(store.arrivals()[1][0])
+    assert blocks(store) == []
+    same(store, None, None)
+    keep(store)
+    same(store, None, None)
+    assert topology(store.reader()).spans == 2
+
+
+def test_blocks_of_spans_that_were_pruned_meanwhile_are_not_taken(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(store, *a_call("a", 100 * HOUR_NS))
+    append(store, *a_call("b", 100 * HOUR_NS + 9))
+    upkeep, put = Upkeep(store), store.put_rollups
+
+    def pruned_before(rolled):  # type: ignore[no-untyped-def]
+        monkeypatch.undo()
+        store.prune(store.arrivals()[1][0])
+        return put(rolled)
+
+    upkeep.step(NOW)
+    monkeypatch.setattr(store, "put_rollups", pruned_before)
+    upkeep.step(NOW + SETTLE_NS)
+    assert blocks(store) == []
+    upkeep.step(NOW + 2 * SETTLE_NS)
+    assert blocks(store)
+    same(store, None, None)
+    upkeep.close()
+
+
+def test_a_file_without_blocks_is_answered_from_spans(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path / "t.db")
+    append(store, *a_call("a", 100 * HOUR_NS))
+    for table in ("rollups", "rollup_groups", "rollup_pending", "rollup_state"):
+        store.connection.execute(f"DROP TABLE tracescape_{table}")
+    store.close()
+    with pytest.raises(StoreError):
+        open_reader(tmp_path / "t.db").sql("FROM tracescape_rollup_state")
+    assert topology(open_reader(tmp_path / "t.db")).spans == 2
+    DuckDBStore(tmp_path / "t.db").close()
+    assert topology(open_reader(tmp_path / "t.db")).spans == 2
+
+
+MOMENTS = st.one_of(
+    st.integers(0, 7 * MINUTE_NS),
+    st.sampled_from([0, 1, 59, 60, 61, 120, 125, 180]).map(lambda m: m * MINUTE_NS),
+)
+
+
+@st.composite
+def spans(draw: st.DrawFn) -> list[Row]:
+    return [
+        span(
+            str(i),
+            draw(st.sampled_from([None, *(str(j) for j in range(max(1, i - 4), i))])),
+            trace=draw(st.sampled_from("xyz")),
+            service=draw(st.sampled_from("ab")),
+            kind=draw(st.sampled_from(KINDS)),
+            status=draw(st.sampled_from(["unset", "error"])),
+            start=(start := BEGIN + draw(MOMENTS)),
+            end=start + draw(st.integers(0, 2 * MINUTE_NS)),
+            db_system=draw(st.sampled_from([None, None, "pg"])),
+            server_address=draw(st.sampled_from([None, "h", "a"])),
+            messaging_destination=draw(st.sampled_from([None, None, "topic"])),
+        )
+        for i in range(1, draw(st.integers(2, 16)))
+    ]
+
+
+def linked(rows: list[Row]) -> list[Row]:
+    """A link from every consumer to the first producer."""
+    producers = [row for row in rows if row["kind"] == KINDS.index("producer")]
+    consumers = [row for row in rows if row["kind"] == KINDS.index("consumer")]
+    first = producers[:1]
+    return [
+        {
+            **link("t", "0", "t", "0", start=int(str(row["start_ns"]))),
+            "trace_id": row["trace_id"],
+            "span_id": row["span_id"],
+            "linked_trace_id": sent["trace_id"],
+            "linked_span_id": sent["span_id"],
+        }
+        for row in consumers
+        for sent in first
+    ]
+
+
+@given(spans(), st.data())
+@settings(max_examples=25, deadline=None)
+def test_blocks_equal_recomputation(rows: list[Row], data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.db"
+        store = DuckDBStore(path)
+        now, links = NOW, linked(rows)
+        rest = data.draw(st.permutations(rows))
+        while rest:
+            size = data.draw(st.integers(1, len(rest)))
+            ids = {row["span_id"] for row in rest[:size]}
+            append(store, *rest[:size], links=[one for one in links if one["span_id"] in ids])
+            rest = rest[size:]
+            action = data.draw(st.sampled_from(["keep", "half", "restart", "prune", "none"]))
+            now += SETTLE_NS
+            if action == "keep":
+                keep(store, now)
+            elif action == "half":
+                upkeep = Upkeep(store)
+                upkeep.step(now)
+                upkeep.close()
+            elif action == "restart":
+                store.close()
+                store = DuckDBStore(path)
+            elif action == "prune":
+                store.prune(data.draw(st.sampled_from(store.arrivals()))[0])
+            ends = st.one_of(st.none(), MOMENTS.map(lambda moment: BEGIN + moment))
+            for _ in range(2):
+                bounds = data.draw(st.tuples(ends, ends))
+                if None not in bounds:
+                    bounds = min(bounds), max(bounds)  # type: ignore[type-var]
+                same(store, *bounds)
+            same(store, None, None)
+        store.close()
+        reader = open_reader(path)
+        window = Window(BEGIN, BEGIN + 2 * HOUR_NS)
+        assert said(counts_of(reader, window)) == said(counts_of_window(reader, window))
+        reader.close()
