@@ -1,85 +1,85 @@
-"""Critical paths and topology, from memory and from a file, beside readable Python and a DuckDB self-join."""
+"""Critical paths and topology: the kernels, the extremes, compilation; from a file, beside a self-join.
+
+`--file` (or TRACESCAPE_BENCH_SPANS) names a recorded span table in Parquet with the columns `trace_id,
+span_id, parent_span_id` (hex), `service, operation, start_ns, duration_ns`; it is repeated up to the size.
+Without one, traces are random. The rates that others on the machine leave are one thing, the CPU time that a
+span costs another: both are printed.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import statistics
+import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import workload
 from measure import in_turn, report
 
-from tracescape_analytics.critical_path import critical_path, critical_path_of
-from tracescape_analytics.span_forest import plant
+from tracescape_analytics.critical_path import critical_path
+from tracescape_analytics.span_forest import dictionary_codes, integers
 from tracescape_analytics.topology import topology
 from tracescape_native.critical_path import critical_paths
+from tracescape_native.forest import SpanArrays, build_forest
+from tracescape_native.grouping import group_ids
+from tracescape_native.histograms import record
+from tracescape_native.slack import leeway, what_if
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
-from tracescape_storage.schema import SPANS
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from naive.critical_path import Walk  # the kernels' readable twin is the peer here
 from naive.forest import Span, twin
 
-SPANS_A_TRACE, SERVICES, OPERATIONS = 40, 25, 10
+ROOT = Path(__file__).parent.parent
+EXTREME = 100_000
 SELF_JOIN = """
 SELECT parent.service, child.service, count(*) FROM spans child
 JOIN spans parent ON child.trace_id = parent.trace_id AND child.parent_span_id = parent.span_id
 WHERE child.service <> parent.service GROUP BY ALL
 """
+WARM_UP = """
+import time
+begin = time.perf_counter()
+from tracescape_analytics.warm_up import warm_up
+imported = time.perf_counter()
+warm_up()
+print(imported - begin, time.perf_counter() - imported)
+"""
 
 
-def spans_table(count: int, seed: int = 1) -> pa.Table:
-    """Random traces of `SPANS_A_TRACE` spans: children lie inside their parents, rows are shuffled."""
-    random = np.random.default_rng(seed)
-    traces = max(1, count // SPANS_A_TRACE)
-    number = np.tile(np.arange(SPANS_A_TRACE), traces)
-    trace = np.repeat(np.arange(traces), SPANS_A_TRACE)
-    parent = np.where(number > 0, (number * random.random(len(number))).astype(np.int64), -1)
-    start, end = np.zeros(len(number), np.int64), np.zeros(len(number), np.int64)
-    base = trace * SPANS_A_TRACE
-    for k in range(SPANS_A_TRACE):  # a generation at a time: parents have smaller numbers
-        rows = np.flatnonzero(number == k)
-        if k == 0:
-            start[rows] = 1_700_000_000_000_000_000 + trace[rows] * 1_000_000
-            end[rows] = start[rows] + 100_000_000
-            continue
-        above = base[rows] + parent[rows]
-        room = end[above] - start[above]
-        start[rows] = start[above] + (room * random.random(len(rows)) * 0.5).astype(np.int64)
-        end[rows] = start[rows] + (room * random.random(len(rows)) * 0.5).astype(np.int64)
-    order = random.permutation(len(number))
-    ids = trace[order].astype(">i8")
-    trace_bytes = np.zeros((len(order), 16), np.uint8)
-    trace_bytes[:, 8:] = ids.view(np.uint8).reshape(-1, 8)
-    trace_bytes[:, 0] = 1
-    columns: dict[str, pa.Array] = {
-        "trace_id": pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(16), len(order), [None, pa.py_buffer(trace_bytes)]
-        ),
-        "span_id": pa.array(base[order] + number[order] + 1),
-        "parent_span_id": pa.array(np.where(parent >= 0, base + parent + 1, 0)[order]),
-        "start_ns": pa.array(start[order]),
-        "duration_ns": pa.array((end - start)[order]),
-        "service": pa.array([f"service-{i}" for i in range(SERVICES)]).take(
-            pa.array((number * 7 % SERVICES)[order])
-        ),
-        "operation": pa.array([f"op {i}" for i in range(OPERATIONS)]).take(
-            pa.array((number % OPERATIONS)[order])
-        ),
-        "attributes": pa.array(["{}"]).take(pa.array(np.zeros(len(order), np.int64))),
-    }
-    arrays = []
-    for field in SPANS:
-        if field.name in columns:
-            arrays.append(columns[field.name].cast(field.type))
-        elif field.nullable:
-            arrays.append(pa.nulls(len(order), field.type))
-        else:
-            arrays.append(pa.array(np.zeros(len(order), np.int64)).cast(field.type))
-    return pa.table(arrays, schema=SPANS)
+class Columns:
+    """A span table as the kernels take it."""
+
+    def __init__(self, table: pa.Table) -> None:
+        halves = np.frombuffer(table["trace_id"].combine_chunks().cast(pa.binary(16)).buffers()[1], np.int64)
+        self.high, self.low = halves[::2].copy(), halves[1::2].copy()
+        trace, _ = group_ids(self.high, self.low)
+        start = integers(table["start_ns"])
+        service, _ = dictionary_codes(table["service"])
+        operation, _ = dictionary_codes(table["operation"])
+        self.spans = SpanArrays(
+            trace=trace,
+            span_id=integers(table["span_id"]),
+            parent_id=integers(table["parent_span_id"]),
+            start=start,
+            end=start + integers(table["duration_ns"]),
+            kind=integers(table["kind"]),
+            resource=service,
+            content=operation,
+        )
+
+    def from_ids(self) -> None:
+        trace, _ = group_ids(self.high, self.low)
+        critical_paths(build_forest(self.spans._replace(trace=trace)))
 
 
 def readable(table: pa.Table) -> list[Span]:
@@ -99,33 +99,113 @@ def walk(spans: list[Span]) -> int:
     return sum(sum(Walk(root, 0.01).critical.values()) for root in roots)
 
 
-def main() -> None:
-    """Print every comparison at the size asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spans", type=int, default=1_000_000)
-    count = parser.parse_args().spans
-    table = spans_table(count)
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of each round on the clock, and the least CPU time of all threads that a round took."""
+
+    seconds: list[float]
+    cpu: float
+
+
+def cost_of(run: Callable[[], object], rounds: int) -> Cost:
+    """Time it, warmed up."""
+    run()
+    seconds, cpu = [], []
+    for _ in range(rounds):
+        clock, used = time.perf_counter(), time.process_time()
+        run()
+        seconds.append(time.perf_counter() - clock)
+        cpu.append(time.process_time() - used)
+    return Cost(seconds, min(cpu))
+
+
+def show(name: str, count: int, cost: Cost) -> None:
+    """A line: the median and the best rate, noise, and what a span costs."""
+    median, best = statistics.median(cost.seconds), min(cost.seconds)
+    noise = (max(cost.seconds) - best) / median / 2
+    print(
+        f"  {name:<50}{count / median / 1e6:7.1f} M spans/s ± {noise:4.0%}, best {count / best / 1e6:6.1f}"
+        f"   CPU {cost.cpu / count * 1e9:6.1f} ns a span"
+    )
+
+
+def kernels(table: pa.Table, rounds: int) -> Cost:
+    """What the kernels do with columns in memory; returns the cost of trees and critical paths."""
     count = table.num_rows
-    sample = [row["trace_id"] for row in table.slice(0, 200).select(["trace_id"]).to_pylist()]
-    few = table.filter(pc.is_in(table["trace_id"], pa.array(sample, pa.binary())))
-    spans = readable(few)
+    columns = Columns(table)
+    spans = columns.spans
+    forest = build_forest(spans)
+    faster = (forest.resource == 0).astype(np.int64)
+    duration, groups = forest.end - forest.start, int(forest.resource.max()) + 1
+    runs: dict[str, Callable[[], object]] = {
+        "trees, clip, self time and critical path": lambda: critical_paths(build_forest(spans)),
+        "  the same, from 128-bit trace ids": columns.from_ids,
+        "  trees alone": lambda: build_forest(spans),
+        "  clip, self time and critical path alone": lambda: critical_paths(forest),
+        "slack and drag": lambda: leeway(forest),
+        "what if a service were twice as fast": lambda: what_if(forest, faster, 2),
+        "durations into histograms by service": lambda: record(duration, forest.resource, groups),
+    }
+    print(f"\nfrom columns in memory ({count:,} spans, median of {rounds} rounds)")
+    costs = {name: cost_of(run, rounds) for name, run in runs.items()}
+    for name, cost in costs.items():
+        show(name, count, cost)
+    return next(iter(costs.values()))
+
+
+def beside_readable_python(table: pa.Table) -> None:
+    """Ours and the twin on the same few traces."""
+    some = table["trace_id"].unique().slice(0, 10)
+    few = table.filter(pc.is_in(table["trace_id"], some))
+    columns, spans = Columns(few), readable(few)
     report(
-        "forest, clip, self time and critical path",
+        "ten traces",
         "spans",
         few.num_rows,
-        in_turn(
-            {
-                "Tracescape, from an Arrow table": lambda: critical_paths(plant(few).forest),
-                "readable Python": lambda: walk(spans),
-            }
-        ),
+        in_turn({"Tracescape": columns.from_ids, "readable Python": lambda: walk(spans)}),
     )
-    report(
-        "the same on all spans",
-        "spans",
-        count,
-        in_turn({"Tracescape, from an Arrow table": lambda: critical_path_of(table)}, rounds=3),
-    )
+
+
+def extremes() -> None:
+    """One trace as deep, and one as wide, as any."""
+    print("\none trace, trees and critical path")
+    for name, spans in (("deep", workload.deep(EXTREME)), ("wide", workload.wide(EXTREME))):
+
+        def path(spans: SpanArrays = spans) -> None:
+            critical_paths(build_forest(spans))
+
+        show(f"{EXTREME:,} {name}", EXTREME, cost_of(path, 15))
+
+
+def growth(costs: dict[int, Cost]) -> None:
+    """What a span costs at each size: the same, if the cost grows linearly."""
+    smallest = next(iter(costs))
+    first = costs[smallest].cpu / smallest
+    print("\nCPU time of a span, trees and critical path")
+    for count, cost in costs.items():
+        each = cost.cpu / count
+        print(f"  {count:>12,} spans {each * 1e9:8.1f} ns   {each / first:.2f}× that of {smallest:,}")
+
+
+def compilation() -> None:
+    """The first use after an installation, and the one after that, each in a process of its own."""
+    print("\nimport, and first answer of every kernel")
+    with tempfile.TemporaryDirectory() as cache:
+        paths = os.pathsep.join(str(ROOT / name) for name in ("analytics", "storage", "native"))
+        environment = {**os.environ, "NUMBA_CACHE_DIR": cache, "PYTHONPATH": paths}
+        for name in ("compiled", "from the cache"):
+            begin = time.perf_counter()
+            run = subprocess.run(
+                [sys.executable, "-c", WARM_UP], env=environment, capture_output=True, text=True, check=True
+            )
+            imported, answered = (float(text) for text in run.stdout.split())
+            whole = time.perf_counter() - begin
+            print(f"  {name:<20}{imported:6.2f} s + {answered:6.2f} s, the process {whole:6.2f} s")
+
+
+def from_file(table: pa.Table) -> None:
+    """What a user waits for."""
+    count = table.num_rows
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"
         store = DuckDBStore(path)
@@ -133,25 +213,41 @@ def main() -> None:
             store.append({"spans": table.slice(begin, 50_000)})
         store.close()
         reader = open_reader(path)
-        report(
-            "topology from the file",
-            "spans",
-            count,
-            in_turn(
-                {
-                    "Tracescape: quantiles, states, virtual nodes": lambda: topology(reader),
-                    "DuckDB self-join: calls only": lambda: reader.sql(SELF_JOIN),
-                },
-                rounds=3,
+        topologies = {
+            "Tracescape: quantiles, states, virtual nodes": lambda: topology(reader),
+            "DuckDB self-join: calls only": lambda: reader.sql(SELF_JOIN),
+        }
+        report("topology from the file", "spans", count, in_turn(topologies, rounds=3))
+        aggregates = {
+            "by operation": lambda: critical_path(reader),
+            "by edge": lambda: critical_path(reader, by="edge"),
+            "by call path": lambda: critical_path(reader, by="path"),
+            "by call path, the slowest 1 % and the rest": lambda: critical_path(
+                reader, by="path", slowest=0.01
             ),
-        )
-        report(
-            "aggregate critical path from the file",
-            "spans",
-            count,
-            in_turn({"Tracescape": lambda: critical_path(reader)}, rounds=3),
-        )
+        }
+        report("aggregate critical path from the file", "spans", count, in_turn(aggregates, rounds=3))
         reader.close()
+
+
+def main() -> None:
+    """Print every comparison at the sizes asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spans", type=int, nargs="+", default=[10_000, 1_000_000, 10_000_000])
+    parser.add_argument("--stored", type=int, default=1_000_000, help="spans in the file; 0 for no file")
+    parser.add_argument("--file", type=Path, default=os.environ.get("TRACESCAPE_BENCH_SPANS"))
+    arguments = parser.parse_args()
+
+    def table(count: int) -> pa.Table:
+        return workload.recorded(arguments.file, count) if arguments.file else workload.random(count)
+
+    beside_readable_python(table(10_000))
+    costs = {count: kernels(table(count), rounds=15 if count < 5_000_000 else 7) for count in arguments.spans}
+    growth(costs)
+    extremes()
+    compilation()
+    if arguments.stored:
+        from_file(table(arguments.stored))
 
 
 if __name__ == "__main__":

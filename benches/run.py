@@ -16,7 +16,7 @@ BENCHES = (
     ("ingest.py", "--short"),
     ("fsync.py",),
     ("faults.py", "--rounds", "2"),
-    ("analyse.py",),
+    ("analyse.py", "--spans", "10000", "1000000"),
     ("topology.py",),
     ("render.py",),
 )

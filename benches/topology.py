@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import workload
 from measure import in_turn, report
 
 from tracescape_analytics.calls import counts_of_window
@@ -19,7 +21,6 @@ from tracescape_analytics.windows import Window
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
 from tracescape_storage.schema import SPANS
 
-RECORDED = Path(__file__).parents[2] / "shared/data/rca/online-boutique-2022-08-22.parquet"
 SELF_JOIN = """
 SELECT parent.service, child.service, count(*) FROM spans child
 JOIN spans parent ON child.trace_id = parent.trace_id AND child.parent_span_id = parent.span_id
@@ -34,12 +35,12 @@ def _ids(texts: pl.Series, words: int) -> np.ndarray:
     return np.frombuffer(bytes.fromhex(digits), ">i8").astype(np.int64).reshape(-1, words)
 
 
-def recorded(path: Path) -> pl.DataFrame:
-    """The recorded spans with the kinds and attributes that OpenTelemetry would have given them.
+def dressed(read: pl.DataFrame) -> pl.DataFrame:
+    """Spans with the kinds and attributes that OpenTelemetry would have given them.
 
     A span of another service than its parent's answers a CLIENT span; what runs SQL calls a database.
     """
-    frame = pl.read_parquet(path).sort("start_ns", "trace_id", "span_id").with_row_index("row")
+    frame = read.sort("start_ns", "trace_id", "span_id").with_row_index("row")
     trace, parent = _ids(frame["trace_id"], 2), _ids(frame["parent_span_id"], 1)[:, 0]
     frame = frame.with_columns(t0=trace[:, 0], t1=trace[:, 1], s=_ids(frame["span_id"], 1)[:, 0], p=parent)
     above = frame.select("t0", "t1", p="s", above="service", above_row="row").unique(_IDS, keep="first")
@@ -55,6 +56,17 @@ def recorded(path: Path) -> pl.DataFrame:
             pl.col("operation").str.split("/").list.first()
         ),
     )
+
+
+def spans_to_tile(file: Path | None) -> pl.DataFrame:
+    """Recorded spans, or random ones, with ids as hex text."""
+    if file is not None:
+        return pl.read_parquet(file)
+    made = pl.DataFrame(workload.random(200_000))
+    words = [
+        pl.Series([f"{i:016x}" for i in made[name]]).alias(name) for name in ("span_id", "parent_span_id")
+    ]
+    return made.with_columns(pl.col("trace_id").bin.encode("hex"), *words)
 
 
 def table(frame: pl.DataFrame, first: int, count: int) -> pa.Table:
@@ -175,10 +187,10 @@ def main() -> None:
     """Print every comparison at the sizes asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spans", type=int, nargs="+", default=[10_000, 1_000_000])
-    parser.add_argument("--recorded", type=Path, default=RECORDED)
+    parser.add_argument("--file", type=Path, default=os.environ.get("TRACESCAPE_BENCH_SPANS"))
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    frame = recorded(options.recorded)
+    frame = dressed(spans_to_tile(options.file))
     with tempfile.TemporaryDirectory() as folder:
         for count in options.spans:
             path = Path(folder) / f"{count}.db"

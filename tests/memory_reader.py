@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tracescape_storage import ddl
+from tracescape_storage.attributes import decode_attributes, encode_attributes
 from tracescape_storage.query import select_table
 from tracescape_storage.reader import Extent
-from tracescape_storage.schema import DICTIONARY_COLUMNS, LINKS, PROMOTED, SPANS, SPANS_FULL
+from tracescape_storage.schema import DICTIONARY_COLUMNS, LINKS, PROMOTED, SPANS, SPANS_FULL, TRACE_KEY
+from tracescape_storage.trace_keys import trace_keys
 
 KINDS = ("unset", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
@@ -92,6 +94,15 @@ def stored_span_table(rows: Sequence[dict[str, object]]) -> pa.Table:
     )
 
 
+def with_attributes(table: pa.Table) -> pa.Table:
+    """Spans as a store has them that gives no attribute a column: what is promoted is in the text."""
+    rows = []
+    for row in table.to_pylist():
+        promoted = {PROMOTED[name][0]: row[name] for name in PROMOTED if row.get(name) is not None}
+        rows.append(row | {"attributes": encode_attributes(promoted | decode_attributes(row["attributes"]))})
+    return pa.Table.from_pylist([{name: row[name] for name in SPANS.names} for row in rows], schema=SPANS)
+
+
 def link_table(rows: Sequence[dict[str, object]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=LINKS)
 
@@ -147,9 +158,12 @@ class MemoryReader:
         with duckdb.connect() as connection:
             for statement in ddl.statements():
                 connection.execute(statement)
-            for name, rows in {"spans": self.table, "links": self.link_rows, **self.others}.items():
+            spans = with_attributes(self.table)
+            for name, rows in {"spans": spans, "links": self.link_rows, **self.others}.items():
+                if "trace_id" in rows.column_names:
+                    rows = rows.append_column(TRACE_KEY, trace_keys(rows["trace_id"]))
                 connection.register("incoming", rows)
-                connection.execute(ddl.insert_statement(name, "incoming"))
+                connection.execute(ddl.insert_statement(name, "incoming", 1))
                 connection.unregister("incoming")
             return select_table(connection, query)
 

@@ -15,6 +15,7 @@ from tracescape_analytics.span_forest import BoolArray, IntArray, SpanForest, di
 from tracescape_analytics.windows import Window, checked
 from tracescape_native.call_paths import call_paths, other_above
 from tracescape_native.critical_path import Paths, critical_paths
+from tracescape_native.critical_sums import on_main_path, trace_sums
 from tracescape_storage.reader import Reader
 from tracescape_storage.schema import ANALYSIS_COLUMNS
 
@@ -105,18 +106,15 @@ def summed(spans: pa.Table, sums: Sums, window: Window, service: str | None) -> 
     counted = counted_traces(trees, window, service)
     paths = critical_paths(forest, sums.tolerance)
     traces = _traces(trees, counted, sums)
-    of_main = counted[forest.trace] & (forest.root == forest.main_root[forest.trace])
+    on_path = on_main_path(forest, paths, counted)
     if sums.by == "path":
-        chosen = of_main & (paths.path_start < paths.path_end)
         step = trees.service * max(len(trees.operations), 1) + trees.operation
-        found = call_paths(forest, step, chosen.astype(np.int64))
-        rows = _rows(trees, paths, chosen, found.path)
-        answer = _totals(rows, traces, trees, sums)
+        found = call_paths(forest, step, on_path)
+        answer = _totals(_rows(trees, paths, on_path, found.path), traces, trees, sums)
         frames = frames_of(found, trees.services, trees.operations)
         return in_order(answer, frames, _group_keys(sums))
-    chosen = of_main & (paths.critical_ns > 0)
     code, width, names = _key_columns(trees, sums.by)
-    answer = _totals(_rows(trees, paths, chosen, code), traces, trees, sums)
+    answer = _totals(_rows(trees, paths, on_path & (paths.critical_ns > 0), code), traces, trees, sums)
     return _named(answer, width, names, _group_keys(sums))
 
 
@@ -166,25 +164,15 @@ def _key_columns(trees: SpanForest, by: str) -> tuple[IntArray, int, dict[str, l
 
 
 def _rows(trees: SpanForest, paths: Paths, chosen: BoolArray, code: IntArray) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "trace": trees.forest.trace[chosen],
-            "code": code[chosen],
-            "critical_ns": paths.critical_ns[chosen],
-            "total_ns": (paths.path_end - paths.path_start)[chosen],
-        }
-    )
+    return pl.DataFrame(trace_sums(trees.forest, paths, chosen, code)._asdict())
 
 
 def _totals(rows: pl.DataFrame, traces: pl.DataFrame, trees: SpanForest, sums: Sums) -> pl.DataFrame:
     # Sums by code, time bucket and cohort, with what they are shares of.
     keys = [*_group_keys(sums), "code"]
-    per_trace = rows.group_by("trace", "code").agg(
-        pl.col("critical_ns").sum(), pl.col("total_ns").sum(), spans=pl.len().cast(pl.Int64)
-    )
     if len(keys) > 1:
-        per_trace = per_trace.join(traces, on="trace")
-    totals = per_trace.group_by(keys).agg(
+        rows = rows.join(traces, on="trace")
+    totals = rows.group_by(keys).agg(
         pl.col("critical_ns", "total_ns", "spans").sum(),
         traces=pl.len().cast(pl.Int64),
         most=pl.col("trace").filter(pl.col("critical_ns") == pl.col("critical_ns").max()),

@@ -13,8 +13,9 @@ from tracescape_analytics.calls import matched
 from tracescape_analytics.critical_path import counted_traces
 from tracescape_analytics.nodes import NodeTable, number_far_ends
 from tracescape_analytics.span_forest import CALL_COLUMNS, IntArray, SpanForest, plant
-from tracescape_analytics.trace import Root, Trace, counted, load_trace, readable_duration
+from tracescape_analytics.trace import Root, Trace, load_trace
 from tracescape_analytics.windows import Window, baseline_of, checked
+from tracescape_analytics.words import counted, readable_duration
 from tracescape_native.critical_path import critical_paths
 from tracescape_storage.reader import Reader
 

@@ -12,7 +12,7 @@ import polars as pl
 from tracescape_analytics.errors import near, unknown_operation, unknown_service
 from tracescape_storage.conditions import condition_sql, literal
 from tracescape_storage.filters import Comparison, Filter, comparisons, required_values
-from tracescape_storage.readable import SPAN_COLUMNS, attribute_columns
+from tracescape_storage.readable import SPAN_COLUMNS
 from tracescape_storage.reader import Reader
 from tracescape_storage.search import Question, search_spans, search_traces
 
@@ -90,7 +90,7 @@ def _hint(reader: Reader, question: Question) -> str:
     extent = reader.extent()
     if not extent.spans:
         return f"{reader.location} holds no spans yet"
-    columns = attribute_columns(reader)
+    columns = reader.attribute_columns()
     for comparison in _first_of_each_key(question.where):
         if not _has(reader, comparison, columns):
             return _unknown_key(reader, comparison, columns)

@@ -89,9 +89,11 @@ def trace_numbers(column: pa.ChunkedArray) -> tuple[IntArray, int]:
 
 def span_ends(start: IntArray, duration: IntArray) -> IntArray:
     """``start + duration``, at the latest at the end of int64's time instead of wrapping around."""
-    positive = np.maximum(duration, 0)
-    room = np.where(start > 0, _LATEST - np.maximum(start, 0), _LATEST)
-    return start + np.minimum(positive, room)
+    end = start + np.maximum(duration, 0)
+    wrapped = end < start
+    if wrapped.any():
+        end[wrapped] = _LATEST
+    return end
 
 
 def plant(table: pa.Table) -> SpanForest:

@@ -8,15 +8,18 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tracescape_analytics.errors import UnknownTraceError
+from tracescape_analytics.errors import UnknownTraceError, near
+from tracescape_analytics.otlp_json import traces_text
 from tracescape_analytics.span_forest import IntArray, SpanForest, plant
+from tracescape_analytics.trace_details import SpanDetail, TraceDetails
+from tracescape_analytics.whole_trace import whole_trace
+from tracescape_analytics.words import counted, readable_duration
 from tracescape_native.critical_path import critical_paths, path_segments
+from tracescape_storage.filters import KINDS, STATUSES
+from tracescape_storage.one_trace import trace_spans
 from tracescape_storage.reader import Reader
-from tracescape_storage.schema import ANALYSIS_COLUMNS
 
-KINDS: Final = ("unset", "internal", "server", "client", "producer", "consumer")
-STATUSES: Final = ("unset", "ok", "error")
-
+_AS_STORED: Final = ("status_message", "resource_id", "scope_id", "attributes")
 _SHOWN_ROWS: Final = 24
 _BAR_WIDTH: Final = 32
 
@@ -38,13 +41,51 @@ class Trace:
 
     ``spans`` has a row a span, in depth-first order, siblings by start: ``trace_id, span_id,
     parent_span_id`` (hex text; ``''`` for none), ``service, operation, kind, status`` (text), ``start_ns,
-    end_ns, duration_ns, self_ns, critical_ns, depth`` (Int64). ``critical_ns`` is the span's own time on the
-    critical path of its root, with the default tolerance. Copies of a span are left out.
+    end_ns, duration_ns, self_ns, critical_ns, depth`` (Int64), ``status_message`` (text), ``resource_id,
+    scope_id`` (Int64), ``attributes`` (all of them, JSON text by the rules of
+    `tracescape_storage.attributes`). ``critical_ns`` is the span's own time on the critical path of its root,
+    with the default tolerance. Copies of a span are left out.
+
+    What hangs on the spans is read from the store when it is asked for first.
     """
 
     trace_id: str
     spans: pl.DataFrame
     _trees: SpanForest = field(repr=False, compare=False)
+    _reader: Reader = field(repr=False, compare=False)
+    _details: TraceDetails = field(repr=False, compare=False)
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """A row an event, by time: ``span_id, time_ns, name, attributes`` (JSON text), …."""
+        return self._details.events
+
+    @property
+    def links(self) -> pl.DataFrame:
+        """A row a link: ``span_id, linked_trace_id, linked_span_id, attributes`` (JSON text), …."""
+        return self._details.links
+
+    @property
+    def logs(self) -> pl.DataFrame:
+        """A row a log record of this trace, by time: ``time_ns, severity, service, span_id, body``, …."""
+        return self._details.logs
+
+    @property
+    def resources(self) -> pl.DataFrame:
+        """What sent the spans: ``resource_id, service, …, attributes`` (JSON text)."""
+        return self._details.resources
+
+    def span(self, span_id: str) -> SpanDetail:
+        """One span with all its attributes, values with their types, and all that hangs on it.
+
+        Raises ``ValueError`` if no span of the trace has this id (16 hex digits), and names the near ones.
+        """
+        rows = self.spans.filter(pl.col("span_id") == span_id.strip().lower())
+        if rows.is_empty():
+            close = near(span_id, self.spans["span_id"])
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise ValueError(f"trace {self.trace_id} has no span {span_id[:40]!r}{hint}")
+        return self._details.span(rows.row(0, named=True))
 
     @property
     def root(self) -> Root:
@@ -93,6 +134,14 @@ class Trace:
             critical=(pl.col("critical_ns") > 0) & of_main,
         )
 
+    def to_otlp_json(self, indent: int | None = None) -> str:
+        """The whole trace, with attributes, events and links, as an OTLP JSON document.
+
+        ``tracescape replay`` and every OTLP/HTTP receiver take it. It is read anew, so the store must be open
+        still; spans that came since are in it.
+        """
+        return traces_text([whole_trace(self._reader, bytes.fromhex(self.trace_id))], indent=indent)
+
     def __repr__(self) -> str:
         """The trace as a person reads it: a headline, then a timeline with the critical path in bold bars."""
         root = self.root
@@ -126,20 +175,6 @@ class Trace:
         return (" " * first + mark * length).ljust(_BAR_WIDTH)
 
 
-def readable_duration(duration_ns: int) -> str:
-    """A duration for people, in the unit that suits it."""
-    for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000)):
-        if duration_ns >= size:
-            value = duration_ns / size
-            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.3g} {unit}"
-    return f"{duration_ns} ns"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 span``, ``2 spans``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def _shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
@@ -158,7 +193,8 @@ def _named(names: tuple[str, ...], codes: IntArray) -> pl.Series:
 def _frame(trees: SpanForest, trace_id: str) -> pl.DataFrame:
     forest = trees.forest
     paths = critical_paths(forest)
-    parents = trees.table["parent_span_id"].to_numpy()[forest.rows]
+    table = trees.table.take(forest.rows)
+    parents = table["parent_span_id"].to_numpy()
     return pl.DataFrame(
         {
             "trace_id": pl.repeat(trace_id, len(forest.rows), eager=True, dtype=pl.String),
@@ -174,17 +210,19 @@ def _frame(trees: SpanForest, trace_id: str) -> pl.DataFrame:
             "self_ns": paths.self_ns,
             "critical_ns": paths.critical_ns,
             "depth": forest.depth,
+            **{name: pl.Series(table[name]) for name in _AS_STORED},
         }
     )
 
 
 def load_trace(reader: Reader, trace_id: bytes) -> Trace:
     """The trace with this id (16 bytes). Raises ``UnknownTraceError`` if no span of it is stored."""
-    table = reader.spans(ANALYSIS_COLUMNS, trace_id=trace_id)
+    table = trace_spans(reader, trace_id)
     if table.num_rows == 0:
         raise UnknownTraceError(
             f"No span of trace {trace_id.hex()} is stored in {reader.location}. Search for traces by service "
             "or time, or look whether the id is complete: it has 32 hex digits."
         )
     trees = plant(table)
-    return Trace(trace_id.hex(), _frame(trees, trace_id.hex()), trees)
+    details = TraceDetails(reader, trace_id)
+    return Trace(trace_id.hex(), _frame(trees, trace_id.hex()), trees, reader, details)

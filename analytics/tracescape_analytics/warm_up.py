@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from tracescape_analytics.critical_path import critical_path_of
 from tracescape_analytics.span_forest import plant
 from tracescape_analytics.topology import topology_of
 from tracescape_native.critical_path import critical_paths, path_segments
+from tracescape_native.slack import leeway, what_if
 from tracescape_storage.schema import SPANS
 
 
@@ -15,8 +17,12 @@ def warm_up() -> None:
     rows = [_row(1, 0), _row(2, 1)]
     table = pa.Table.from_pylist(rows, schema=SPANS)
     topology_of(table)
+    for by in ("operation", "edge", "path"):
+        critical_path_of(table, by=by)
     forest = plant(table).forest
     path_segments(forest, critical_paths(forest), 0)
+    leeway(forest)
+    what_if(forest, forest.kind, 2)
 
 
 def _row(span_id: int, parent_span_id: int) -> dict[str, object]:

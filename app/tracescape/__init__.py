@@ -9,10 +9,10 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tracescape.answers import Found, Trace
+    from tracescape.plots import plot
     from tracescape.store import Store, Topology, connect, open
     from tracescape_analytics.errors import UnknownTraceError
-    from tracescape_analytics.search import Found
-    from tracescape_analytics.trace import Trace
     from tracescape_storage.errors import QueryError, StoreError
     from tracescape_storage.filters import field
 
@@ -28,21 +28,23 @@ __all__ = [
     "connect",
     "field",
     "open",
+    "plot",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Found": "tracescape_analytics.search",
+    "Found": "tracescape.answers",
     "QueryError": "tracescape_storage.errors",
     "Store": "tracescape.store",
     "StoreError": "tracescape_storage.errors",
     "Topology": "tracescape.store",
-    "Trace": "tracescape_analytics.trace",
+    "Trace": "tracescape.answers",
     "UnknownTraceError": "tracescape_analytics.errors",
     "connect": "tracescape.store",
     "field": "tracescape_storage.filters",
     "open": "tracescape.store",
+    "plot": "tracescape.plots",
 }
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from tracescape import __version__
+from tracescape import __version__, questions
 from tracescape.collector import DEFAULT_GRPC, DEFAULT_HTTP, Collector
+from tracescape.target import open_target
 from tracescape.times import parse_duration
 from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES
 from tracescape_ingest.self_observation import DEFAULT_INTERVAL_S
@@ -26,8 +27,6 @@ from tracescape_storage.errors import StoreError
 from tracescape_storage.retention import DEFAULT_MAX_BYTES, Limits
 
 if TYPE_CHECKING:  # loaded by the commands that need them: a collector starts without Numba and Polars
-    import polars as pl
-
     from tracescape.store import Store, Topology
 
 CONFIG_FILE: Final = Path("tracescape.toml")
@@ -167,7 +166,7 @@ def explore(
     def ask(store: Store) -> Topology:
         return recent(store) if since is None and until is None else store.topology(since, until)
 
-    with _target(target) as store:
+    with open_target(target) as store:
         if screenshot is None:
             source = follow(store, ask)
             _prepare_kernels()
@@ -207,26 +206,41 @@ def replay(
         raise typer.Exit(1)
 
 
+app.add_typer(questions.commands)
+
+
 @app.command()
-def query(
-    sql: Annotated[str, typer.Argument(help='One SELECT, e.g. "select * from spans_v limit 5".')],
+def export(
+    trace_id: Annotated[str | None, typer.Argument(help="32 hexadecimal digits; none: everything.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file. Without one a trace is printed.")
+    ] = None,
     target: Annotated[
         str, typer.Option("--store", envvar="TRACESCAPE_STORE", help="A store file or HOST:PORT.")
     ] = "localhost:4318",
-    as_json: JsonOption = False,
 ) -> None:
-    """Ask a store in SQL; people's view of spans is spans_v."""
-    import polars as pl
+    """Write one trace as OTLP JSON, which replay and every OTLP/HTTP receiver take.
 
-    with _target(target) as store:
-        frame = store.sql(sql)
-    if as_json:
-        sys.stdout.write(_json_rows(frame))
+    Without a trace, copy the whole store into a new file: consistent, also while a collector writes it.
+    """
+    if trace_id is None:
+        _copy(target, output)
         return
-    with pl.Config(tbl_rows=50, tbl_cols=30, fmt_str_lengths=60, tbl_hide_dataframe_shape=True):
-        out.print(str(frame), markup=False)
-    if frame.height > 50:
-        out.print(f"{frame.height:,} rows; --json prints them all")
+    with open_target(target) as store:
+        text = store.trace(trace_id).to_otlp_json(indent=None if output is None else 1) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+        return
+    output.write_text(text, encoding="utf-8")
+    out.print(str(output), markup=False)
+
+
+def _copy(target: str, output: Path | None) -> None:
+    if output is None:
+        raise ValueError("a copy of a store is a file: name it with --output, or name a trace to print")
+    with open_target(target) as store:
+        rows = store.backup(output)
+    out.print(f"{output}   {rows:,} rows", markup=False)
 
 
 @app.command()
@@ -239,7 +253,7 @@ def doctor(
     """See how a store and its collector are: what is there, what it costs, what was refused."""
     from tracescape.doctor import examine, report
 
-    with _target(target) as store:
+    with open_target(target) as store:
         found = examine(store)
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")
@@ -262,18 +276,6 @@ def demo(
     from tracescape.demo import run_demo
 
     run_demo(db, grpc=grpc, http=http, picture=picture, off_screen=off_screen, console=out)
-
-
-def _target(text: str) -> Store:
-    """A store for what a person typed: an existing file, else an address if it looks like one."""
-    from tracescape.store import connect
-    from tracescape.store import open as open_store
-
-    if Path(text).expanduser().exists():
-        return open_store(text)
-    host, separator, port = text.rpartition(":")
-    looks_like_address = "://" in text or (separator and port.isdigit() and "/" not in host)
-    return connect(text) if looks_like_address else open_store(text)
 
 
 def _prepare_kernels() -> None:
@@ -317,15 +319,6 @@ def _speed(text: str) -> float | None:
     if not 0 < speed < float("inf"):
         raise ValueError(f"{text!r} is no speed; write 1, 10, 0.5 or max")
     return speed
-
-
-def _json_rows(frame: pl.DataFrame) -> str:
-    rows = (json.dumps(row, default=_plain, ensure_ascii=False) for row in frame.iter_rows(named=True))
-    return "".join(row + "\n" for row in rows)
-
-
-def _plain(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _configured() -> dict[str, object]:

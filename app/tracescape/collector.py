@@ -18,6 +18,7 @@ from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
 from tracescape.keeping import Keeping
 from tracescape.rolling import Rolling
 from tracescape.web import WebServer, client_gone
+from tracescape_analytics.jaeger import jaeger_routes
 from tracescape_ingest.access import DEFAULT_TENANT, Access, Keys, read_keys, store_of
 from tracescape_ingest.address import is_loopback, listen, parse_address
 from tracescape_ingest.grpc_server import GrpcReceiver
@@ -130,6 +131,7 @@ class Collector(Closing):
                 lambda request: self.lanes[request.state.tenant].store.connection,
                 settle=lambda request: self.lanes[request.state.tenant].intake.settle(),
             ),
+            *jaeger_routes(lambda request: self.reader(request.state.tenant)),
             *otlp_routes(reception),
             health_route(lambda: not self._closing),
         ]

@@ -5,25 +5,30 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 import tracescape_analytics.critical_path
+import tracescape_analytics.latency
 import tracescape_analytics.red
 import tracescape_analytics.search
 import tracescape_analytics.services
+import tracescape_analytics.tail
 import tracescape_analytics.topology
 import tracescape_analytics.trace
+from tracescape.answers import Found, Frame, Trace, dressed_page, dressed_trace, topology_html
 from tracescape.closing import Closing
-from tracescape.times import When, Window, format_time, parse_when
+from tracescape.patience import patiently
+from tracescape.progress import counting
+from tracescape.rows import RowFrames
+from tracescape.times import When, Window, format_time, parse_duration, parse_when
 from tracescape_analytics.asking import Where, filter_of
-from tracescape_analytics.search import Found
-from tracescape_analytics.trace import Trace
+from tracescape_analytics.trace_ids import parse_trace_id
+from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
 from tracescape_storage.discovery import collector_of
 from tracescape_storage.duckdb_file import (
@@ -33,7 +38,6 @@ from tracescape_storage.duckdb_file import (
     open_reader,
     unsettled,
 )
-from tracescape_storage.durations import parse_duration
 from tracescape_storage.errors import StoreError
 from tracescape_storage.filters import Value
 from tracescape_storage.reader import Extent, Reader
@@ -43,8 +47,6 @@ if TYPE_CHECKING:
     from tracescape_render.scene import Scene
 
 _log = logging.getLogger(__name__)
-
-_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def open(path: str | os.PathLike[str]) -> Store:
@@ -118,7 +120,7 @@ def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str
     return Store(reader)
 
 
-class Store(Closing):
+class Store(RowFrames, Closing):
     """Spans, and the questions about them. Made by `open` and `connect`; a context manager.
 
     Times are ``"15m"`` (back from now; on a closed file back from its last span), ISO text, datetimes (naive
@@ -148,6 +150,7 @@ class Store(Closing):
         """How many spans there are, and their first and last start."""
         return self._reader.extent()
 
+    @patiently("measuring services")
     def services(self, since: When = None, until: When = None, baseline: When = None) -> pl.DataFrame:
         """One row a service: calls, errors, rate, latency quantiles in ns, state.
 
@@ -155,10 +158,12 @@ class Store(Closing):
         the same length just before ``since`` is used, where the store holds one.
         """
         window, before = self._windows(since, until, baseline)
-        return tracescape_analytics.services.services(
+        found = tracescape_analytics.services.services(
             self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
         )
+        return Frame(found)
 
+    @patiently("finding out who calls whom")
     def topology(self, since: When = None, until: When = None, baseline: When = None) -> Topology:
         """Who calls whom, how often, how slow, how broken. See `services` for ``baseline``."""
         window, before = self._windows(since, until, baseline)
@@ -166,8 +171,10 @@ class Store(Closing):
             self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
         )
         values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
-        return Topology(**values, location=self.location)
+        values.update(nodes=Frame(found.nodes), edges=Frame(found.edges), location=self.location)
+        return Topology(**values)
 
+    @patiently("measuring rates, errors and durations")
     def red(
         self,
         service: str | None = None,
@@ -178,7 +185,7 @@ class Store(Closing):
     ) -> pl.DataFrame:
         """Rate, errors and duration by ``service`` or ``operation``; over time with ``step`` ("1m", or ns)."""
         window, _ = self._windows(since, until, None)
-        return tracescape_analytics.red.red(
+        found = tracescape_analytics.red.red(
             self._reader,
             since_ns=window.since_ns,
             until_ns=window.until_ns,
@@ -186,7 +193,9 @@ class Store(Closing):
             by=by,
             step_ns=parse_duration(step) if isinstance(step, str) else step,
         )
+        return Frame(found)
 
+    @patiently("searching")
     def search(
         self,
         where: Where = None,
@@ -228,20 +237,35 @@ class Store(Closing):
         )
         window, _ = self._windows(since, until, None)
         question = Question(condition, window.since_ns, window.until_ns, order, limit, after)
-        return tracescape_analytics.search.search(self._reader, question, spans=spans)
+        return dressed_page(tracescape_analytics.search.search(self._reader, question, spans=spans))
 
+    def tail(
+        self, where: Where = None, *, traces: bool = False, poll_s: float = 0.5
+    ) -> Iterator[dict[str, Any]]:
+        """Matching spans as they arrive from now on, or with ``traces`` the traces that get one, each once.
+
+        An endless iterator over rows as `search` has them, dictionaries; late spans come when they arrive.
+
+        Raises:
+            StoreError: this is a closed file; or, from the iterator, the collector went away.
+            ValueError: the filter is wrong.
+        """
+        if traces:
+            return tracescape_analytics.tail.TraceTail(self._reader, filter_of(where), poll_s=poll_s)
+        return tracescape_analytics.tail.SpanTail(self._reader, filter_of(where), poll_s=poll_s)
+
+    @patiently("reading the trace")
     def trace(self, trace_id: str) -> Trace:
         """One trace by its id (32 hex digits, any case, dashes allowed).
 
         Raises:
-            ValueError: this cannot be a trace id.
+            ValueError: this cannot be a trace id; for the beginning of one, those that begin so are named.
             UnknownTraceError: the store holds no such trace.
         """
-        text = trace_id.strip().lower().replace("-", "")
-        if not _TRACE_ID.fullmatch(text):
-            raise ValueError(f"{trace_id[:64]!r} is no trace id: that is 32 hexadecimal digits")
-        return tracescape_analytics.trace.load_trace(self._reader, bytes.fromhex(text))
+        wanted = parse_trace_id(self._reader, trace_id)
+        return dressed_trace(tracescape_analytics.trace.load_trace(self._reader, wanted))
 
+    @patiently("adding up critical time")
     def critical_path(
         self,
         service: str | None = None,
@@ -249,21 +273,57 @@ class Store(Closing):
         until: When = None,
         by: str = "operation",
         tolerance: float = 0.01,
+        step: str | int | None = None,
+        slowest: float | None = None,
     ) -> pl.DataFrame:
-        """What requests waited for: critical time by ``operation`` or ``service``, over all traces.
+        """What requests waited for: critical time over all traces; `tracescape.plot` draws it.
 
-        ``service`` keeps the traces that begin there. The shares add up to 1.
+        ``by`` is ``operation``, ``service``, ``edge`` (whose work, and who had called for it) or ``path``
+        (the call path: a flame graph). ``service`` keeps the traces that begin there. The shares add up to 1.
+        ``step="5m"`` gives rows for each bucket of time, ``slowest=0.01`` rows for the slowest hundredth of
+        the traces and for the rest.
         """
         window, _ = self._windows(since, until, None)
-        return tracescape_analytics.critical_path.critical_path(
+        found = tracescape_analytics.critical_path.critical_path(
             self._reader,
             since_ns=window.since_ns,
             until_ns=window.until_ns,
             service=service,
             by=by,
             tolerance=tolerance,
+            step_ns=parse_duration(step) if isinstance(step, str) else step,
+            slowest=slowest,
         )
+        return Frame(found)
 
+    @patiently("measuring durations")
+    def latency(
+        self,
+        where: Where = None,
+        *,
+        service: str | None = None,
+        operation: str | None = None,
+        kind: str | None = None,
+        since: When = None,
+        until: When = None,
+        step: str | int | None = None,
+    ) -> pl.DataFrame:
+        """How many spans were how slow when, and how many failed; `tracescape.plot` makes a heat map of it.
+
+        Spans are chosen as by `search`. ``step`` is the length of a bucket of time, ``"30s"`` or ns; without
+        it one is chosen that fits the window. See docs/columns.md.
+        """
+        window, _ = self._windows(since, until, None)
+        found = tracescape_analytics.latency.latency(
+            self._reader,
+            filter_of(where, service=service, operation=operation, kind=kind),
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            step_ns=parse_duration(step) if isinstance(step, str) else step,
+        )
+        return Frame(found)
+
+    @patiently("asking")
     def sql(self, query: str) -> pl.DataFrame:
         """The answer of one ``SELECT`` over ``spans_v`` (for people), ``spans``, ``events``, ``links``, ….
 
@@ -272,7 +332,16 @@ class Store(Closing):
         """
         frame = pl.from_arrow(self._reader.sql(query))
         assert isinstance(frame, pl.DataFrame)
-        return frame
+        return Frame(frame)
+
+    def backup(self, path: str | os.PathLike[str]) -> int:
+        """Copy everything that has arrived into a new store file; how many rows. A live store goes on.
+
+        Raises:
+            StoreError: the file exists already, or reading or writing failed; then no half copy stays.
+        """
+        with counting("copying") as update:
+            return copy_store(self._reader, Path(path).expanduser(), update)
 
     def close(self) -> None:
         """Let the file or the connection go. Idempotent."""
@@ -330,7 +399,5 @@ class Topology(tracescape_analytics.topology.Topology):
 
         return Path(screenshot(self.scene(), Path(path), size=size))
 
-    def _repr_png_(self) -> bytes:
-        from tracescape.view import png_of
-
-        return png_of(self.scene())
+    def _repr_html_(self) -> str:
+        return topology_html(self)

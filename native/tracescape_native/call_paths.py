@@ -13,7 +13,7 @@ from numba import njit
 from tracescape_native.forest import Forest
 from tracescape_native.grouping import HASH_SEED, mix
 from tracescape_native.memory import wrapping
-from tracescape_native.sorting import IntArray
+from tracescape_native.sorting import BoolArray, IntArray
 
 
 class CallPaths(NamedTuple):
@@ -31,7 +31,7 @@ class CallPaths(NamedTuple):
 @wrapping
 @njit(cache=True, nogil=True)
 def _number(
-    above: IntArray, code: IntArray, wanted: IntArray, seed: int
+    above: IntArray, code: IntArray, wanted: BoolArray, seed: int
 ) -> tuple[IntArray, IntArray, IntArray]:
     n = len(code)
     path = np.full(n, -1, np.int64)
@@ -66,8 +66,8 @@ def _number(
     return path, parents[:count].copy(), codes[:count].copy()
 
 
-def call_paths(forest: Forest, code: IntArray, wanted: IntArray) -> CallPaths:
-    """Number the call paths of the spans marked in ``wanted`` (0 or 1), by first appearance.
+def call_paths(forest: Forest, code: IntArray, wanted: BoolArray) -> CallPaths:
+    """Number the call paths of the spans marked in ``wanted`` (bool), by first appearance.
 
     ``code`` says what a step of a path is: spans of one code under parents of one path share a path. Where a
     span is wanted but its parent is not, its path begins there. Expected O(n).

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 _RUN = 16  # runs this short are sorted by insertion: faster than merging, and typical traces fit in a few
 _SIGN = np.int64(-(2**63))

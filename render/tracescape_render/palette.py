@@ -43,3 +43,25 @@ def state_codes(names: list[str | None]) -> NDArray[np.int64]:
     """Codes of state names, shape (n,); an unknown name counts as idle."""
     known = {name: code for code, name in enumerate(STATES)}
     return np.array([known.get(name or "", IDLE) for name in names], np.int64)
+
+
+#: Services in charts: the muted scheme of Paul Tol (told apart with any of the common colour deficiencies),
+#: without its green and its rose, which states mean; then a grey for those that are left over.
+SERVICE_COLOURS: Final = (
+    "#332288",
+    "#88ccee",
+    "#44aa99",
+    "#882255",
+    "#ddcc77",
+    "#aa4499",
+    "#999933",
+    "#9aa0ab",
+)
+#: On a dark page, where that indigo could not be seen.
+SERVICE_COLOURS_DARK: Final = ("#5b4bdb", *SERVICE_COLOURS[1:])
+#: Few to many, on a light and on a dark ground.
+DENSITY_LIGHT: Final = ("#dbe7f6", "#b5cfec", "#86b1de", "#5790ce", "#3370b8", "#1d5093", "#0d3166")
+DENSITY_DARK: Final = ("#22375f", "#28477a", "#2c5794", "#3b74b8", "#5c97d3", "#92bfe8", "#d2e7fb")
+#: Charts on paper and on a dark page: ground, ink, quiet ink, lines, errors.
+CHART_LIGHT: Final = ("#ffffff", "#171b26", "#5a6273", "#dfe3ea", "#cc1f33")
+CHART_DARK: Final = ("#11151f", "#e9edf6", "#9aa5bb", "#2b3346", "#ff6b76")

@@ -26,7 +26,8 @@ def duration(ns: float | None) -> str:
         return "–"
     for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
         if ns >= size:
-            return f"{ns / size:.3g} {unit}" if ns < 1_000 * size or unit != "s" else f"{ns / size:.0f} s"
+            value = ns / size
+            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.3g} {unit}"
     return f"{ns:.0f} ns"
 
 

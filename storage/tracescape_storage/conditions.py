@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from tracescape_storage.attributes import encode_attributes
 from tracescape_storage.filters import (
@@ -27,6 +27,7 @@ from tracescape_storage.filters import (
     Operator,
     Value,
 )
+from tracescape_storage.schema import CONTENT_KEYS
 
 _SQL_OPERATORS: Final = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _ORDER: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -38,22 +39,37 @@ _ORDER: Final[dict[str, Callable[[float, float], bool]]] = {
 _MAX_INT: Final = 2**63 - 1
 
 
-def condition_sql(condition: Filter, columns: Mapping[str, str]) -> str:
+#: SQL for the spans whose resource or scope (by the column of its id) meets a condition on its table.
+Among: TypeAlias = Callable[[str, str], str]
+CONTENTS: Final = {key: table for table, key in CONTENT_KEYS.items()}
+
+
+def among_subquery(key: str, condition: str) -> str:
+    """`Among`, left to the database."""
+    return f"{key} IN (SELECT {key} FROM {CONTENTS[key]} WHERE {condition})"
+
+
+def condition_sql(condition: Filter, columns: Mapping[str, str], among: Among = among_subquery) -> str:
     """``condition`` for a ``WHERE`` over ``spans``.
 
     Args:
         condition: a filter within its bounds (see `filters.check_size`).
         columns: the attributes that have columns of their own in ``spans``, with the DuckDB types.
+        among: how resources and scopes are looked up.
     """
+
+    def sql(part: Filter) -> str:
+        return condition_sql(part, columns, among)
+
     if isinstance(condition, AllOf):
-        return _joined("AND", "true", [condition_sql(part, columns) for part in condition.parts])
+        return _joined("AND", "true", [sql(part) for part in condition.parts])
     if isinstance(condition, AnyOf):
-        return _joined("OR", "false", [condition_sql(part, columns) for part in condition.parts])
+        return _joined("OR", "false", [sql(part) for part in condition.parts])
     if isinstance(condition, Not):
         # What is unknown to SQL is false to us, so that turning it round makes it true.
-        return f"NOT coalesce({condition_sql(condition.part, columns)}, false)"
+        return f"NOT coalesce({sql(condition.part)}, false)"
     assert isinstance(condition, Comparison), condition
-    return _attribute(condition, columns) if condition.owner else _field(condition)
+    return _attribute(condition, columns, among) if condition.owner else _field(condition, among)
 
 
 def literal(text: str) -> str:
@@ -77,12 +93,12 @@ def _joined(word: str, empty: str, parts: list[str]) -> str:
     return "(" + f" {word} ".join(parts) + ")" if parts else empty
 
 
-def _field(comparison: Comparison) -> str:
+def _field(comparison: Comparison, among: Among) -> str:
     key, op, value = comparison.key, comparison.operator, comparison.value
     if key == "event.name":
         return _on_events(_text("name", op, value))
     if key.startswith("scope."):
-        return f"scope_id IN (SELECT scope_id FROM scopes WHERE {_text(key[6:], op, value)})"
+        return among("scope_id", _text(key[6:], op, value))
     if key in ("service", "operation", "status_message"):
         return _text(key, op, value)
     if op == "exists":
@@ -124,20 +140,20 @@ def _on_events(condition: str) -> str:
     return f"(trace_id, span_id) IN (SELECT trace_id, span_id FROM events WHERE {condition})"
 
 
-def _attribute(comparison: Comparison, columns: Mapping[str, str]) -> str:
+def _attribute(comparison: Comparison, columns: Mapping[str, str], among: Among) -> str:
     key, op, value = comparison.key, comparison.operator, comparison.value
     stored = _stored(key, op, value)
     if comparison.owner == "event":
         return _on_events(stored)
-    of_resource = f"resource_id IN (SELECT resource_id FROM resources WHERE {stored})"
-    if comparison.owner == "resource":
-        return of_resource
-    if comparison.owner == "scope":
-        return f"scope_id IN (SELECT scope_id FROM scopes WHERE {stored})"
-    ways = [] if key not in columns else [_in_column(identifier(key), columns[key], op, value)]
-    ways.append(stored)
+    if comparison.owner in ("resource", "scope"):
+        return among(f"{comparison.owner}_id", stored)
+    ways = [stored]
+    if key in columns:
+        # A span has a key once: where the column has it, the text need not be looked at.
+        name = identifier(key)
+        ways = [_in_column(name, columns[key], op, value), f"({name} IS NULL AND {stored})"]
     if comparison.owner == "any":
-        ways.append(of_resource)
+        ways.append(among("resource_id", stored))
     return _joined("OR", "false", [way for way in ways if way != "false"])
 
 

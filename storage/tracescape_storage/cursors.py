@@ -16,7 +16,7 @@ _LIMIT: Final = 2**63
 
 
 class Place(NamedTuple):
-    """The last row of a page: ``pinned`` row numbers count, ``key`` and ``ties`` are its place among them.
+    """The last row of a page: what arrived by ``pinned`` counts, ``key`` and ``ties`` are its place in it.
 
     The first of ``ties`` is a trace id in hex, any others are integers.
     """

@@ -145,9 +145,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def add_column(key: str, kind: str) -> str:
-    """Give an attribute a column of its own."""
-    return f"ALTER TABLE spans ADD COLUMN {quoted(key)} {kind}"
+def add_column(key: str, kind: str) -> list[str]:
+    """Give an attribute a column of its own; ``key`` is one that `attribute_columns.is_free` lets be."""
+    return [
+        f"ALTER TABLE spans ADD COLUMN {quoted(key)} {kind}",
+        f"INSERT INTO tracescape_attribute_columns VALUES ('{key}', '{kind}')",
+    ]
 
 
 def statements() -> list[str]:
@@ -161,14 +164,20 @@ def statements() -> list[str]:
         f"INSERT INTO tracescape_store VALUES ({SCHEMA_VERSION})",
         "CREATE TABLE IF NOT EXISTS tracescape_journal (sequence BIGINT, rows BIGINT, seed BIGINT)",
         f"INSERT INTO tracescape_journal VALUES (-1, 0, {secrets.randbits(62)})",
+        "CREATE TABLE IF NOT EXISTS tracescape_attribute_columns"
+        " (key VARCHAR NOT NULL, type VARCHAR NOT NULL)",
         "CREATE TABLE IF NOT EXISTS tracescape_pruned"
         " (arrived_before_ns BIGINT NOT NULL, spans BIGINT NOT NULL, last_start_ns BIGINT NOT NULL)",
     ]
 
 
-def insert_statement(table: str, source: str, arrived_ns: int) -> str:
-    """Copy the rows of the registered Arrow table ``source`` into ``table``, by column name."""
-    arrived = f", {arrived_ns}::BIGINT AS {ARRIVED}" if ARRIVED in store_columns(table).names else ""
+def insert_statement(table: str, source: str, arrived_ns: int | None) -> str:
+    """Copy the rows of the registered Arrow table ``source`` into ``table``, by column name.
+
+    ``arrived_ns`` is None where the rows say themselves when they arrived.
+    """
+    missing = arrived_ns is not None and ARRIVED in store_columns(table).names
+    arrived = f", {arrived_ns}::BIGINT AS {ARRIVED}" if missing else ""
     return f"INSERT INTO {table} BY NAME SELECT *{arrived} FROM {source}"
 
 

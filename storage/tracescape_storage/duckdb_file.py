@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from tracescape_storage import ddl, rollups
 from tracescape_storage.attribute_columns import (
+    ATTRIBUTE_COLUMNS_SQL,
     Sampler,
-    attribute_columns_sql,
     duckdb_type,
     is_free,
 )
@@ -132,7 +132,8 @@ class DuckDBStore:
 
         Args:
             batches: tables by their names, any of `schema.TABLES`; text columns may be dictionary-coded.
-                Spans may have columns of attributes besides; the store adds those that it lacks.
+                Spans may have columns of attributes besides; the store adds those that it lacks. Copies of
+                rows of another store may have `schema.ARRIVED`, no earlier than what is stored.
                 ``resources`` and ``scopes`` may repeat rows that the store has: the first is kept.
             position: how far the journal is settled with this; see `position`.
 
@@ -185,6 +186,12 @@ class DuckDBStore:
                 self._recover()
                 raise _write_error(self.path, error) from error
             return spans
+
+    def note_pruned(self, rows: Sequence[Mapping[str, int]]) -> None:
+        """Take over what another store has pruned, for a copy of it: rows of ``tracescape_pruned``."""
+        for row in rows:
+            values = [row["arrived_before_ns"], row["spans"], row["last_start_ns"]]
+            self._connection.execute("INSERT INTO tracescape_pruned VALUES ($1, $2, $3)", values)
 
     def touch_rollups(self, minutes: Iterable[int], cursor_ns: int, now_ns: int) -> None:
         """See `rollups.touch`. Raises `StoreError` if the write failed; nothing was changed."""
@@ -266,7 +273,8 @@ class DuckDBStore:
         new: dict[str, str] = {}
         for name, table in tables:
             for field in table.schema if name == "spans" else ():
-                if field.name not in SPANS.names and field.name not in self.attribute_columns:
+                known = field.name in SPANS.names or field.name in self.attribute_columns
+                if not known and field.name != ARRIVED:
                     new[field.name] = duckdb_type(field)
         self._add_columns(new)
 
@@ -291,7 +299,8 @@ class DuckDBStore:
             columns[key] = kind
         self._connection.execute("BEGIN")
         for key, kind in new.items():
-            self._connection.execute(ddl.add_column(key, kind))
+            for statement in ddl.add_column(key, kind):
+                self._connection.execute(statement)
         for view in ddl.span_views(columns):
             self._connection.execute(view)
         self._connection.execute("COMMIT")
@@ -305,7 +314,8 @@ class DuckDBStore:
             if "trace_id" in table.column_names:
                 table = table.append_column(TRACE_KEY, trace_keys(table["trace_id"]))
             connection.register("incoming", table)
-            connection.execute(ddl.insert_statement(name, "incoming", arrived))
+            own = None if ARRIVED in table.column_names else arrived
+            connection.execute(ddl.insert_statement(name, "incoming", own))
             connection.unregister("incoming")
         if position is not None:
             connection.execute("UPDATE tracescape_journal SET sequence = $1, rows = $2", list(position))
@@ -428,7 +438,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _attribute_columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
-    return dict(connection.execute(attribute_columns_sql()).fetchall())
+    return dict(connection.execute(ATTRIBUTE_COLUMNS_SQL).fetchall())
 
 
 def _last_arrival(connection: duckdb.DuckDBPyConnection) -> int:

@@ -61,7 +61,7 @@ _OPERATORS: Final[dict[str, tuple[str, ...]]] = {
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][\w\-/:@$]*(?:\.[\w\-/:@$]+)+", re.ASCII)
 _SIMPLE_KEY: Final = re.compile(r"[A-Za-z_][\w\-/:@$]*(?:\.[\w\-/:@$]+)*", re.ASCII)
 
-MAX_CONDITIONS: Final = 200
+MAX_CONDITIONS: Final = 100
 MAX_DEPTH: Final = 50
 MAX_KEY: Final = 1_024
 MAX_TEXT: Final = 4_096

@@ -1,14 +1,13 @@
-"""What people read of the rows of a store: the SQL of each documented column, and of whole attributes."""
+"""What people read of the rows of a store: the SQL of each documented column."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from tracescape_storage.conditions import identifier, literal, pointer
+from tracescape_storage.conditions import identifier, pointer
+from tracescape_storage.ddl import whole_attributes
 from tracescape_storage.filters import KINDS, STATUSES, FilterError, attribute, near
-from tracescape_storage.reader import Reader
 
 _ID: Final = "lower(hex(trace_id))"
 
@@ -40,20 +39,34 @@ FURTHER_SPAN_COLUMNS: Final[dict[str, str]] = {
     "dropped_links": "dropped_links",
 }
 
+_SEVERITIES: Final = ["unset", "trace", "debug", "info", "warn", "error", "fatal"]
 
-def attribute_columns(reader: Reader) -> Mapping[str, str]:
-    """The attributes that have columns of their own in ``spans``, with their DuckDB types."""
-    ask = getattr(reader, "attribute_columns", None)
-    return {} if ask is None else dict(ask())
-
-
-def whole_attributes(columns: Mapping[str, str]) -> str:
-    """SQL for all attributes of a span as JSON text, those that have columns and those that have not."""
-    if not columns:
-        return "attributes"
-    parts = [_member(key, kind) for key, kind in columns.items()]
-    rest = "nullif(attributes[2:-2], '')"
-    return f"'{{' || concat_ws(',', {', '.join(parts)}, {rest}) || '}}'"
+#: The columns of logs, as docs/columns.md has them, and their SQL over ``logs``. ``logs_v`` has the same.
+LOG_COLUMNS: Final[dict[str, str]] = {
+    "time_ns": "time_ns",
+    "severity": (
+        f"CASE WHEN severity_number BETWEEN 0 AND 24 THEN {_SEVERITIES}[(severity_number + 3) // 4 + 1]"
+        " ELSE severity_number::VARCHAR END"
+    ),
+    "severity_number": "severity_number",
+    "severity_text": "severity_text",
+    "service": "service",
+    "body": "body::JSON ->> '$'",
+    "event_name": "event_name",
+    "trace_id": f"coalesce({_ID}, '')",
+    "span_id": "CASE WHEN span_id = 0 THEN '' ELSE lpad(lower(hex(span_id)), 16, '0') END",
+    "observed_time_ns": "observed_time_ns",
+    "flags": "flags",
+    "attributes": "attributes",
+}
+#: The columns of ``metrics_v`` that a frame has, with times as integers only.
+METRIC_COLUMNS: Final = (
+    *("time_ns", "start_ns", "service", "name", "type", "unit", "description", "temporality", "monotonic"),
+    *("value", "value_int", "count", "sum", "min", "max", "bounds", "bucket_counts"),
+    *("scale", "zero_count", "zero_threshold"),
+    *("positive_offset", "positive_counts", "negative_offset", "negative_counts"),
+    *("quantiles", "quantile_values", "no_recorded_value", "attributes", "metadata", "point_id"),
+)
 
 
 def span_column(name: str, columns: Mapping[str, str]) -> str:
@@ -105,19 +118,6 @@ def unknown_column(name: str, known: Iterable[str], hint: str = "") -> ValueErro
     close = near(name, names)
     there = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names[:40])}."
     return ValueError(f"there is no column {name[:80]!r}; {there} {hint}".rstrip())
-
-
-def _member(key: str, kind: str) -> str:
-    """``"key":value`` as JSON text, null where the column is."""
-    name = identifier(key)
-    label = literal(json.dumps(key, ensure_ascii=False) + ":")
-    if kind != "DOUBLE":
-        return f"{label} || to_json({name})"
-    word = f"CASE WHEN isnan({name}) THEN 'NaN' WHEN {name} > 0 THEN 'Infinity' ELSE '-Infinity' END"
-    return (
-        f"{label} || CASE WHEN isfinite({name}) THEN to_json({name})::VARCHAR"
-        f" WHEN {name} IS NOT NULL THEN '{{\"$double\":\"' || {word} || '\"}}' END"
-    )
 
 
 def _looked_up(table: str, key: str, value: str) -> str:

@@ -1,32 +1,41 @@
 """Searching spans and traces: one page of an answer at a time, of a fixed set of rows.
 
 Spans are ordered by start or duration, ties by their ids. A trace stands where its newest start or longest
-duration among its *matching* spans stands, ties by its id. The first page pins the rows that count (by row
-number: tables of spans are only appended to), and where the next one begins is all of the last row's place in
-that order. So pages together have every match once, however many are alike and whatever arrives meanwhile.
+duration among its *matching* spans stands, ties by its id. The first page pins the rows that count (those
+that have arrived by then), and where the next one begins is all of the last row's place in that order. So
+pages together have every match once, however many are alike and whatever arrives meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
-from tracescape_storage.conditions import condition_sql
+from tracescape_storage.conditions import CONTENTS, Among, among_subquery, condition_sql
 from tracescape_storage.cursors import Place, read_cursor, write_cursor
 from tracescape_storage.filters import EVERYTHING, Filter, check_size
-from tracescape_storage.readable import SPAN_COLUMNS, attribute_columns, selected
+from tracescape_storage.readable import SPAN_COLUMNS, selected
 from tracescape_storage.reader import Reader
+from tracescape_storage.schema import ARRIVED, TRACE_KEY
+from tracescape_storage.trace_keys import trace_key
+from tracescape_storage.whole_attributes import parts_sql, put_together
 
 Order: TypeAlias = Literal["newest", "slowest"]
 
 MAX_SPANS: Final = 10_000
 MAX_TRACES: Final = 1_000
+#: So many ids of resources or scopes are named in a query.
+_MAX_IDS: Final = 200
 _KEYS: Final[dict[Order, str]] = {"newest": "start_ns", "slowest": "duration_ns"}
 #: So many matching spans for each trace of the page are looked at before all are.
 _SPANS_A_TRACE: Final = 64
+
+#: The last commit that counts.
+_EVER: Final = 2**63 - 1
 
 #: The columns of a found span.
 FOUND_SPAN: Final = (*SPAN_COLUMNS, "attributes")
@@ -68,9 +77,9 @@ def search_spans(reader: Reader, question: Question) -> Page:
         StoreError: the store cannot answer.
     """
     asked, place = _resumed(question, "spans", MAX_SPANS)
-    columns = attribute_columns(reader)
+    columns = reader.attribute_columns()
     key = _KEYS[asked.order]
-    conditions = _conditions(asked, columns, place)
+    conditions = _conditions(reader, asked, columns, place)
     if place is not None:
         trace, span, row = place.ties
         conditions.append(f"{key} <= {place.key}")
@@ -78,11 +87,13 @@ def search_spans(reader: Reader, question: Question) -> Page:
             f"({key} < {place.key} OR trace_id < from_hex('{trace}') OR (trace_id = from_hex('{trace}')"
             f" AND (span_id < {span} OR (span_id = {span} AND rowid < {row}))))"
         )
+    order = f"ORDER BY {key} DESC, spans.trace_id DESC, spans.span_id DESC, rowid DESC"
+    # The rows of the page first, by few columns: attributes are put together for these alone.
+    page = f"SELECT rowid FROM spans WHERE {' AND '.join(conditions)} {order} LIMIT {asked.limit + 1}"
     found = reader.sql(
-        f"SELECT {selected(FOUND_SPAN, columns)}, {key} AS _key, span_id AS _span, rowid AS _row,"
-        f" (SELECT max(rowid) FROM spans) AS _pinned"
-        f" FROM spans WHERE {' AND '.join(conditions)}"
-        f" ORDER BY {key} DESC, spans.trace_id DESC, spans.span_id DESC, rowid DESC LIMIT {asked.limit + 1}"
+        f"SELECT {selected(tuple(SPAN_COLUMNS), columns)}, {parts_sql(columns)},"
+        f" {key} AS _key, span_id AS _span, rowid AS _row, {_pinned(reader)}"
+        f" FROM spans WHERE rowid IN ({page}) {order}"
     )
     after = None
     if found.num_rows > asked.limit:
@@ -90,13 +101,14 @@ def search_spans(reader: Reader, question: Question) -> Page:
         pinned = last["_pinned"] if place is None else place.pinned
         ties = (last["trace_id"], last["_span"], last["_row"])
         after = _cursor(asked, "spans", Place(pinned, last["_key"], ties))
-    return Page(found.select(list(FOUND_SPAN)).slice(0, asked.limit), after)
+    rows = put_together(found.slice(0, asked.limit)).select(list(FOUND_SPAN))
+    return Page(rows, after)
 
 
 def search_traces(reader: Reader, question: Question) -> Page:
     """Traces with a matching span, whole: the columns of `summaries_sql`. Raises as `search_spans` does."""
     asked, place = _resumed(question, "traces", MAX_TRACES)
-    columns = attribute_columns(reader)
+    columns = reader.attribute_columns()
     found = _few_traces(reader, asked, columns) if place is None else None
     if found is None:
         found = _traces(reader, asked, columns, place)
@@ -116,7 +128,8 @@ def summaries_sql(trace_ids: list[str]) -> str:
     The root is the longest span without a parent, else the longest whose parent is missing, else the first.
     """
     ids = ", ".join(f"from_hex('{trace}')" for trace in trace_ids)
-    wanted = f"trace_id IN ({ids})" if trace_ids else "false"
+    keys = ", ".join(str(trace_key(bytes.fromhex(trace))) for trace in trace_ids)
+    wanted = f"{TRACE_KEY} IN ({keys}) AND trace_id IN ({ids})" if trace_ids else "false"
     order = f"list_position([{ids}], trace_id)" if trace_ids else "1"
     best = "ORDER BY rank, CASE WHEN rank < 2 THEN -duration_ns END, start_ns, span_id < 0, span_id"
     return f"""
@@ -149,8 +162,8 @@ def _few_traces(reader: Reader, asked: Question, columns: Mapping[str, str]) -> 
     key = _KEYS[asked.order]
     enough = asked.limit * _SPANS_A_TRACE
     found = reader.sql(
-        f"SELECT lower(hex(trace_id)) AS trace_id, {key} AS _key, (SELECT max(rowid) FROM spans) AS _pinned"
-        f" FROM spans WHERE {' AND '.join(_conditions(asked, columns, None))}"
+        f"SELECT lower(hex(trace_id)) AS trace_id, {key} AS _key, {_pinned(reader)}"
+        f" FROM spans WHERE {' AND '.join(_conditions(reader, asked, columns, None))}"
         f" ORDER BY {key} DESC LIMIT {enough}"
     )
     if not found.num_rows:
@@ -175,9 +188,10 @@ def _traces(reader: Reader, asked: Question, columns: Mapping[str, str], place: 
         (trace,) = place.ties
         at = f"max({key})"
         having = f" HAVING {at} < {place.key} OR ({at} = {place.key} AND trace_id < from_hex('{trace}'))"
+    conditions = " AND ".join(_conditions(reader, asked, columns, place))
     found = reader.sql(
-        f"SELECT lower(hex(trace_id)) AS id, max({key}) AS _key, (SELECT max(rowid) FROM spans) AS _pinned"
-        f" FROM spans WHERE {' AND '.join(_conditions(asked, columns, place))} GROUP BY trace_id{having}"
+        f"SELECT lower(hex(trace_id)) AS id, max({key}) AS _key, {_pinned(reader)}"
+        f" FROM spans WHERE {conditions} GROUP BY trace_id{having}"
         f" ORDER BY max({key}) DESC, trace_id DESC LIMIT {asked.limit + 1}"
     )
     pinned = found["_pinned"][0].as_py() if found.num_rows else 0
@@ -191,10 +205,31 @@ def window_conditions(since_ns: int | None, until_ns: int | None, column: str = 
     return conditions if until_ns is None else [*conditions, f"{column} < {int(until_ns)}"]
 
 
-def _conditions(asked: Question, columns: Mapping[str, str], place: Place | None) -> list[str]:
-    pinned = [] if place is None else [f"rowid <= {place.pinned}"]
+def _conditions(
+    reader: Reader, asked: Question, columns: Mapping[str, str], place: Place | None
+) -> list[str]:
+    pinned = [] if place is None else [f"{ARRIVED} <= {place.pinned}"]
     window = window_conditions(asked.since_ns, asked.until_ns)
-    return [*window, *pinned, condition_sql(asked.where, columns)]
+    return [*window, *pinned, condition_sql(asked.where, columns, _looked_up(reader))]
+
+
+def _pinned(reader: Reader) -> str:
+    """The arrivals that count: those so far. Nothing arrives at what nobody writes to."""
+    return f"{_EVER} AS _pinned" if not reader.live else f"(SELECT max({ARRIVED}) FROM spans) AS _pinned"
+
+
+def _looked_up(reader: Reader) -> Among:
+    """Resources and scopes are few: with their ids at hand, the database skips whole row groups."""
+
+    @cache
+    def among(key: str, condition: str) -> str:
+        found = reader.sql(f"SELECT {key} FROM {CONTENTS[key]} WHERE {condition} LIMIT {_MAX_IDS + 1}")
+        ids = found[key].to_pylist()
+        if len(ids) > _MAX_IDS:
+            return among_subquery(key, condition)
+        return f"{key} IN ({', '.join(map(str, ids))})" if ids else "false"
+
+    return among
 
 
 def _resumed(question: Question, what: str, most: int) -> tuple[Question, Place | None]:

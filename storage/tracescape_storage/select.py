@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
 from tracescape_storage.reader import Extent
-from tracescape_storage.schema import DICTIONARY_COLUMNS, PROMOTED, SPANS, SPANS_FULL, TRACE_KEY
+from tracescape_storage.schema import (
+    ARRIVED,
+    DICTIONARY_COLUMNS,
+    PROMOTED,
+    SPANS,
+    SPANS_FULL,
+    TRACE_KEY,
+)
 from tracescape_storage.trace_keys import trace_key
+
+#: Of the texts that a query may carry: less than half of what a query may have.
+_MAX_NAMES_BYTES: Final = 100 << 10
+_CODED: Final = pa.dictionary(pa.int32(), pa.string())
 
 EXTENT_SQL: Final = "SELECT count(*) AS n, min(start_ns) AS first, max(start_ns) AS last FROM spans"
 
@@ -22,18 +33,77 @@ SHAPE_COLUMNS: Final = (
     *(name for name in PROMOTED if name != "http_status"),
 )
 SHAPED_IDS: Final = ("trace_id", "span_id", "parent_span_id", "start_ns", "duration_ns")
-_SHAPE: Final = f"hash({', '.join(SHAPE_COLUMNS)})"
+#: Of most of them, only what decides: whom a call goes to matters where one is made, a method's name never.
+_CLIENT, _CALLING = "kind = 3", "kind IN (3, 4, 5)"
+_DECIDING: Final = {
+    "status": "CASE WHEN status = 2 THEN status ELSE 0 END",
+    "http_method": "CASE WHEN http_method IS NOT NULL THEN '' END",
+    **{
+        name: f"CASE WHEN {_CLIENT} THEN {name} END"
+        for name in ("peer_service", "server_address", "server_port", "db_namespace")
+    },
+    **{
+        name: f"CASE WHEN {_CLIENT} THEN {name} WHEN {name} IS NOT NULL THEN '' END"
+        for name in ("db_system", "rpc_service")
+    },
+    **{
+        name: f"CASE WHEN {_CALLING} THEN {name} WHEN {name} IS NOT NULL THEN '' END"
+        for name in ("messaging_system", "messaging_destination")
+    },
+}
+_SAID: Final = [_DECIDING.get(name, name) for name in SHAPE_COLUMNS]
+_SHAPE: Final = f"hash({', '.join(_SAID)})"
 
 
-def spans_sql(
+class SpansQuery(NamedTuple):
+    """Which columns of which spans."""
+
+    columns: Sequence[str]
+    table: str
+    where: str
+
+    @property
+    def coded(self) -> list[str]:
+        """Those of the columns that come dictionary-coded."""
+        return [name for name in self.columns if name in DICTIONARY_COLUMNS]
+
+    def sql(self) -> str:
+        """``SELECT`` of the columns as they are."""
+        return self._select(f'"{name}"' for name in self.columns)
+
+    def names_sql(self) -> str:
+        """``SELECT`` of one row: the different texts of each coded column, and when the last row arrived."""
+        lists = [f'list(DISTINCT "{name}") FILTER ("{name}" IS NOT NULL) AS "{name}"' for name in self.coded]
+        return self._select([*lists, f"max({ARRIVED}) AS {ARRIVED}"])
+
+    def coded_sql(self, names: Mapping[str, Sequence[str]], arrived_ns: int) -> str | None:
+        """``SELECT`` of the columns with texts as numbers, of what had arrived by then.
+
+        DuckDB codes texts much faster than they can be handed over. None where there are too many.
+        """
+        kinds = {name: f"ENUM({', '.join(map(quote, names[name]))})" for name in self.coded if names[name]}
+        text = "".join(kinds.values())
+        if len(text.encode("utf-8", "surrogatepass")) > _MAX_NAMES_BYTES or "\0" in text:
+            return None
+        chosen = (
+            f'"{each}"::{kinds[each]} AS "{each}"' if each in kinds else f'"{each}"' for each in self.columns
+        )
+        arrived = f"{ARRIVED} <= {arrived_ns}"
+        return self._select(chosen) + (f" AND {arrived}" if self.where else f" WHERE {arrived}")
+
+    def _select(self, chosen: Iterable[str]) -> str:
+        return f"SELECT {', '.join(chosen)} FROM {self.table}{self.where}"
+
+
+def spans_query(
     columns: Sequence[str],
     *,
     since_ns: int | None,
     until_ns: int | None,
     trace_id: bytes | None,
     service: str | None,
-) -> str:
-    """``SELECT`` of span columns under conditions. An unknown column raises ``ValueError``."""
+) -> SpansQuery:
+    """Span columns under conditions. An unknown column raises ``ValueError``."""
     unknown = [name for name in columns if name not in SPANS_FULL.names]
     if unknown or not columns:
         raise ValueError(
@@ -44,20 +114,20 @@ def spans_sql(
         conditions.append(trace_condition(trace_id))
     if service is not None:
         conditions.append("service = " + quote(service))
-    chosen = ", ".join(f'"{name}"' for name in columns)
     table = "spans" if set(columns) <= set(SPANS.names) - {"attributes"} else "spans_full"
-    return f"SELECT {chosen} FROM {table}{_where(conditions)}"
+    return SpansQuery(columns, table, _where(conditions))
 
 
 def shaped_sql(*, since_ns: int | None, until_ns: int | None, where: str = "") -> tuple[str, str]:
     """Two ``SELECT``: spans as `SHAPED_IDS` and a ``shape``, and of each shape its `SHAPE_COLUMNS`.
 
-    Spans of one shape are alike in all those columns: there are few shapes and many spans, so names and
-    attributes are read once a shape. The shape is DuckDB's 64-bit hash of the columns; two of a million share
+    Spans of one shape are alike in what those columns decide: there are few shapes and many spans, so names
+    and attributes are read once a shape. The shape is DuckDB's 64-bit hash of that; two of a million share
     one with a probability of 3e-8. ``where`` is a further condition.
     """
     condition = _where([*_window(since_ns, until_ns), *([where] if where else [])])
-    names = ", ".join(f"any_value({name}) AS {name}" for name in SHAPE_COLUMNS)
+    said = zip(_SAID, SHAPE_COLUMNS, strict=True)
+    names = ", ".join(f"any_value({each}) AS {name}" for each, name in said)
     return (
         f"SELECT {', '.join(SHAPED_IDS)}, {_SHAPE} AS shape FROM spans_full{condition}",
         f"SELECT {_SHAPE} AS shape, {names} FROM spans_full{condition} GROUP BY shape",
@@ -80,7 +150,9 @@ def dictionary_coded(table: pa.Table) -> pa.Table:
     """``table`` with its `DICTIONARY_COLUMNS` coded as int32 indices into one dictionary each."""
     for index, name in enumerate(table.column_names):
         if name in DICTIONARY_COLUMNS and not pa.types.is_dictionary(table.schema.field(index).type):
-            coded = table.column(index).dictionary_encode().unify_dictionaries()
+            table = table.set_column(index, name, table.column(index).dictionary_encode())
+        if name in DICTIONARY_COLUMNS:
+            coded = table.column(index).cast(_CODED).unify_dictionaries()
             table = table.set_column(index, name, coded)
     return table
 

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from tracescape_storage.attribute_columns import attribute_columns_sql
+from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
 from tracescape_storage.reader import Extent
+from tracescape_storage.schema import ARRIVED
 from tracescape_storage.select import (
     EXTENT_SQL,
+    SpansQuery,
     dictionary_coded,
     extent_of,
     links_sql,
     shaped_sql,
-    spans_sql,
+    spans_query,
 )
 
 
@@ -24,6 +26,9 @@ class SqlReader(ABC):
 
     location: str
     live: bool
+    # What a store tells that nobody writes to stays true.
+    _extent: Extent | None = None
+    _columns: dict[str, str] | None = None
 
     @abstractmethod
     def sql(self, query: str) -> pa.Table:
@@ -31,7 +36,9 @@ class SqlReader(ABC):
 
     def extent(self) -> Extent:
         """See `Reader.extent`."""
-        return extent_of(self.sql(EXTENT_SQL))
+        if self._extent is None or self.live:
+            self._extent = extent_of(self.sql(EXTENT_SQL))
+        return self._extent
 
     def spans(
         self,
@@ -43,8 +50,16 @@ class SqlReader(ABC):
         service: str | None = None,
     ) -> pa.Table:
         """See `Reader.spans`."""
-        query = spans_sql(columns, since_ns=since_ns, until_ns=until_ns, trace_id=trace_id, service=service)
-        return dictionary_coded(self.sql(query))
+        query = spans_query(columns, since_ns=since_ns, until_ns=until_ns, trace_id=trace_id, service=service)
+        coded = self._coded(query) if query.coded and trace_id is None else None
+        return dictionary_coded(self.sql(query.sql()) if coded is None else coded)
+
+    def _coded(self, query: SpansQuery) -> pa.Table | None:
+        """The answer with its texts coded by the database; None where that does not pay or does not go."""
+        (names,) = self.sql(query.names_sql()).to_pylist()
+        arrived_ns = names.pop(ARRIVED)
+        sql = None if arrived_ns is None else query.coded_sql(names, arrived_ns)
+        return None if sql is None else self.sql(sql)
 
     def shaped_spans(
         self, *, since_ns: int | None = None, until_ns: int | None = None, where: str = ""
@@ -55,8 +70,10 @@ class SqlReader(ABC):
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""
-        found = self.sql(attribute_columns_sql())
-        return dict(zip(found["key"].to_pylist(), found["type"].to_pylist(), strict=True))
+        if self._columns is None or self.live:
+            found = self.sql(ATTRIBUTE_COLUMNS_SQL)
+            self._columns = dict(zip(found["key"].to_pylist(), found["type"].to_pylist(), strict=True))
+        return self._columns
 
     def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
         """See `Reader.links`."""

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from memory_reader import reader, span, span_number, trace_bytes
 from tracescape_analytics.errors import UnknownTraceError, near, unknown_service
-from tracescape_analytics.trace import Root, Trace, load_trace, readable_duration
+from tracescape_analytics.trace import Root, Trace, load_trace
+from tracescape_analytics.words import readable_duration
 from tracescape_storage.errors import StoreError
 
 ROWS = [
@@ -25,7 +26,7 @@ def loaded(*rows: dict[str, object]) -> Trace:
 def test_spans_stand_depth_first_by_start() -> None:
     trace = loaded(*ROWS)
     assert trace.trace_id == trace_bytes("t").hex()
-    spans = trace.spans.drop("trace_id").rows()
+    spans = trace.spans[:, :13].drop("trace_id").rows()
     a, b, c, d = (f"{span_number(name):016x}" for name in "ABCD")
     assert spans == [
         (a, "", "web", "GET /", "server", "unset", 10, 110, 100, 30, 30, 0),

@@ -231,5 +231,5 @@ def test_explore_opens_a_window_on_a_live_collector_that_follows_it(served: Serv
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     text = run("--help", cwd=tmp_path).stdout
-    for command in ("serve", "explore", "demo", "replay", "query"):
+    for command in ("serve", "explore", "demo", "replay", "query", "search", "tail"):
         assert command in text

@@ -229,3 +229,13 @@ def test_an_answer_is_arrow_that_any_client_reads(collector: Collector) -> None:
     assert answer.headers["content-type"] == "application/vnd.apache.arrow.stream"
     assert pa.ipc.open_stream(answer.content).read_all().to_pylist() == [{"one": 1, "x": "x"}]
     assert json.loads(asked(collector, sql="selec").content)["error"]
+
+
+def test_a_kept_connection_answers_without_waiting_for_acknowledgements(collector: Collector) -> None:
+    with httpx.Client(base_url=collector.http_url) as client:
+        seconds = []
+        for _ in range(20):
+            begin = time.monotonic()
+            client.get("/healthz")
+            seconds.append(time.monotonic() - begin)
+    assert sorted(seconds)[10] < 0.03

@@ -230,3 +230,15 @@ def test_times_as_people_write_them() -> None:
 )
 def test_durations_as_people_read_them(ns: float, text: str) -> None:
     assert format_duration(ns) == text
+
+
+def test_critical_time_by_bucket_and_of_the_slowest_traces(store: ts.Store) -> None:
+    whole = store.critical_path(by="service")
+    buckets = store.critical_path(by="service", step="1m")
+    assert buckets["critical_ns"].sum() == whole["critical_ns"].sum()
+    assert buckets["start_ns"].n_unique() > 1
+    cohorts = store.critical_path(by="service", slowest=0.1)
+    assert cohorts["cohort"].n_unique() == 2
+    assert cohorts["critical_ns"].sum() == whole["critical_ns"].sum()
+    with pytest.raises(ValueError, match="no duration"):
+        store.critical_path(step="soon")

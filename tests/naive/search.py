@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tracescape_storage.filters import AllOf, AnyOf, Comparison, Filter, Not
 
@@ -126,7 +126,14 @@ def spans_in_order(
         for place, span in enumerate(spans)
         if (since is None or span.start >= since) and (until is None or span.start < until)
     ]
-    matching = [(place, span) for place, span in inside if holds(condition, span)]
+    events: dict[tuple[bytes, int], list[Event]] = {}
+    for span in spans:  # an event belongs to ids, whoever else bears them
+        events.setdefault((span.trace, span.number), []).extend(span.events)
+    matching = [
+        (place, span)
+        for place, span in inside
+        if holds(condition, replace(span, events=events[span.trace, span.number]))
+    ]
     matching.sort(key=lambda row: (key_of(row[1], order), row[1].trace, row[1].number, row[0]), reverse=True)
     return [span for _, span in matching]
 

@@ -210,6 +210,7 @@ def test_a_hostile_name_is_still_the_key() -> None:
         (12, "12 ns"),
         (1_500, "1.5 µs"),
         (9e6, "9 ms"),
+        (999_700_000, "1000 ms"),
         (2.34e9, "2.34 s"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,45 +11,43 @@ import pyarrow as pa
 
 from naive.search import SearchedSpan
 from tracescape_storage import ddl
+from tracescape_storage.attribute_columns import ARROW_TYPES, split
 from tracescape_storage.attributes import encode_attributes
 from tracescape_storage.duckdb_file import DuckDBReader
-from tracescape_storage.schema import TABLES
-
-PYTHON_TYPES = {"VARCHAR": str, "BIGINT": int, "DOUBLE": float, "BOOLEAN": bool}
+from tracescape_storage.schema import TABLES, TRACE_KEY
+from tracescape_storage.trace_keys import trace_keys
 
 
 class ColumnedReader(DuckDBReader):
     """A reader of a database in memory in which some attributes have columns."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         super().__init__(connection, "memory", live=True, owns=True)
         self.connection = connection
-        self.columns = dict(columns)
-
-    def attribute_columns(self) -> dict[str, str]:
-        return self.columns
+        self._commits = itertools.count(1)
 
     def add(self, spans: Sequence[SearchedSpan], *, columned: Sequence[bool] = (True,)) -> None:
-        """``columned`` says, row by row and again from its beginning, which rows make use of the columns."""
+        """Commit spans. ``columned`` says, row by row and again from its beginning, which use the columns."""
+        kinds = self.attribute_columns()
+        commit = next(self._commits)
         for name, rows in rows_of(spans).items():
-            known = f'"{name}"'
-            for row, span in zip(rows, spans, strict=False) if name == "spans" else ():
-                if columned[int(row["_place"]) % len(columned)]:
-                    self._into_columns(row, span)
-            names = [field.name for field in TABLES[name]] + (list(self.columns) if name == "spans" else [])
-            for row in rows:
-                used = [column for column in names if row.get(column) is not None]
-                marks = ", ".join("?" for _ in used)
-                listed = ", ".join(f'"{column}"' for column in used)
-                values = [row[column] for column in used]
-                self.connection.execute(f"INSERT INTO {known} ({listed}) VALUES ({marks})", values)
+            for place, row in enumerate(rows if name == "spans" else ()):
+                if columned[place % len(columned)]:
+                    taken, left = split(spans[place].attributes, kinds)
+                    row |= {**taken, "attributes": encode_attributes(left)}
+            table = pa.Table.from_pylist(rows, schema=_schema(name, kinds))
+            if "trace_id" in table.column_names:
+                table = table.append_column(TRACE_KEY, trace_keys(table["trace_id"]))
+            self.connection.register("incoming", table)
+            self.connection.execute(ddl.insert_statement(name, "incoming", commit))
+            self.connection.unregister("incoming")
 
-    def _into_columns(self, row: dict[str, Any], span: SearchedSpan) -> None:
-        rest = dict(span.attributes)
-        for key, kind in self.columns.items():
-            if type(rest.get(key)) is PYTHON_TYPES[kind]:
-                row[key] = rest.pop(key)
-        row["attributes"] = encode_attributes(rest)  # type: ignore[arg-type]
+
+def _schema(name: str, kinds: Mapping[str, str]) -> pa.Schema:
+    schema = TABLES[name]
+    for key, kind in kinds.items() if name == "spans" else ():
+        schema = schema.append(pa.field(key, ARROW_TYPES[kind]))
+    return schema
 
 
 def columned_reader(columns: Mapping[str, str], spans: Sequence[SearchedSpan] = ()) -> ColumnedReader:
@@ -56,29 +55,21 @@ def columned_reader(columns: Mapping[str, str], spans: Sequence[SearchedSpan] = 
     for statement in ddl.statements():
         connection.execute(statement)
     for key, kind in columns.items():
-        connection.execute(f'ALTER TABLE spans ADD COLUMN "{key}" {kind}')
-    reader = ColumnedReader(connection, columns)
+        for each in ddl.add_column(key, kind):
+            connection.execute(each)
+    reader = ColumnedReader(connection)
     reader.add(spans)
     return reader
-
-
-def tables_of(spans: Sequence[SearchedSpan]) -> dict[str, pa.Table]:
-    """The rows as the tables that a writer appends."""
-    found = {}
-    for name, rows in rows_of(spans).items():
-        plain = [{key: value for key, value in row.items() if key != "_place"} for row in rows]
-        found[name] = pa.Table.from_pylist(plain, schema=TABLES[name])
-    return found
 
 
 def rows_of(spans: Sequence[SearchedSpan]) -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = {"spans": [], "events": [], "resources": [], "scopes": []}
     resources: dict[str, int] = {}
     scopes: dict[str, int] = {}
-    for place, span in enumerate(spans):
+    for span in spans:
         resource_id = _number(resources, span.resource, span.service)
         scope_id = _number(scopes, span.scope.attributes, span.scope.name, span.scope.version)
-        rows["spans"].append(_span_row(span, resource_id, scope_id) | {"_place": place})
+        rows["spans"].append(_span_row(span, resource_id, scope_id))
         for event in span.events:
             rows["events"].append(_event_row(span, event.name, event.attributes))
         rows["resources"].append(

@@ -1,0 +1,137 @@
+"""Answers that show themselves in a notebook: what a newcomer sees who just types the name."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+import tracescape_analytics.search
+import tracescape_analytics.trace
+
+if TYPE_CHECKING:
+    from tracescape.store import Topology
+    from tracescape_render.charts import Chart
+
+_SHOWN_NODES = 12
+_SHOWN_EDGES = 12
+_BADNESS = {"failing": 0, "degraded": 1, "absent": 2, "healthy": 3, "idle": 4}
+
+
+class Frame(pl.DataFrame):
+    """A Polars frame that a notebook shows with units.
+
+    It stays one when rows or columns are chosen or added; what else is computed from it is a plain one.
+    """
+
+    def filter(self, *predicates: Any, **constraints: Any) -> pl.DataFrame:
+        """As Polars does."""
+        return Frame(super().filter(*predicates, **constraints))
+
+    def sort(self, by: Any, *more_by: Any, **how: Any) -> pl.DataFrame:
+        """As Polars does."""
+        return Frame(super().sort(by, *more_by, **how))
+
+    def select(self, *columns: Any, **named: Any) -> pl.DataFrame:
+        """As Polars does."""
+        return Frame(super().select(*columns, **named))
+
+    def with_columns(self, *columns: Any, **named: Any) -> pl.DataFrame:
+        """As Polars does."""
+        return Frame(super().with_columns(*columns, **named))
+
+    def _repr_html_(self, *, _from_series: bool = False) -> str:
+        from tracescape_render.charts import table
+
+        return table(self)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Trace(tracescape_analytics.trace.Trace):
+    """One trace: its spans, its critical path, its waterfall, and a picture of it."""
+
+    def waterfall(self) -> pl.DataFrame:
+        """The trace as a timeline, a row a span; see docs/columns.md."""
+        return Frame(super().waterfall())
+
+    def critical_path(self, tolerance: float = 0.01) -> pl.DataFrame:
+        """Which span the request was waiting for, a row a segment; the durations add up to the root's."""
+        return Frame(super().critical_path(tolerance))
+
+    def plot(self) -> Chart:
+        """The waterfall with the critical path: shown in a notebook, kept with ``.save("x.svg")``."""
+        from tracescape_render.charts import waterfall
+        from tracescape_render.text import TOOLTIP_LENGTH, display_name, duration
+
+        root = self.root
+        name = display_name(f"{root.service} {root.operation}", TOOLTIP_LENGTH)
+        title = f"Trace {self.trace_id}: {name}, {duration(root.duration_ns)}"
+        return waterfall(self.waterfall(), self.critical_path(), title=title)
+
+    def _repr_html_(self) -> str:
+        more = ".plot() · .critical_path() · .waterfall() · .spans · .events · .logs · .span(id)"
+        return f'{self.plot()._repr_html_()}<div style="opacity:.65">{more}</div>'
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Found(tracescape_analytics.search.Found):
+    """One page of a search, a table in a notebook."""
+
+    def _repr_html_(self) -> str:
+        from tracescape_render.charts import table
+
+        if self.hint is not None:
+            return f"<div>Nothing was found: {escape(self.hint)}</div>"
+        notes = ["store.trace(found.rows[0, 'trace_id']) opens the first"] if len(self) else []
+        notes += [] if self.after is None else ["search again with after=found.after for more"]
+        return table(self.rows, note=" · ".join(notes), rows=max(len(self), 1))
+
+
+def dressed_trace(trace: tracescape_analytics.trace.Trace) -> Trace:
+    """The same trace, with pictures."""
+    values = _values(trace)
+    return Trace(**{**values, "spans": Frame(trace.spans)})
+
+
+def dressed_page(found: tracescape_analytics.search.Found) -> Found:
+    """The same page, with a table."""
+    return Found(**_values(found))
+
+
+def topology_html(topology: Topology) -> str:
+    """A headline, the scene, the nodes with the sick first, the busiest edges."""
+    from tracescape_render.charts import table
+
+    nodes = topology.nodes.sort(
+        pl.col("state").replace_strict(_BADNESS, default=9, return_dtype=pl.Int64),
+        pl.col("calls"),
+        descending=[False, True],
+    )
+    edges = topology.edges.sort("calls", descending=True)
+    return "".join(
+        [
+            f"<div>{escape(repr(topology))}</div>",
+            _picture(topology) if len(nodes) else "",
+            table(nodes, caption="nodes, the sick first", rows=_SHOWN_NODES, note=".nodes"),
+            table(edges, caption="edges, the busiest first", rows=_SHOWN_EDGES, note=".edges · .show()"),
+        ]
+    )
+
+
+def _picture(topology: Topology) -> str:
+    from tracescape.view import png_of
+    from tracescape_render import RenderError
+
+    try:
+        data = base64.b64encode(png_of(topology.scene())).decode("ascii")
+    except RenderError as error:
+        return f"<div>No picture: {escape(str(error))}</div>"
+    words = escape(repr(topology))
+    return f'<img style="max-width:100%" alt="{words}" src="data:image/png;base64,{data}">'
+
+
+def _values(answer: Any) -> dict[str, Any]:
+    return {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}

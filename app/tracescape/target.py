@@ -1,0 +1,21 @@
+"""What a person means by a store: a file, or the address of a collector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracescape.store import Store
+
+
+def open_target(text: str) -> Store:
+    """A store for what a person typed: an existing file, else an address if it looks like one."""
+    from tracescape.store import connect
+    from tracescape.store import open as open_store
+
+    if Path(text).expanduser().exists():
+        return open_store(text)
+    host, separator, port = text.rpartition(":")
+    looks_like_address = "://" in text or (separator and port.isdigit() and "/" not in host)
+    return connect(text) if looks_like_address else open_store(text)

@@ -1,0 +1,212 @@
+"""Asking a store of many spans, through the notebook's own methods, beside ClickHouse on the same spans.
+
+``python benches/ask.py`` makes 10 M spans (a few minutes), then asks: right after they were stored, with the
+file opened anew, and while 50,000 spans a second arrive. ClickHouse is chdb, in a virtual environment that
+TRACESCAPE_BENCH_PEERS names; without it we are alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from load import Load, Running
+from many_spans import BEGIN_NS, HOURS, OPERATIONS, SERVICES, USERS, batches
+
+import tracescape as ts
+from tracescape.collector import Collector
+from tracescape.store import Store
+from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.retention import Limits
+
+ASKED = 40
+HOUR_NS = 3_600_000_000_000
+TARGET_MS = {"a trace by its id": 15, "service, operation, duration in an hour": 15, "a rare attribute": 150}
+
+
+def main() -> None:
+    """Print what each question takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--spans", type=int, default=10_000_000)
+    parser.add_argument("--rate", type=float, default=50_000, help="spans a second that arrive meanwhile")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "many.db"
+        peer = _peer()
+        store = DuckDBStore(path)
+        begin, ids = time.perf_counter(), []
+        for number, tables in enumerate(batches(options.spans)):
+            store.append(tables)
+            ids += tables["spans"]["trace_id"][:1].to_pylist()
+            if peer:
+                _keep_for_peer(tables["spans"], Path(folder) / f"spans-{number:04}.parquet")
+        print(f"{options.spans:,} spans stored in {time.perf_counter() - begin:.0f} s", flush=True)
+        asked = _asked(ids)
+        _print("right after they were stored", _ask(Store(store.reader()), asked))
+        store.close()
+        print(f"\n{path.stat().st_size / options.spans:.1f} bytes a span in the file (target 50)")
+        with ts.open(path) as opened:
+            alone = _ask(opened, asked)
+            _print("the file opened anew", alone)
+            _print_rows(opened)
+        _while_writing(path, asked, options.rate, alone)
+        if peer:
+            _beside(peer, Path(folder), asked, alone)
+
+
+Asked = dict[str, list[Callable[[Store], object]]]
+
+
+class Questions:
+    """What is asked, drawn once, for us as calls and for ClickHouse as SQL."""
+
+    def __init__(self, ids: list[bytes]) -> None:
+        generator = np.random.default_rng(3)
+        self.traces = [ids[index].hex() for index in generator.integers(0, len(ids), ASKED)]
+        hours = generator.integers(0, HOURS, ASKED)
+        self.since = [BEGIN_NS + int(hour) * HOUR_NS for hour in hours]
+        self.services = [int(number) for number in generator.integers(0, len(SERVICES), ASKED)]
+        self.operations = [25 * each + int(n) for each, n in zip(self.services, hours, strict=True)]
+        self.users = [str(number) for number in generator.integers(0, USERS, ASKED)]
+
+    def ours(self) -> Asked:
+        searches: list[Callable[[Store], object]] = [
+            lambda store, s=since, n=number, o=operation: store.search(
+                service=SERVICES[n],
+                operation=OPERATIONS[o],
+                min_duration="5ms",
+                since=s,
+                until=s + HOUR_NS,
+                spans=True,
+            )
+            for since, number, operation in zip(self.since, self.services, self.operations, strict=True)
+        ]
+        return {
+            "a trace by its id": [lambda store, t=trace: store.trace(t) for trace in self.traces],
+            "service, operation, duration in an hour": searches,
+            "a rare attribute": [
+                lambda store, u=user: store.search(attributes={"user.id": u}, spans=True, limit=1000)
+                for user in self.users
+            ],
+        }
+
+    def clickhouse(self) -> dict[str, list[str]]:
+        return {
+            "a trace by its id": [
+                f"SELECT * FROM otel_traces WHERE TraceId = '{trace}'" for trace in self.traces
+            ],
+            "service, operation, duration in an hour": [
+                f"SELECT * FROM otel_traces WHERE ServiceName = '{SERVICES[n]}'"
+                f" AND SpanName = '{OPERATIONS[o]}' AND Duration >= 5000000"
+                f" AND Timestamp >= fromUnixTimestamp64Nano({since})"
+                f" AND Timestamp < fromUnixTimestamp64Nano({since + HOUR_NS})"
+                " ORDER BY Timestamp DESC LIMIT 20"
+                for since, n, o in zip(self.since, self.services, self.operations, strict=True)
+            ],
+            "a rare attribute": [
+                f"SELECT * FROM otel_traces WHERE SpanAttributes['user.id'] = '{user}'"
+                " ORDER BY Timestamp DESC LIMIT 1000"
+                for user in self.users
+            ],
+        }
+
+
+def _asked(ids: list[bytes]) -> Questions:
+    return Questions(ids)
+
+
+def _ask(store: Store, asked: Questions) -> dict[str, list[float]]:
+    taken = {}
+    for name, calls in asked.ours().items():
+        calls[0](store)
+        seconds = []
+        for call in calls:
+            begin = time.perf_counter()
+            call(store)
+            seconds.append(time.perf_counter() - begin)
+        taken[name] = seconds
+    return taken
+
+
+def _print(title: str, taken: dict[str, list[float]], before: dict[str, list[float]] | None = None) -> None:
+    print(f"\n{title} (ms, {ASKED} different ones each)")
+    for name, seconds in taken.items():
+        p50, p95 = statistics.median(seconds) * 1e3, float(np.quantile(seconds, 0.95)) * 1e3
+        slower = ""
+        if before:
+            slower = f"   p95 {p95 / 1e3 / float(np.quantile(before[name], 0.95)):.1f}× of alone"
+        print(f"  {name:<44} p50 {p50:8.1f}   p95 {p95:8.1f}   target {TARGET_MS[name]}{slower}", flush=True)
+
+
+def _print_rows(store: Store) -> None:
+    seconds = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        rows = store.sql(
+            "select trace_id, span_id, service, operation, start_ns, duration_ns, status from spans_v"
+            " limit 1000000"
+        ).height
+        seconds.append(time.perf_counter() - begin)
+    print(f"\n{rows:,} rows of 7 columns as a frame: {statistics.median(seconds):.2f} s (target 1)")
+
+
+def _while_writing(path: Path, asked: Questions, rate: float, alone: dict[str, list[float]]) -> None:
+    with Collector(path, grpc="127.0.0.1:0", http="127.0.0.1:0", limits=Limits(None, None)) as collector:
+        load = Load(spans=512, clients=4, seconds=40, rate=rate / 512)
+        running = Running(collector.grpc_endpoint.removeprefix("http://"), load)
+        time.sleep(3)
+        with ts.connect(collector.http_url) as store:
+            taken = _ask(store, asked)
+        sent = running.finish()
+    arrived = f"{sent.spans / sent.seconds:,.0f} spans/s"
+    _print(f"over HTTP while {arrived} arrive", taken, alone)
+
+
+def _peer() -> Path | None:
+    for folder in filter(None, os.environ.get("TRACESCAPE_BENCH_PEERS", "").split(os.pathsep)):
+        if list(Path(folder).glob("lib/python*/site-packages/chdb")):
+            return Path(folder) / "bin" / "python"
+    print(
+        "ClickHouse: python -m venv peers && peers/bin/pip install chdb pyarrow; TRACESCAPE_BENCH_PEERS=peers"
+    )
+    return None
+
+
+def _keep_for_peer(spans: pa.Table, path: Path) -> None:
+    core = ["start_ns", "trace_id", "span_id", "parent_span_id", "operation", "kind", "service"]
+    keys = spans.column_names[spans.column_names.index("http.request.method") :]
+    texts = [spans[key].cast(pa.string()).to_numpy(zero_copy_only=False) for key in keys]
+    values = pa.array(np.stack(texts, axis=1).reshape(-1), pa.string())
+    names = pa.DictionaryArray.from_arrays(np.tile(np.arange(len(keys), dtype=np.int32), len(spans)), keys)
+    offsets = np.arange(0, len(values) + 1, len(keys), dtype=np.int32)
+    maps = pa.MapArray.from_arrays(offsets, names.cast(pa.string()), values)
+    table = spans.select([*core, "duration_ns", "status"]).append_column("attributes", maps)
+    pq.write_table(table, path, compression="zstd")
+
+
+def _beside(peer: Path, folder: Path, asked: Questions, alone: dict[str, list[float]]) -> None:
+    (folder / "questions.json").write_text(json.dumps(asked.clickhouse()))
+    script = Path(__file__).with_name("clickhouse.py")
+    done = subprocess.run([peer, script, folder], capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"ClickHouse failed: {done.stderr[-500:]}")
+        return
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(f"\nClickHouse (chdb), the exporter's table: {found['bytes']:.1f} bytes a span")
+    for name, seconds in alone.items():
+        ours, theirs = statistics.median(seconds) * 1e3, statistics.median(found[name]) * 1e3
+        print(f"  {name:<44} p50 {theirs:8.1f} ms   ours {ours:8.1f} ms: {theirs / ours:.1f}× as fast")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""How charts look, as CSS: one light and one dark dress, chosen by the page that the chart stands on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tracescape_render.palette import (
+    CHART_DARK,
+    CHART_LIGHT,
+    DENSITY_DARK,
+    DENSITY_LIGHT,
+    SERVICE_COLOURS,
+    SERVICE_COLOURS_DARK,
+)
+
+_SERVICES: Final = tuple(f"s{i}" for i in range(len(SERVICE_COLOURS)))
+_DENSITIES: Final = tuple(f"d{i}" for i in range(len(DENSITY_LIGHT)))
+_NAMES: Final = ("ground", "ink", "quiet", "line", "error", *_DENSITIES, *_SERVICES)
+_LIGHT: Final = dict(zip(_NAMES, (*CHART_LIGHT, *DENSITY_LIGHT, *SERVICE_COLOURS), strict=True))
+_DARK: Final = dict(zip(_NAMES, (*CHART_DARK, *DENSITY_DARK, *SERVICE_COLOURS_DARK), strict=True))
+
+# Notebooks say on an element above which theme they wear; elsewhere the system's wish counts.
+_SAYS_DARK: Final = ('[data-jp-theme-light="false"]', "body.vscode-dark", "html[theme=dark]")
+_SAYS_LIGHT: Final = ('[data-jp-theme-light="true"]', "body.vscode-light")
+
+
+def _paint(selector: str, what: str, name: str, more: str = "") -> str:
+    # The plain colour first, for viewers of SVG that know no variables.
+    light = _LIGHT[name]
+    return f".ts-chart {selector}{{{what}:{light};{what}:var(--ts-{name},{light});{more}}}"
+
+
+def _dress(selector: str, colours: dict[str, str]) -> str:
+    return selector + "{" + "".join(f"--ts-{name}:{colour};" for name, colour in colours.items()) + "}"
+
+
+def _under(places: tuple[str, ...]) -> str:
+    return ",".join(f"{place} .ts-chart" for place in places)
+
+
+STYLE: Final = "\n".join(
+    [
+        ".ts-chart{font:12px system-ui,'Segoe UI','DejaVu Sans',sans-serif;max-width:100%;height:auto}",
+        _paint(".ground", "fill", "ground"),
+        _paint("text", "fill", "ink"),
+        _paint(".quiet", "fill", "quiet"),
+        ".ts-chart .head{font-size:15px;font-weight:600}",
+        ".ts-chart .small{font-size:11px}",
+        ".ts-chart text{pointer-events:none}",
+        _paint(".line", "stroke", "line", "fill:none"),
+        _paint(".way", "stroke", "ink", "fill:none;stroke-width:.8;stroke-opacity:.45"),
+        _paint(".path", "fill", "ink"),
+        _paint(".mark", "fill", "error", f"stroke:{_LIGHT['ground']};stroke:var(--ts-ground,#fff)"),
+        _paint(".box", "stroke", "ground", "stroke-width:.7"),
+        _paint(".bar", "stroke", "quiet", "stroke-width:.6"),
+        _paint(".failed", "stroke", "error", "stroke-width:1.6"),
+        _paint(".rest", "fill", "line"),
+        *(_paint(f".{name}", "fill", name) for name in (*_SERVICES, *_DENSITIES)),
+        ".ts-chart .on-dark{fill:#fff}.ts-chart .on-light{fill:#10131c}",
+        "@media(prefers-color-scheme:dark){" + _dress(".ts-chart", _DARK) + "}",
+        _dress(_under(_SAYS_DARK), _DARK),
+        _dress(_under(_SAYS_LIGHT), dict.fromkeys(_NAMES, "initial")),
+    ]
+)
