@@ -183,7 +183,7 @@ class Store(RowFrames, Closing):
         by: str = "service",
         step: str | int | None = None,
     ) -> pl.DataFrame:
-        """Rate, errors and duration by ``service`` or ``operation``; over time with ``step`` ("1m", or ns)."""
+        """Rate, errors and duration by ``service`` or ``operation``, in steps of ``step`` ("1m", or ns)."""
         window, _ = self._windows(since, until, None)
         found = tracescape_analytics.red.red(
             self._reader,
