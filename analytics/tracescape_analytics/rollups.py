@@ -32,6 +32,9 @@ _FOREVER: Final = 2**62
 SETTLE_NS: Final = 10_000_000_000
 #: Minutes of so many spans are read at once: they share the minutes around them, and memory is bounded.
 SPANS_AT_ONCE: Final = 2_000_000
+#: A minute that has more, together with its neighbours, gets no block: a collector's memory is bounded, and
+#: one that takes so much has no time to count it besides. It is answered from its spans.
+MOST_SPANS: Final = 3_000_000
 _MINUTES_AT_ONCE: Final = 60
 
 #: What a block's content is made of; ``keys`` are steps from one to the next.
@@ -189,8 +192,14 @@ class Upkeep:
             self._store.touch_rollups(touched, arrived, now_ns)
         cursor = max(cursor, arrived)
         pending = self._reader.sql(kept.PENDING_SQL).to_pylist()
-        ready = [row["minute"] for row in pending if _is_settled(row["minute"], row["since_ns"], now_ns)]
-        for first, last in _runs(ready, self._sizes(ready)):
+        settled = [row["minute"] for row in pending if _is_settled(row["minute"], row["since_ns"], now_ns)]
+        sizes = self._sizes({minute + step for minute in settled for step in (-1, 0, 1)})
+        ready = [
+            minute
+            for minute in settled
+            if sum(sizes.get(minute + step, 0) for step in (-1, 0, 1)) <= MOST_SPANS
+        ]
+        for first, last in _runs(ready, sizes):
             self._make_minutes(first, last, cursor)
         self._hours |= {minute // 60 for minute in ready}
         for hour in sorted(self._hours):
@@ -199,7 +208,7 @@ class Upkeep:
                 self._hours.remove(hour)
         return len(ready)
 
-    def _sizes(self, minutes: Sequence[int]) -> dict[int, int]:
+    def _sizes(self, minutes: Iterable[int]) -> dict[int, int]:
         # How many spans each of the minutes has.
         found: dict[int, int] = {}
         for first, last in _runs(minutes):

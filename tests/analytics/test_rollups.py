@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_reader import KINDS, link, link_table, span, stored_span_table
+from tracescape_analytics import rollups
 from tracescape_analytics.calls import counts_of_window
 from tracescape_analytics.counts import Counts
 from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep, counts_of
@@ -248,3 +249,19 @@ def test_blocks_equal_recomputation(rows: list[Row], data: st.DataObject) -> Non
         window = Window(BEGIN, BEGIN + 2 * HOUR_NS)
         assert said(counts_of(reader, window)) == said(counts_of_window(reader, window))
         reader.close()
+
+
+def test_a_minute_of_too_many_spans_is_left_to_the_spans(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minute = 100 * HOUR_NS
+    append(store, *a_call("a", minute), *a_call("b", minute + MINUTE_NS))
+    append(store, *a_call("c", minute + 30 * MINUTE_NS))
+    monkeypatch.setattr(rollups, "MOST_SPANS", 3)
+    keep(store)
+    assert blocks(store) == [(minute + 30 * MINUTE_NS, MINUTE_NS)]
+    same(store, None, None)
+    monkeypatch.setattr(rollups, "MOST_SPANS", 4)
+    keep(store)
+    assert (minute, MINUTE_NS) in blocks(store)
+    same(store, None, None)
