@@ -44,12 +44,13 @@ def _measured(batches: list[pa.Table], size: int, form: str, columns: str) -> st
             connection.execute(statement)
         if form == "VARIANT":
             connection.execute("DROP VIEW spans_v")
+            connection.execute("DROP VIEW spans_full")
             connection.execute("ALTER TABLE spans ALTER attributes TYPE VARIANT")
         count = max(ROWS // size, 1)
         cpu, began = time.process_time(), time.perf_counter()
         for number in range(count):
             connection.register("incoming", batches[number % len(batches)])
-            connection.execute(f"INSERT INTO spans BY NAME SELECT {columns} FROM incoming")
+            connection.execute(f"INSERT INTO spans BY NAME SELECT {columns}, 1 AS arrived_ns FROM incoming")
         wall = time.perf_counter() - began
         connection.execute("CHECKPOINT")
         cpu = time.process_time() - cpu
