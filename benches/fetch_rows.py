@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sized
 from pathlib import Path
 
 import tracescape as ts
@@ -72,9 +73,9 @@ def connected(address: str) -> ts.Store:
     return ts.connect(address)
 
 
-def timed(ask: object, rows: int) -> float:
+def timed(ask: Callable[[str], Sized], rows: int) -> float:
     begin = time.monotonic()
-    answer = ask(QUERY)  # type: ignore[operator]
+    answer = ask(QUERY)
     seconds = time.monotonic() - begin
     assert len(answer) == rows
     return seconds

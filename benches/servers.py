@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ class Usage:
     rss: int
 
 
-class Server:
+class Server(ABC):
     """A process that listens for OTLP/gRPC at `address`; a context manager."""
 
     name = ""
@@ -90,9 +91,9 @@ class Server:
             self.stop()
             raise
 
+    @abstractmethod
     def command(self) -> list[str]:
         """The command line."""
-        raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
         """What is added to the environment."""

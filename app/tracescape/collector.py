@@ -80,7 +80,7 @@ class Collector(Closing):
         cors_origins: Sequence[str] = (),
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         observe_s: float = 0.0,
-        limits: Limits = Limits(),  # noqa: B008  # an immutable value
+        limits: Limits = Limits(),  # noqa: B008  # a NamedTuple: nobody can change it
         ready: Callable[[], None] = lambda: None,
     ) -> None:
         keys = None if api_keys is None else read_keys(api_keys)

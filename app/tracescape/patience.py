@@ -90,10 +90,10 @@ def _in_cell(label: str) -> Iterator[Callable[[float], None]]:
 
     def words(seconds: float) -> HTML:
         bar = '<progress style="width:8em"></progress>'
-        return HTML(f"{bar} {escape(label)} … {seconds:.0f} s")  # type: ignore[no-untyped-call]
+        return HTML(f"{bar} {escape(label)} … {seconds:.0f} s")  # type: ignore[no-untyped-call]  # IPython is untyped
 
-    handle = display(words(_AFTER_S), display_id=True)  # type: ignore[no-untyped-call]
+    handle = display(words(_AFTER_S), display_id=True)  # type: ignore[no-untyped-call]  # IPython is untyped
     try:
         yield lambda seconds: handle.update(words(seconds))
     finally:
-        handle.update(HTML(""))  # type: ignore[no-untyped-call]
+        handle.update(HTML(""))  # type: ignore[no-untyped-call]  # IPython is untyped

@@ -70,7 +70,7 @@ def show(topology: Topology) -> None:
     if in_notebook():
         from IPython.display import Image, display
 
-        display(Image(png_of(topology.scene()), retina=False))  # type: ignore[no-untyped-call]
+        display(Image(png_of(topology.scene()), retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
         return
     from tracescape_render import open_window
 

@@ -20,7 +20,7 @@ class Health(aio.HealthServicer):  # type: ignore[misc]  # the library is untype
         super().__init__()
         self._server_status.update(dict.fromkeys(_KNOWN, _SERVING))
 
-    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802  # gRPC's name
         """See the protocol. Unknown services share one entry: a client may name any number of them."""
         if request.service not in _KNOWN:
             request = health_pb2.HealthCheckRequest(service="unknown")

@@ -106,7 +106,7 @@ class Pipeline:
         store: Appends,
         journal: Journal,
         *,
-        position: Position = Position(-1, 0),  # noqa: B008  # an immutable value
+        position: Position = Position(-1, 0),  # noqa: B008  # a NamedTuple: nobody can change it
         max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
         linger_s: float = DEFAULT_LINGER_S,
         kernels: Callable[[], ModuleType | None] = lambda: None,

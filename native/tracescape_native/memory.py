@@ -195,6 +195,7 @@ if INTERPRETED:
     store8: Any = _python_store8
     store64: Any = _python_store64
     copy_bytes: Any = _python_copy
+    # Names with a type, so that checkers see one thing in both branches.
     copy32: Any = lambda target, at, source, start: _python_copy(target, at, source, start, 32)  # noqa: E731
     specials32: Any = _python_specials32
     differ32: Any = _python_differ32

@@ -13,6 +13,7 @@ from tracescape_render import palette
 
 
 def _vtk_array(values: NDArray[np.generic], name: str) -> vtkDataArray:
+    # VTK leaves its helper untyped.
     array: vtkDataArray = numpy_to_vtk(np.ascontiguousarray(values), deep=True)  # type: ignore[no-untyped-call]
     array.SetName(name)
     return array

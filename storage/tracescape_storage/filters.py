@@ -100,6 +100,7 @@ class Field:
     owner: Owner
     key: str
 
+    # Comparing a field asks nothing of it: it makes a filter, so `object`'s types and hash do not fit.
     def __eq__(self, value: Value) -> Comparison:  # type: ignore[override]
         return compare(self, "=", value)
 

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import polars as pl
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -80,9 +80,9 @@ def _read_parquet(path: Path, batch: int, limit: int | None) -> Recording:
     except pl.exceptions.PolarsError as error:
         raise ReplayError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
     _check_columns(frame, path)
-    end = (frame["start_ns"] + frame["duration_ns"]).max()
+    end = cast("int", (frame["start_ns"] + frame["duration_ns"]).max())  # `_check_columns` has seen rows
     parts = (_part(rows, path) for rows in frame.iter_slices(batch))
-    return Recording(frame.height, int(end), parts)  # type: ignore[arg-type]
+    return Recording(frame.height, end, parts)
 
 
 def _check_columns(frame: pl.DataFrame, path: Path) -> None:

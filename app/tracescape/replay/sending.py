@@ -45,6 +45,7 @@ class RequestExporter(OTLPSpanExporter):
 
     def send(self, request: ExportTraceServiceRequest) -> bool:
         """Send one request, with the exporter's retries. Whether it was acknowledged."""
+        # `_translate_data` takes what the SDK's type does not know of.
         return self._export(cast("list[object]", [request])) is SpanExportResult.SUCCESS  # type: ignore[arg-type]
 
     def _translate_data(self, data: object) -> ExportTraceServiceRequest:

@@ -149,7 +149,7 @@ class Shop:
 
     def shutdown(self) -> None:
         """Send what is waiting and end the exporter. Idempotent."""
-        self._processor.shutdown()  # type: ignore[no-untyped-call]
+        self._processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
         self._stack.close()
 
     def _gap_ns(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import polars as pl
 
@@ -40,7 +40,7 @@ def heat_map(cells: pl.DataFrame, *, title: str = "Durations over time") -> Char
     drawing.heading(title, facts)
     grid.top = drawing.bottom + 6
     _axes(drawing, grid)
-    levels = _Levels(int(cells["spans"].max()))  # type: ignore[arg-type]
+    levels = _Levels(cast("int", cells["spans"].max()))
     for cell in cells.iter_rows(named=True):
         x, y = grid.x(cell["start_ns"]), grid.y(cell["high_ns"])
         width, height = grid.x(cell["end_ns"]) - x - 0.8, grid.y(cell["low_ns"]) - y - 0.8
@@ -59,7 +59,7 @@ def heat_map(cells: pl.DataFrame, *, title: str = "Durations over time") -> Char
 def _merged(cells: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """The cells, with so many buckets of time in one that they can be drawn; and how many those are."""
     first, last = cells.select(pl.col("start_ns").min(), pl.col("end_ns").max()).row(0)
-    step = int((cells["end_ns"] - cells["start_ns"]).min())  # type: ignore[arg-type]
+    step = cast("int", (cells["end_ns"] - cells["start_ns"]).min())
     factor = math.ceil((last - first) / step / MOST_COLUMNS)
     if factor <= 1:
         return cells, 1
