@@ -17,6 +17,7 @@ from tracescape_analytics.nodes import ENTRY_NAME, NODE_KINDS, far_end_of, queue
 from tracescape_native.call_counts import Shapes
 from tracescape_native.forest import CLIENT, CONSUMER, PRODUCER
 from tracescape_native.tally import places_of
+from tracescape_storage.errors import StoreError
 from tracescape_storage.reader import Reader
 from tracescape_storage.select import SHAPE_COLUMNS, SHAPED_IDS
 
@@ -84,7 +85,7 @@ def numbered_shapes(shaped: Shaped) -> tuple[IntArray, Shapes, Vocabulary]:
         begin += len(chunk)
     numbers = places_of(hashes.view(np.int64), known)
     if len(numbers) and int(numbers.min()) < 0:
-        raise RuntimeError("spans went away while they were read; ask again")
+        raise StoreError("Spans were pruned while they were read. Ask again.")
     shapes, vocabulary = _meaning(frame)
     return numbers, shapes, vocabulary
 

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from tracescape.closing import Closing
 from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
-from tracescape.keeping import Keeping
+from tracescape.keeping import keeping
 from tracescape.rolling import Rolling
 from tracescape.web import WebServer, client_gone
 from tracescape_analytics.jaeger import jaeger_routes
@@ -89,8 +89,7 @@ class Collector(Closing):
             for number, (tenant, path) in enumerate(_files(db.absolute(), keys).items()):
                 self.lanes[tenant] = _lane(path, undo, observe_s, None if number else ready)
             self.store = next(iter(self.lanes.values())).store
-            keeping = Keeping((lane.store for lane in self.lanes.values()), limits)
-            undo.callback(keeping.close)
+            undo.callback(keeping((lane.store for lane in self.lanes.values()), limits).close)
             undo.callback(Rolling(lane.store for lane in self.lanes.values()).close)
             access = Access({tenant: lane.intake for tenant, lane in self.lanes.items()}, keys)
             listener = listen(http)

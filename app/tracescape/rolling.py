@@ -1,20 +1,17 @@
-"""Keeps the counts by minute of a collector's stores up to date, in a thread of its own."""
+"""Keeps the counts by minute of a collector's stores up to date."""
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from tracescape.periodic import Periodic
 from tracescape_storage.duckdb_file import DuckDBStore
-from tracescape_storage.errors import StoreError
 
 if TYPE_CHECKING:
     from tracescape_analytics.rollups import Upkeep
-
-_log = logging.getLogger(__name__)
 
 DEFAULT_INTERVAL_S: Final = 15.0
 
@@ -26,32 +23,19 @@ class Rolling:
     """
 
     def __init__(self, stores: Iterable[DuckDBStore], *, interval_s: float = DEFAULT_INTERVAL_S) -> None:
-        self._stores = list(stores)
-        self._interval_s = interval_s
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tracescape-roll", daemon=True)
-        self._thread.start()
+        self._upkeeps: dict[int, Upkeep] = {}
+        steps = [partial(self._step, number, store) for number, store in enumerate(stores)]
+        self._periodic = Periodic("roll", steps, interval_s=interval_s, at_once=False)
 
     def close(self) -> None:
         """End it. Idempotent."""
-        self._ended.set()
-        self._thread.join()
+        self._periodic.close()
+        while self._upkeeps:
+            self._upkeeps.popitem()[1].close()
 
-    def _run(self) -> None:
-        upkeeps: dict[int, Upkeep] = {}
-        while not self._ended.wait(self._interval_s):
-            for number, store in enumerate(self._stores):
-                try:
-                    if number not in upkeeps:
-                        upkeeps[number] = _upkeep(store)
-                    upkeeps[number].step(time.time_ns())
-                except StoreError as error:
-                    _log.warning("counts by minute could not be kept, trying again later: %s", error)
-        for upkeep in upkeeps.values():
-            upkeep.close()
+    def _step(self, number: int, store: DuckDBStore) -> None:
+        from tracescape_analytics.rollups import Upkeep
 
-
-def _upkeep(store: DuckDBStore) -> Upkeep:
-    from tracescape_analytics.rollups import Upkeep
-
-    return Upkeep(store)
+        if number not in self._upkeeps:
+            self._upkeeps[number] = Upkeep(store)
+        self._upkeeps[number].step(time.time_ns())
