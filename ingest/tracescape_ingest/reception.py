@@ -76,7 +76,7 @@ class Reception:
         def work() -> None:
             try:
                 submitted = submit(mine)
-            except BaseException as error:
+            except BaseException as error:  # whoever waits has to hear of it, whatever it is
                 submitted = Future()
                 submitted.set_exception(error)
             submitted.add_done_callback(done)
