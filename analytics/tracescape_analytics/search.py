@@ -62,8 +62,17 @@ def search(reader: Reader, question: Question, *, spans: bool) -> Found:
     rows = pl.DataFrame(page.rows)
     if rows.height or question.after is not None:
         return Found(rows, page.after)
+    return Found(rows, None, nothing_found(reader, question))
+
+
+def nothing_found(reader: Reader, question: Question) -> str:
+    """Why a question finds nothing, for people: which key no span has, or what the store holds.
+
+    Raises:
+        UnknownServiceError, UnknownOperationError: the store has none of a name; the near ones are listed.
+    """
     _check_names(reader, question.where)
-    return Found(rows, None, _hint(reader, question))
+    return _hint(reader, question)
 
 
 def _check_names(reader: Reader, where: Filter) -> None:

@@ -13,6 +13,7 @@ import tracescape_analytics.search
 import tracescape_analytics.trace
 
 if TYPE_CHECKING:
+    from tracescape.comparing import Comparison
     from tracescape.store import Topology
     from tracescape_render.charts import Chart
 
@@ -119,6 +120,16 @@ def topology_html(topology: Topology) -> str:
             table(edges, caption="edges, the busiest first", rows=_SHOWN_EDGES, note=".edges · .show()"),
         ]
     )
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """The sentences, and the values that stand out."""
+    from tracescape_render.charts import table
+
+    lines = "".join(f"<div>{escape(line)}</div>" for line in str(comparison).splitlines())
+    columns = ["attribute", "value", "selection_share", "baseline_share", "difference", "lift", "exemplar"]
+    told = comparison.values.filter("significant").select(columns)
+    return lines + table(told, rows=_SHOWN_NODES, note=".attributes · .values · .numbers · .pairs")
 
 
 def _picture(topology: Topology) -> str:

@@ -22,6 +22,7 @@ import tracescape_analytics.topology
 import tracescape_analytics.trace
 from tracescape.answers import Found, Frame, Trace, dressed_page, dressed_trace, topology_html
 from tracescape.closing import Closing
+from tracescape.comparing import Comparing
 from tracescape.patience import patiently
 from tracescape.progress import counting
 from tracescape.rows import RowFrames
@@ -120,7 +121,7 @@ def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str
     return Store(reader)
 
 
-class Store(RowFrames, Closing):
+class Store(RowFrames, Comparing, Closing):
     """Spans, and the questions about them. Made by `open` and `connect`; a context manager.
 
     Times are ``"15m"`` (back from now; on a closed file back from its last span), ISO text, datetimes (naive
