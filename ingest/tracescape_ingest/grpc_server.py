@@ -127,10 +127,10 @@ class GrpcReceiver:
             raise OverloadError("the collector is shutting down")
         reception = self._reception
         intake = reception.access.intake_of(dict(context.invocation_metadata()))
-        data = await self._arriving.arrival(context.read)
-        if not isinstance(data, bytes):  # the end of the stream: gRPC gives no message over the limit
-            raise too_large(reception.max_message_bytes)
-        with reception.budget.hold() as hold:
+        with reception.holding(signal, intake) as hold:
+            data = await self._arriving.arrival(context.read)
+            if not isinstance(data, bytes):  # the end of the stream: gRPC gives no message over the limit
+                raise too_large(reception.max_message_bytes)
             hold.add(len(data))
             await reception.patience(intake)
             outcome = await reception.outcome(signal, lambda _: intake.submit(signal, data), hold)

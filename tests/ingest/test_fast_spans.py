@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from support.decoders import COLUMNS, assert_same, compiled, fast_spans, is_canonical, rows
+from support.decoders import COLUMNS, SEED, assert_same, compiled, fast_spans, is_canonical, rows
 from support.otlp import key_values, request, span
 from support.wild_otlp import mutated, run, varint, wild_request
+from tracescape_ingest.fast_spans import FastSpans
 from tracescape_ingest.span_tables import span_tables
 
 _CORPUS = Path(__file__).parent.parent / "data" / "otlp_corpus"
@@ -108,6 +109,17 @@ def test_more_keys_than_the_key_table_holds_in_one_request() -> None:
 def test_more_different_names_than_any_table_has_room_for() -> None:
     spans = [span(f"operation {i}", attributes={"server.address": f"host {i}"}) for i in range(6000)]
     assert assert_same(request(*spans).SerializeToString())
+
+
+def test_the_numbers_of_messages_begin_again_after_billions_of_them() -> None:
+    """A collector runs for months; a text must still be noted once."""
+    data = request(*(span("the same") for _ in range(50))).SerializeToString()
+    scanner = FastSpans(SEED)._scanning.scanner
+    table = scanner._scratch.table
+    for number in (0, 2**31 - 3):
+        table[0] = number
+        for _ in range(5):
+            assert len(scanner.scan(np.frombuffer(data, np.uint8)).texts) == 1
 
 
 def test_many_resources_scopes_events_and_links() -> None:
