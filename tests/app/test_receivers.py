@@ -137,6 +137,9 @@ def test_a_json_answer_is_compressed_where_the_client_asks(stand: Stand) -> None
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.json() == plain.json()
     assert packed.json()["partialSuccess"]["rejectedSpans"] == "9"
+    stand.intake.outcome = Outcome(1, 0, "")
+    short = httpx.post(url, content=body, headers={"content-type": JSON, "accept-encoding": "gzip"})
+    assert "content-encoding" not in short.headers, "it would be longer"
 
 
 @pytest.mark.parametrize("signal", list(Signal))
