@@ -101,6 +101,35 @@ def test_what_the_fast_path_knows_of_one_request_does_not_leak_into_the_next() -
         assert assert_same(message.SerializeToString())
 
 
+def test_what_it_knows_of_senders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracescape_ingest.fast_spans._MAX_KNOWN", 4)
+    fast = FastSpans(SEED)
+    for number in range(30):
+        assert fast.scan(request(span(), service=f"service {number}").SerializeToString()) is not None
+        assert len(fast._senders) <= 4
+
+
+def test_a_column_that_the_store_has_by_now_is_filled_from_the_next_request_on() -> None:
+    stored: list[dict[str, str]] = [{}]
+    fast = FastSpans(SEED, lambda: stored[0])
+    data = request(span(attributes={"custom": "x"})).SerializeToString()
+    seen = []
+    for columns in ({}, {"custom": "VARCHAR"}):
+        stored[0] = columns
+        found = fast.scan(data)
+        assert found is not None
+        seen.append([key for key, _ in found[0].columns])
+    assert seen == [[], ["custom"]]
+
+
+def test_a_key_that_two_threads_miss_at_once_gets_one_column() -> None:
+    fast = FastSpans(SEED)
+    before = fast._scanning
+    status = fast._wanted - [key for key, _ in before.wanted].index("server.port")
+    for _ in range(2):
+        assert [key for key, _ in fast._more_columns(before, status).columns] == ["server.port"]
+
+
 def test_more_keys_than_the_key_table_holds_in_one_request() -> None:
     spans = [span(attributes={f"key {i}.{k}": k for k in range(100)}) for i in range(60)]
     assert assert_same(request(*spans).SerializeToString())
