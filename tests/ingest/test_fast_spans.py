@@ -198,6 +198,13 @@ def test_numbers_are_typed_as_they_were_sent() -> None:
     }  # fmt: skip
 
 
+def test_values_at_their_very_limits() -> None:
+    """No duration, a zero with a sign in a column, an event beyond 2262."""
+    corner = span("corner", start=5, end=5, attributes={"ratio": -0.0})
+    corner.events.add(time_unix_nano=2**63)
+    assert assert_same(request(corner).SerializeToString())
+
+
 def test_bad_ids_and_times_are_counted_without_leaving_the_fast_path() -> None:
     bad = [span(trace_id=b"x" * length) for length in (1, 1, 2)] + [span(start=2, end=1)]
     found = fast_spans().scan(request(span("good"), *bad, span("also")).SerializeToString())
