@@ -1,4 +1,4 @@
-"""What an acknowledgement is worth: ``kill -9`` under load, and a disk that fills up.
+"""What an acknowledgement is worth: ``kill -9`` and SIGTERM under load, and a disk that fills up.
 
 After each restart every span that was acknowledged before the kill is there, and no span is there twice
 although clients sent again what they got no answer for. They know what was acknowledged by request numbers,
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,12 +34,14 @@ def main() -> int:
     """Print what happened; 1 if an acknowledged span was lost, or any was stored twice."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often it is killed")
+    parser.add_argument("--ends", type=int, default=2, help="how often it is asked to end")
     parser.add_argument("--spans", type=int, default=512, help="a request")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--no-disk", dest="disk", action="store_false", help="leave the full disk out")
     options = parser.parse_args()
     load = Load(spans=options.spans, clients=options.clients, seconds=4, patience_s=60)
-    problems = killed(options.rounds, load)
+    problems = ended(options.rounds, load, Tracescape.kill, "kill -9")
+    problems += ended(options.ends, load, Tracescape.stop, "SIGTERM")
     if options.disk:
         for by_others in (False, True):
             problems += disk_full(replace(load, seconds=2, patience_s=2), by_others=by_others)
@@ -48,17 +50,21 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def killed(rounds: int, load: Load) -> list[str]:
-    """Kill a collector ``rounds`` times at a moment nobody chose, and return what was wrong."""
-    print(f"\nkill -9 under load ({load.clients} clients, {load.spans} spans a request)", flush=True)
+def ended(rounds: int, load: Load, end: Callable[[Tracescape], None], how: str) -> list[str]:
+    """End a collector ``rounds`` times at a moment nobody chose, and return what was wrong."""
+    if not rounds:
+        return []
+    print(f"\n{how} under load ({load.clients} clients, {load.spans} spans a request)", flush=True)
     problems: list[str] = []
     acknowledged: list[npt.NDArray[np.int64]] = []
     with _folder() as folder, Tracescape(folder) as server:
         for number in range(rounds):
             under_way = Running(server.address, replace(load, first_client=number * load.workers))
             time.sleep(0.5 + random.random() * (load.seconds - 1))
-            server.kill()
             begin = time.monotonic()
+            end(server)
+            if how == "SIGTERM" and server.process.returncode:
+                problems.append(f"{how} {number + 1}: the exit code is {server.process.returncode}")
             server.start()
             ready = time.monotonic() - begin
             sent = under_way.finish()
@@ -66,12 +72,12 @@ def killed(rounds: int, load: Load) -> list[str]:
             found = wrong(server, np.concatenate(acknowledged))
             found += [f"{reason} ({times}×)" for reason, times in sent.failed.items()]
             print(
-                f"  {number + 1}: listens again after {ready:.1f} s;"
+                f"  {number + 1}: ended and listens again after {ready:.1f} s;"
                 f" {sent.spans:,} spans acknowledged around it, {sent.refused} requests sent again;"
                 f" {server.stored():,} stored; {'; '.join(found) or 'none lost, none twice'}",
                 flush=True,
             )
-            problems += [f"kill {number + 1}: {problem}" for problem in found]
+            problems += [f"{how} {number + 1}: {problem}" for problem in found]
     return problems
 
 

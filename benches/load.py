@@ -25,7 +25,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from template import Template, ids_of, span_keys, templates
 
 EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_RETRY: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+#: CANCELLED is what a call gets that arrives while gRPC's server ends; OTLP counts it among those to retry.
+_RETRY: Final = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,
+)
 _DELAY_S: Final = 1.0  # where a refusal does not say
 _MAX_OPEN_BYTES: Final = (
     256 << 20

@@ -17,6 +17,8 @@ _PRUNED_SQL: Final = (
     "select coalesce(sum(spans), 0)::bigint as spans, max(arrived_before_ns) as arrived_before_ns,"
     " max(last_start_ns) as last_start_ns from tracescape_pruned"
 )
+#: A file has blocks of 256 KiB, so of few spans it does not tell what one costs.
+_ENOUGH_SPANS: Final = 10_000
 #: Spans that were stored in the minute that ends with the newest.
 _RATE_SQL: Final = (
     "select count(*) / 60.0 as rate, max(arrived_ns) as last_ns from spans"
@@ -62,8 +64,10 @@ def report(found: dict[str, Any]) -> Iterator[str]:
     yield "holds       " + ", ".join(f"{rows[name]:,} {name}" for name in kinds)
     if rows["spans"]:
         yield f"from        {format_time(found['first_start_ns'])} to {format_time(found['last_start_ns'])}"
-        cost = f"{found['bytes_per_span']:g} bytes a span" if found["used_bytes"] else "all in the log so far"
-        yield f"size        {_mib(found['file_bytes'])} in the file, log {found['wal_size']}; {cost}"
+        cost = f"; {found['bytes_per_span']:g} bytes a span" if rows["spans"] >= _ENOUGH_SPANS else ""
+        if not found["used_bytes"]:
+            cost = "; all in the log so far"
+        yield f"size        {_mib(found['file_bytes'])} in the file, log {found['wal_size']}{cost}"
         arrival = found["arrival"]
         last = format_time(arrival["last_ns"])
         yield f"arrivals    {arrival['rate']:,.1f} spans/s in the minute up to {last}"
@@ -76,7 +80,8 @@ def report(found: dict[str, Any]) -> Iterator[str]:
         return
     yield f"collector   as of {format_time(own['time_ns'])}, since {format_time(own['start_ns'])}"
     for name, by_signal in own["counters"].items():
-        parts = ", ".join(f"{value:,} {signal}" for signal, value in by_signal.items())
+        unit = " bytes of" if name == "tracescape.received" else ""
+        parts = ", ".join(f"{value:,}{unit} {signal}" for signal, value in by_signal.items())
         yield f"  {_short(name):<11} {parts}"
     for name, value in own["gauges"].items():
         yield f"  {_short(name):<11} {_mib(value)}"

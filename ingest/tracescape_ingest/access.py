@@ -55,6 +55,10 @@ class Takes(Protocol):
         """See `Intake.submit`."""
         ...
 
+    def refused(self, signal: Signal) -> None:
+        """See `Intake.refused`."""
+        ...
+
 
 class Access:
     """Which intake a request's headers open.

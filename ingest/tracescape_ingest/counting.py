@@ -77,7 +77,7 @@ class Counting:
             self._acknowledged.add(seconds)
 
     def refused(self, signal: str) -> None:
-        """A request was not admitted, or could not be written."""
+        """A request is to be sent again: it was not admitted, too slow, or could not be written."""
         with self._lock:
             self._refused[signal] += 1
 

@@ -13,6 +13,7 @@ its message holds no thread.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -35,6 +36,8 @@ from tracescape_ingest.tls import Tls
 SERVICE: Final = SERVICES[Signal.TRACES].name
 #: What all messages that are slow to arrive may come to; it sets how many of the largest there may be.
 _MAX_SLOW_BYTES: Final = 512 << 20
+#: Who has an answer may send the next request at once; nothing for so long, and nothing is on its way.
+_QUIET_S: Final = 0.1
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # otherwise a second collector silently shares the port
@@ -69,6 +72,7 @@ class GrpcReceiver:
         self._health = Health()
         self._draining = False
         self._calls = 0
+        self._answered = 0.0  # when the last one ended
         self._arriving = SlowLane(max(4, min(256, _MAX_SLOW_BYTES // max(1, reception.max_message_bytes))))
         # gRPC says only that binding failed, and takes a port beyond 65535 modulo 65536; a socket tells more.
         listen(address).close()
@@ -100,11 +104,11 @@ class GrpcReceiver:
     async def _drain(self, grace_s: float) -> None:
         self._draining = True
         await self._health.enter_graceful_shutdown()
-        # The server itself would cut off new calls without a word about retrying; so it goes on until the
-        # calls in flight are answered.
+        # The server itself would cut off new calls, and those that nobody has taken up yet, without a word
+        # about retrying; so it goes on until the calls in flight are answered and no more come.
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                while self._calls:
+                while self._calls or time.monotonic() - self._answered < _QUIET_S:
                     await asyncio.sleep(0.01)
         await self._server.stop(0.2 if not self._calls else 0)
 
@@ -119,6 +123,7 @@ class GrpcReceiver:
                 return b""  # nobody gets it: the call has ended with the refusal
             finally:
                 self._calls -= 1
+                self._answered = time.monotonic()
 
         return export
 
@@ -127,10 +132,10 @@ class GrpcReceiver:
             raise OverloadError("the collector is shutting down")
         reception = self._reception
         intake = reception.access.intake_of(dict(context.invocation_metadata()))
-        data = await self._arriving.arrival(context.read)
-        if not isinstance(data, bytes):  # the end of the stream: gRPC gives no message over the limit
-            raise too_large(reception.max_message_bytes)
-        with reception.budget.hold() as hold:
+        with reception.holding(signal, intake) as hold:
+            data = await self._arriving.arrival(context.read)
+            if not isinstance(data, bytes):  # the end of the stream: gRPC gives no message over the limit
+                raise too_large(reception.max_message_bytes)
             hold.add(len(data))
             await reception.patience(intake)
             outcome = await reception.outcome(signal, lambda _: intake.submit(signal, data), hold)

@@ -44,6 +44,8 @@ _JSON_WEIGHT: Final = 8
 _GZIP_FROM_BYTES: Final = 64
 #: zlib's window bits: gzip only; zlib or, as some browsers send it, a bare deflate stream.
 _GZIP_BITS: Final = 31
+#: gzip may be several members, one behind the other (RFC 1952, 2.2); each costs a copy of what follows it.
+_MAX_MEMBERS: Final = 64
 
 
 def otlp_routes(reception: Reception) -> list[Route]:
@@ -95,7 +97,7 @@ class _Exporting:
         intake = self._reception.access.intake_of(request.headers)
         coding = request.headers.get("content-encoding", "identity").strip().lower()
         limit = self._reception.max_message_bytes
-        with self._reception.budget.hold() as hold:
+        with self._reception.holding(self._signal, intake) as hold:
             body = [await _body(request, limit, hold)]
 
             def submit(hold: Hold) -> Future[Outcome]:
@@ -150,17 +152,22 @@ def _unfolded(body: bytes, coding: str, limit: int, hold: Hold) -> bytes:
     if coding not in {"gzip", "deflate"}:
         raise _unsupported(f"content-encoding {coding}: send gzip, deflate or none")
     bits = _GZIP_BITS if coding == "gzip" else _deflate_bits(body)
-    unfolding = zlib.decompressobj(bits)
-    try:
-        data = unfolding.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise _invalid(f"the body is not {coding}: {error}") from error
-    if len(data) > limit:
-        raise too_large(limit)
-    if not unfolding.eof:
-        raise _invalid(f"the {coding} body is cut off")
-    hold.add(len(data))
-    return data
+    data, rest = bytearray(), body
+    for _ in range(_MAX_MEMBERS):
+        unfolding = zlib.decompressobj(bits)
+        try:
+            data += unfolding.decompress(rest, limit + 1 - len(data))
+        except zlib.error as error:
+            raise _invalid(f"the body is not {coding}: {error}") from error
+        if len(data) > limit:
+            raise too_large(limit)
+        if not unfolding.eof:
+            raise _invalid(f"the {coding} body is cut off")
+        rest = unfolding.unused_data
+        if not rest:
+            hold.add(len(data))
+            return bytes(data)
+    raise _invalid(f"the {coding} body has more than {_MAX_MEMBERS} members")
 
 
 def _deflate_bits(body: bytes) -> int:

@@ -142,15 +142,14 @@ class Intake:
                 counting.acknowledged(signal, request.items, time.monotonic() - begin)
                 answer.set_result(outcome)
             else:
-                counting.refused(signal)
                 answer.set_exception(error)
 
-        try:
-            self._pipeline.submit(request).add_done_callback(settle)
-        except OverloadError:
-            counting.refused(signal)
-            raise
+        self._pipeline.submit(request).add_done_callback(settle)
         return answer
+
+    def refused(self, signal: Signal) -> None:
+        """Count a request whose sender was told to send it again, wherever that was decided."""
+        self.counting.refused(signal)
 
     def settle(self, timeout_s: float | None = DEFAULT_SETTLE_S) -> bool:
         """Wait until a question sees everything that was acknowledged before; see `Pipeline.settle`."""

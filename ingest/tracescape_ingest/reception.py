@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -57,6 +57,17 @@ class Reception:
         )
         self._letters: dict[asyncio.AbstractEventLoop, Letters] = {}
         self._sayings = Sayings()
+
+    @contextlib.contextmanager
+    def holding(self, signal: Signal, intake: Takes) -> Iterator[Hold]:
+        """A hold for one request to ``intake``, where it is counted if it is to be sent again."""
+        try:
+            with self.budget.hold() as hold:
+                yield hold
+        except Exception as error:
+            if refusal_of(error).retry:
+                intake.refused(signal)
+            raise
 
     async def outcome(self, signal: Signal, submit: Submit, hold: Hold) -> Outcome:
         """Run ``submit`` on a decoding thread and wait until what it took is durable.

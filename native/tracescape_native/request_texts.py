@@ -29,6 +29,8 @@ _MESSAGE, _COUNT = 0, 1
 _TABLE: Final = 8
 _SLOTS: Final = 8192
 _MAX_PROBES: Final = 8
+#: The largest number of a message that fits above that of an entry.
+_LAST_MESSAGE: Final = (1 << 31) - 1
 #: Which bits of a word its first bytes are.
 _LOW: Final = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 
@@ -41,6 +43,9 @@ def new_table() -> WordArray:
 @njit(cache=True, nogil=True, inline="always")
 def begin_message(table: WordArray) -> None:
     """Forget the texts of the message before."""
+    if table[_MESSAGE] == _LAST_MESSAGE:
+        for place in range(_TABLE + _SLOTS):  # a number of more bits would find nothing again
+            table[place] = 0
     table[_MESSAGE] += 1
     table[_COUNT] = 0
 

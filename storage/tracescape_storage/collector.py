@@ -201,7 +201,10 @@ def _reason(location: str, error: httpx.HTTPError) -> str:
         return "nothing listens there"
     ended = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError)
     if ended and location.startswith("https://"):
-        return "it ended the connection; if it wants a certificate, name one in TRACESCAPE_CLIENT_CERT"
+        return (
+            "it ended the connection; questions go to 4318, gRPC is on 4317; if it wants a certificate,"
+            " name one in TRACESCAPE_CLIENT_CERT"
+        )
     if isinstance(error, httpx.RemoteProtocolError):
         return (
             "what listens there does not speak HTTP; gRPC is on 4317, questions go to 4318,"

@@ -1,20 +1,27 @@
 """`tracescape serve` with certificates and keys, as a person starts it and asks it."""
 
+import itertools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
+import grpc
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+import tracescape as ts
 from support.certificates import Certificates, make_certificates
+from support.otlp import request, span
+from tracescape_ingest.grpc_server import SERVICE
 
 COMMAND = [sys.executable, "-c", "from tracescape.cli import main; main()"]
 ENVIRONMENT = {
@@ -117,3 +124,46 @@ def test_a_collector_with_certificates_and_keys_is_sent_to_and_asked(
     assert (process.returncode, error) == (0, "")
     closed = run(*sql, tmp_path / "traces.shop.db", cwd=tmp_path)
     assert json.loads(closed.stdout) == {"operation": "sold"}
+
+
+def test_one_that_is_asked_to_end_under_load_stores_what_it_acknowledged_and_refuses_the_rest(
+    tmp_path: Path,
+) -> None:
+    command = [*COMMAND, "serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--db", "t.db"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[1].removeprefix("http://")
+    acknowledged: list[str] = []
+    refusals: list[tuple[grpc.StatusCode, str]] = []
+
+    def client(number: int) -> None:
+        with grpc.insecure_channel(address) as channel:
+            export = channel.unary_unary(f"/{SERVICE}/Export")
+            for batch in itertools.count():
+                mine = [f"{number} {batch} {each}" for each in range(20)]
+                try:
+                    export(request(*map(span, mine)).SerializeToString(), timeout=20)
+                except grpc.RpcError as error:
+                    refusals.append((error.code(), error.details()))
+                    return
+                acknowledged.extend(mine)
+
+    clients = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    for each in clients:
+        each.start()
+    while len(acknowledged) < 2000:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    for each in clients:
+        each.join()
+    output, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (0, "")
+    assert output.endswith("stopped; everything acknowledged is in the store\n")
+    # The latter is what gRPC says to calls that arrive in its very end; OTLP's clients send both again.
+    assert {code for code, _ in refusals} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    assert any("shutting down; send it again" in details for _, details in refusals), refusals
+    with ts.open(tmp_path / "t.db") as store:
+        found = store.sql("select operation from spans where service <> 'tracescape'")["operation"].to_list()
+    assert sorted(found) == sorted(acknowledged)

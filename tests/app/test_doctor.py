@@ -27,6 +27,8 @@ def test_a_live_collector_tells_what_it_holds_and_what_it_has_done(tmp_path: Pat
     assert counters["tracescape.rejected"] == {"traces": 1}
     lines = "\n".join(report(found))
     assert "accepted    2 traces" in lines
+    assert f"received    {len(body)} bytes of traces" in lines
+    assert "bytes a span" not in lines, "of so few nobody can tell"
     assert "acknowledge 1 times" in lines
 
 

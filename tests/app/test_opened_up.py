@@ -1,8 +1,10 @@
 """A collector that is opened up: TLS, client certificates, keys, tenants, and web pages that may send."""
 
 import asyncio
+import http.client
 import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -143,6 +145,17 @@ def test_a_wrong_key_is_refused_on_both_ports_and_not_to_be_retried(
     assert (asked.status_code, list(asked.json())) == (401, ["error"])
     assert client.get("/v1/nothing", headers=headers).status_code == 401, "it does not even say what is there"
     assert before == (operations(collector, "shop"), operations(collector, "bank"))
+
+
+def test_a_key_is_asked_for_before_the_body_is_sent(collector: Collector, files: Certificates) -> None:
+    host = collector.http_url.removeprefix("https://")
+    context = ssl.create_default_context(cafile=files.ca)
+    with closing(http.client.HTTPSConnection(host, timeout=5, context=context)) as connection:
+        connection.putrequest("POST", "/v1/traces")
+        for name, value in (("content-type", PROTOBUF), ("content-length", "1000"), ("x-api-key", "wrong")):
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status == 401
 
 
 def test_health_needs_no_key(client: httpx.Client) -> None:

@@ -1,6 +1,7 @@
 """OTLP/HTTP on the running collector: the SDK's own exporter, and bare requests for what no SDK sends."""
 
 import gzip
+import http.client
 import json
 import zlib
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ from tracescape_storage.journal import Journal
 def good() -> bytes:
     """A request that nobody has sent before."""
     return request(span("good")).SerializeToString()
+
+
+def in_members(data: bytes) -> bytes:
+    """As gzip files that were put one behind the other."""
+    return b"".join(gzip.compress(part) for part in (data[:20], data[20:21], data[21:]))
 
 
 GOOD = good()
@@ -81,10 +87,14 @@ def test_the_sdk_exports_over_http(collector: Collector, compression: Compressio
     [
         (good(), "identity"),
         (gzip.compress(good()), "gzip"),
+        (
+            gzip.compress((three := good())[:20]) + gzip.compress(three[20:21]) + gzip.compress(three[21:]),
+            "gzip",
+        ),
         (zlib.compress(good()), "deflate"),
         (zlib.compress(good())[2:-4], "deflate"),
     ],
-    ids=["identity", "gzip", "deflate", "raw deflate"],
+    ids=["identity", "gzip", "gzip in members", "deflate", "raw deflate"],
 )
 def test_an_answer_means_stored_and_has_the_encoding_of_the_request(
     collector: Collector, body: bytes, coding: str
@@ -126,6 +136,8 @@ def test_rejected_spans_are_told_in_either_encoding(collector: Collector) -> Non
         (b"\xff", JSON, "identity", 400),
         (GOOD, PROTOBUF, "gzip", 400),
         (gzip.compress(GOOD)[:-9], PROTOBUF, "gzip", 400),
+        (gzip.compress(GOOD) + b"more", PROTOBUF, "gzip", 400),
+        (gzip.compress(GOOD) + gzip.compress(b"") * 64, PROTOBUF, "gzip", 400),
         (b"\x00" * (DEFAULT_MAX_MESSAGE_BYTES + 1), PROTOBUF, "identity", 413),
         (gzip.compress(b"\x00" * (DEFAULT_MAX_MESSAGE_BYTES + 1)), PROTOBUF, "gzip", 413),
     ],
@@ -163,6 +175,22 @@ def test_what_cannot_be_stored_now_is_a_503_with_retry_after(
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
     assert "The disk is full" in status_pb2.Status.FromString(answer.content).message
+
+
+def test_a_connection_is_kept_from_one_export_to_the_next(collector: Collector) -> None:
+    """HTTP/1.1: after an acknowledgement and after a refusal."""
+    before = stored(collector)
+    connection = http.client.HTTPConnection(collector.http_url.removeprefix("http://"), timeout=10)
+    connection.connect()
+    socket = connection.sock
+    for body, status in ((good(), 200), (b"\xff\xff", 400), (good(), 200)):
+        connection.request("POST", "/v1/traces", body, {"content-type": PROTOBUF})
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.status, answer.version, answer.headers["connection"]) == (status, 11, None)
+        assert connection.sock is socket
+    connection.close()
+    assert stored(collector) == before + 2
 
 
 def test_exporters_may_use_any_name_for_the_host_and_web_pages_may_not_write(collector: Collector) -> None:

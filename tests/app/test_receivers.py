@@ -137,6 +137,9 @@ def test_a_json_answer_is_compressed_where_the_client_asks(stand: Stand) -> None
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.json() == plain.json()
     assert packed.json()["partialSuccess"]["rejectedSpans"] == "9"
+    stand.intake.outcome = Outcome(1, 0, "")
+    short = httpx.post(url, content=body, headers={"content-type": JSON, "accept-encoding": "gzip"})
+    assert "content-encoding" not in short.headers, "it would be longer"
 
 
 @pytest.mark.parametrize("signal", list(Signal))
@@ -164,6 +167,60 @@ def test_a_length_over_the_limit_is_refused_before_the_body_is_sent(stand: Stand
     assert not stand.intake.taken
 
 
+def test_a_request_of_the_very_limit_is_taken_and_one_byte_more_is_not(stand: Stand) -> None:
+    url, headers = f"{stand.http}/v1/logs", {"content-type": PROTOBUF}
+    stand.reception.max_message_bytes = 1000
+    for size, status in ((1000, 200), (1001, 413)):
+        body, packed = bytes(size), gzip.compress(bytes(size))
+        pieces = (body[at : at + 400] for at in range(0, size, 400))  # whose length is not said
+        answers = [
+            httpx.post(url, content=body, headers=headers),
+            httpx.post(url, content=pieces, headers=headers),
+            httpx.post(url, content=packed, headers={**headers, "content-encoding": "gzip"}),
+        ]
+        assert [answer.status_code for answer in answers] == [status] * 3
+    assert [len(data) for _, data in stand.intake.taken] == [1000] * 3
+    small = Stand(max_message_bytes=1000)
+    assert small.export(Signal.LOGS)(bytes(1000)) == b""
+    with pytest.raises(grpc.RpcError) as caught:
+        small.export(Signal.LOGS)(bytes(1001))
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (
+        not {"grpc-status-details-bin", "google.rpc.retryinfo-bin"}
+        & dict(caught.value.trailing_metadata() or ()).keys()
+    )
+    small.close()
+
+
+def test_what_a_request_becomes_is_in_hand_too(stand: Stand) -> None:
+    """JSON when it is parsed, gzip when it is unfolded, a body whose length is not said as it comes."""
+    held = stand.reception.budget.hold()
+    held.add((128 << 20) - 20_000)
+    json_body = b'{"resourceSpans": []}' + b" " * 10_000
+    cases = [
+        (b"x" * 10_000, {"content-type": PROTOBUF}, 200),
+        (json_body, {"content-type": JSON}, 503),
+        (gzip.compress(bytes(10_000)), {"content-type": PROTOBUF, "content-encoding": "gzip"}, 200),
+        (gzip.compress(bytes(30_000)), {"content-type": PROTOBUF, "content-encoding": "gzip"}, 503),
+        (b"x" * 30_000, {"content-type": PROTOBUF}, 503),
+    ]
+    for body, headers, status in cases:
+        assert httpx.post(f"{stand.http}/v1/traces", content=body, headers=headers).status_code == status
+    held.release()
+    assert httpx.post(f"{stand.http}/v1/traces", content=json_body, headers={"content-type": JSON}).is_success
+    assert stand.reception.budget.held == 0
+
+
+def test_a_request_waits_a_little_while_the_store_catches_up(stand: Stand) -> None:
+    stand.intake.is_pressed = True
+    call = stand.export(Signal.TRACES).future(b"x")
+    assert not stand.intake.entered.wait(0.2)
+    stand.intake.is_pressed = False
+    assert call.result(5) == b""
+    stand.intake.is_pressed = True
+    assert stand.export(Signal.TRACES)(b"y") == b"", "not for ever"
+
+
 def test_what_is_in_hand_is_bounded_over_both_ports(stand: Stand) -> None:
     held = stand.reception.budget.hold()
     held.add(256 << 20)
@@ -174,9 +231,11 @@ def test_what_is_in_hand_is_bounded_over_both_ports(stand: Stand) -> None:
         stand.export(Signal.TRACES)(b"x")
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
     assert "google.rpc.retryinfo-bin" in dict(caught.value.trailing_metadata())
+    assert stand.intake.refusals == [Signal.TRACES] * 2, "they are counted"
     held.release()
     assert stand.export(Signal.TRACES)(b"x") == b""
     assert stand.reception.budget.held == 0
+    assert len(stand.intake.refusals) == 2
 
 
 def test_a_client_that_goes_away_frees_what_it_held_only_when_that_is_stored(stand: Stand) -> None:

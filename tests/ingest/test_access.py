@@ -101,3 +101,27 @@ def test_a_tenants_store_stands_beside_the_one_that_was_named() -> None:
     for name in ("..", "a/b", "a\\b", "", "a\n", "x" * 64, "ü"):
         with pytest.raises(KeysError):
             store_of(Path("t.db"), name)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o601])
+def test_nothing_may_be_done_with_the_file_by_others(tmp_path: Path, mode: int) -> None:
+    path = file_of(tmp_path, f'[tenants]\nshop = ["{KEY}"]', mode)
+    with pytest.raises(KeysError, match="chmod 600"):
+        read_keys(path)
+
+
+def test_each_key_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the time of an answer does not tell where in the file a key stands."""
+    keys = {hashlib.sha256(f"key {number}".encode()).digest(): f"t{number}" for number in range(5)}
+    access = Access({tenant: FakeIntake() for tenant in keys.values()}, keys)
+    compared: list[bool] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(one == other)
+        return compared[-1]
+
+    monkeypatch.setattr("tracescape_ingest.access.hmac.compare_digest", compare)
+    for number in range(5):
+        compared.clear()
+        assert access.tenant_of({"x-api-key": f"key {number}"}) == f"t{number}"
+        assert len(compared) == 5

@@ -133,6 +133,32 @@ def test_bad_utf8_in_a_resource_rejects_its_spans_and_no_others(decode: Decode) 
     assert result.tables["resources"]["service"].to_pylist() == ["other"]
 
 
+def test_bad_utf8_in_a_scope_rejects_all_its_spans_and_no_others(decode: Decode) -> None:
+    message = request(span("a"), span("b"))
+    message.resource_spans[0].scope_spans[0].scope.name = "marker"
+    message.resource_spans[0].scope_spans.add().spans.append(span("c"))
+    result = decode(message.SerializeToString().replace(b"marker", b"mark\xffr"))
+    assert result.tables["spans"]["operation"].to_pylist() == ["c"]
+    assert (result.rejected, result.message) == (2, "2 × text that is not UTF-8")
+
+
+def test_bad_utf8_in_a_resource_without_spans_rejects_nothing(decode: Decode) -> None:
+    message = request(service="marker")
+    message.MergeFrom(request(span("c")))
+    result = decode(message.SerializeToString().replace(b"marker", b"mark\xffr"))
+    assert (result.items, result.rejected, result.reasons, result.message) == (1, 0, {}, "")
+
+
+@pytest.mark.parametrize("key", ["deployment.environment.name", "deployment.environment"])
+def test_the_environment_is_known_by_its_new_name_and_by_its_old(decode: Decode, key: str) -> None:
+    message = request(span())
+    message.resource_spans[0].resource.attributes.extend(key_values({key: "staging"}))
+    message.resource_spans[0].scope_spans[0].schema_url = "https://example.org/schema"
+    tables = decode(message.SerializeToString()).tables
+    assert tables["resources"]["environment"].to_pylist() == ["staging"]
+    assert tables["scopes"]["schema_url"].to_pylist() == ["https://example.org/schema"]
+
+
 def test_a_rejected_span_leaves_no_event_or_link_behind(decoded: Callable[..., Decoded]) -> None:
     bad = span(trace_id=b"short")
     bad.events.add(time_unix_nano=1, name="e")

@@ -106,6 +106,16 @@ def test_a_generation_is_kept_for_its_time(compiled: bool, monkeypatch: pytest.M
     assert judged(remembered, (1, 1), (2, 2), (3, 3)) == [NEW, NEW, SEEN]
 
 
+def test_nothing_is_forgotten_for_15_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("tracescape_ingest.duplicates.time.monotonic", lambda: now[0])
+    remembered = Recent(1000)
+    accepted(remembered, (1, 1))
+    for minute in range(1, 16):
+        now[0] = 60.0 * minute
+        assert accepted(remembered, (1, 1), (2, minute)) == [SEEN, NEW if minute == 1 else SAME_IDENTITY]
+
+
 def test_tables_are_at_most_half_full_and_not_larger_than_that_needs() -> None:
     for entries in (0, 1, 2048, 2049, 4 << 20):
         assert _slots(entries) >= max(2 * entries, 4096)

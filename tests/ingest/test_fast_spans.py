@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from support.decoders import COLUMNS, assert_same, compiled, fast_spans, is_canonical, rows
+from support.decoders import COLUMNS, SEED, assert_same, compiled, fast_spans, is_canonical, rows
 from support.otlp import key_values, request, span
 from support.wild_otlp import mutated, run, varint, wild_request
+from tracescape_ingest.fast_spans import FastSpans
 from tracescape_ingest.span_tables import span_tables
 
 _CORPUS = Path(__file__).parent.parent / "data" / "otlp_corpus"
@@ -100,6 +101,35 @@ def test_what_the_fast_path_knows_of_one_request_does_not_leak_into_the_next() -
         assert assert_same(message.SerializeToString())
 
 
+def test_what_it_knows_of_senders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracescape_ingest.fast_spans._MAX_KNOWN", 4)
+    fast = FastSpans(SEED)
+    for number in range(30):
+        assert fast.scan(request(span(), service=f"service {number}").SerializeToString()) is not None
+        assert len(fast._senders) <= 4
+
+
+def test_a_column_that_the_store_has_by_now_is_filled_from_the_next_request_on() -> None:
+    stored: list[dict[str, str]] = [{}]
+    fast = FastSpans(SEED, lambda: stored[0])
+    data = request(span(attributes={"custom": "x"})).SerializeToString()
+    seen = []
+    for columns in ({}, {"custom": "VARCHAR"}):
+        stored[0] = columns
+        found = fast.scan(data)
+        assert found is not None
+        seen.append([key for key, _ in found[0].columns])
+    assert seen == [[], ["custom"]]
+
+
+def test_a_key_that_two_threads_miss_at_once_gets_one_column() -> None:
+    fast = FastSpans(SEED)
+    before = fast._scanning
+    status = fast._wanted - [key for key, _ in before.wanted].index("server.port")
+    for _ in range(2):
+        assert [key for key, _ in fast._more_columns(before, status).columns] == ["server.port"]
+
+
 def test_more_keys_than_the_key_table_holds_in_one_request() -> None:
     spans = [span(attributes={f"key {i}.{k}": k for k in range(100)}) for i in range(60)]
     assert assert_same(request(*spans).SerializeToString())
@@ -108,6 +138,17 @@ def test_more_keys_than_the_key_table_holds_in_one_request() -> None:
 def test_more_different_names_than_any_table_has_room_for() -> None:
     spans = [span(f"operation {i}", attributes={"server.address": f"host {i}"}) for i in range(6000)]
     assert assert_same(request(*spans).SerializeToString())
+
+
+def test_the_numbers_of_messages_begin_again_after_billions_of_them() -> None:
+    """A collector runs for months; a text must still be noted once."""
+    data = request(*(span("the same") for _ in range(50))).SerializeToString()
+    scanner = FastSpans(SEED)._scanning.scanner
+    table = scanner._scratch.table
+    for number in (0, 2**31 - 3):
+        table[0] = number
+        for _ in range(5):
+            assert len(scanner.scan(np.frombuffer(data, np.uint8)).texts) == 1
 
 
 def test_many_resources_scopes_events_and_links() -> None:
@@ -155,6 +196,13 @@ def test_numbers_are_typed_as_they_were_sent() -> None:
     assert row["attributes"] == {
         "i": 1, "d": ("double", 1.0.hex()), "b": ("bool", True), "z": ("double", (-0.0).hex()),
     }  # fmt: skip
+
+
+def test_values_at_their_very_limits() -> None:
+    """No duration, a zero with a sign in a column, an event beyond 2262."""
+    corner = span("corner", start=5, end=5, attributes={"ratio": -0.0})
+    corner.events.add(time_unix_nano=2**63)
+    assert assert_same(request(corner).SerializeToString())
 
 
 def test_bad_ids_and_times_are_counted_without_leaving_the_fast_path() -> None:

@@ -128,6 +128,7 @@ def test_what_cannot_be_stored_is_refused_with_retry_info_twice(stand: Stand, fa
     assert status.details[0].Unpack(wrapped)
     assert wrapped == direct
     assert direct.retry_delay.seconds >= 1
+    assert stand.intake.counting.read().refused == {"traces": 1}
     stand.failure = None
     assert stand.stored() == 0
     assert stand.export(request(span()).SerializeToString()) == b""

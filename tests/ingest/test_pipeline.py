@@ -16,7 +16,7 @@ from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.pipeline import Pipeline
 from tracescape_storage.duckdb_file import Position
 from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
-from tracescape_storage.journal import Journal, Record
+from tracescape_storage.journal import Journal, Known, Record
 
 NEVER = 3600.0
 
@@ -51,6 +51,7 @@ class Stand:
         self.store = Store()
         self.journal = Journal(folder, settled=-1)
         self.groups: list[int] = []
+        self.rooms: list[int] = []
         self.refuse: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
@@ -62,6 +63,7 @@ class Stand:
 
     def append(self, records: Sequence[Record], *, room: int = 0) -> list[Record]:
         self.groups.append(len(records))
+        self.rooms.append(room)
         self.gate.wait()
         if self.refuse is not None:
             raise self.refuse
@@ -225,10 +227,11 @@ def test_an_answer_is_given_even_if_it_cannot_be_kept_in_mind(
 
 def test_over_the_bound_is_refused_until_the_store_has_taken_some(stands: Callable[..., Stand]) -> None:
     size = Decoder(1).decode(Signal.TRACES, request(span("a")).SerializeToString()).nbytes
-    stand = stands(max_waiting_bytes=int(2.5 * size))
+    stand = stands(max_waiting_bytes=2 * size)
     stand.store.gate.clear()
     stand.send("a")
     stand.send("b")
+    assert stand.pipeline.held_bytes == 2 * size, "up to the very bound"
     for _ in range(3):
         with pytest.raises(OverloadError, match="wait to be stored already"):
             stand.pipeline.submit(stand.accepted("c"))
@@ -237,6 +240,36 @@ def test_over_the_bound_is_refused_until_the_store_has_taken_some(stands: Callab
     stand.send("c")
     assert stand.pipeline.settle()
     assert stand.store.names == ["a", "b", "c"], "what was refused is not stored"
+
+
+def test_it_is_pressed_near_its_bound_while_waiting_helps(stands: Callable[..., Stand]) -> None:
+    size = Decoder(1).decode(Signal.TRACES, request(span("a")).SerializeToString()).nbytes
+    stand = stands(max_waiting_bytes=4 * size)
+    stand.store.gate.clear()
+    for name, pressed in (("a", False), ("b", False), ("c", False), ("d", True)):
+        stand.send(name)
+        assert stand.pipeline.is_pressed is pressed
+    stand.store.fail = lambda names: StoreFullError("full")
+    stand.store.gate.set()
+    assert not stand.pipeline.settle()
+    assert not stand.pipeline.is_pressed, "a store that takes nothing is not waited for"
+    stand.store.fail = lambda names: None
+    until(stand.pipeline.settle)
+    assert not stand.pipeline.is_pressed
+
+
+def test_the_journal_leaves_room_for_what_the_store_has_yet_to_take(stand: Stand) -> None:
+    stand.store.gate.clear()
+    for name in "abc":
+        stand.send(name)
+    sizes = [stand.accepted(name).nbytes for name in "abc"]
+    assert stand.rooms == [sum(sizes[:1]), sum(sizes[:2]), sum(sizes)]
+
+
+def test_admission_counts_the_bytes_that_came_as_well(compiled: Decoder) -> None:
+    """The names of spans that are scanned stay where they were in their request."""
+    data = request(span("x" * 1_000_000)).SerializeToString()
+    assert compiled.decode(Signal.TRACES, data).nbytes > len(data)
 
 
 def test_one_that_is_larger_than_the_bound_is_admitted_alone(stands: Callable[..., Stand]) -> None:
@@ -464,6 +497,53 @@ def test_segments_that_cannot_be_removed_stop_nothing(stand: Stand, monkeypatch:
         stand.send(name)
         assert stand.pipeline.settle()
     assert stand.store.names == ["a", "b"]
+
+
+def test_nothing_is_removed_from_the_journal_before_it_has_been_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what it holds a request that is sent again is recognised, also on a disk that is full."""
+    monkeypatch.setattr(module, "_RETRY_S", 0.01)
+    before = Journal(tmp_path / "j", settled=-1)
+    data = request(span("a")).SerializeToString()
+    accepted = Decoder(1).decode(Signal.TRACES, data)
+    before.append([module._record(accepted)])
+    before.close()
+    store, journal, looked = Store(), Journal(tmp_path / "j", settled=-1), threading.Event()
+    removed: list[str] = []
+    monkeypatch.setattr(journal, "forget", lambda settled: removed.append("settled"))
+    monkeypatch.setattr(journal, "make_room", lambda: removed.append("all that is settled"))
+    tries: list[object] = []
+
+    def full_at_first(names: list[str]) -> Exception | None:
+        tries.append(names)
+        return StoreFullError("full") if len(tries) < 3 else None
+
+    def known() -> Iterator[Known]:
+        looked.wait(10)
+        yield from journal.known()
+
+    def left_behind(after: int) -> Iterator[Accepted]:
+        for record in journal.records(after):
+            found = Decoder(1).decode(Signal.TRACES, record.payload)
+            found.sequence = record.sequence
+            yield found
+
+    store.fail = full_at_first
+    pipeline = Pipeline(store, journal, linger_s=NEVER)
+    pipeline.recover(known(), left_behind)
+    pipeline.start()
+    until(lambda: store.names)
+    again = pipeline.submit(Decoder(1).decode(Signal.TRACES, data))
+    assert not removed
+    looked.set()
+    again.result(10)
+    pipeline.submit(Decoder(1).decode(Signal.TRACES, request(span("b")).SerializeToString())).result(10)
+    assert pipeline.settle()
+    assert store.names == ["a", "b"]
+    until(lambda: removed)
+    pipeline.close()
+    journal.close()
 
 
 def test_tables_are_built_while_others_are_admitted(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,23 @@ def test_its_metrics_say_what_was_accepted_rejected_and_sent_twice(intake: Intak
     assert found["tracescape.duplicates", "traces"] == 2
     assert found["tracescape.received", "traces"] == 2 * len(data)
     assert found["tracescape.acknowledge.duration", None] == 2
-    assert ("tracescape.accepted", "metrics") not in found, "what it says of itself is not counted"
+
+
+def test_what_it_says_of_itself_is_not_counted(intake: Intake) -> None:
+    observation = SelfObservation(intake, interval_s=3600)
+    for _ in range(3):
+        observation.report()
+    observation.close()
+    counts = intake.counting.read()
+    assert not (counts.accepted or counts.received_bytes or counts.acknowledged.count)
+
+
+def test_refusals_are_told(intake: Intake) -> None:
+    observation = SelfObservation(intake, interval_s=3600)
+    intake.refused(Signal.LOGS)
+    intake.refused(Signal.LOGS)
+    observation.close()
+    assert own(intake)["tracescape.refused", "logs"] == 2
 
 
 def test_a_span_stands_for_each_transaction_of_the_store(intake: Intake) -> None:

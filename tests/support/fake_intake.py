@@ -17,6 +17,7 @@ class FakeIntake:
     taken: list[tuple[Signal, bytes]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     is_pressed: bool = False
+    refusals: list[Signal] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -33,3 +34,6 @@ class FakeIntake:
         self.entered.set()
         threading.Thread(target=settle, daemon=True).start()
         return answer
+
+    def refused(self, signal: Signal) -> None:
+        self.refusals.append(signal)
