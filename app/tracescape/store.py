@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+import tracescape_analytics.checkup
 import tracescape_analytics.critical_path
 import tracescape_analytics.latency
 import tracescape_analytics.red
@@ -27,6 +28,7 @@ from tracescape.progress import counting
 from tracescape.rows import RowFrames
 from tracescape.times import When, Window, format_time, parse_duration, parse_when
 from tracescape_analytics.asking import Where, filter_of
+from tracescape_analytics.health import DEFAULT, Thresholds
 from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
@@ -151,24 +153,69 @@ class Store(RowFrames, Closing):
         return self._reader.extent()
 
     @patiently("measuring services")
-    def services(self, since: When = None, until: When = None, baseline: When = None) -> pl.DataFrame:
+    def services(
+        self,
+        since: When = None,
+        until: When = None,
+        baseline: When = None,
+        thresholds: Thresholds = DEFAULT,
+    ) -> pl.DataFrame:
         """One row a service: calls, errors, rate, latency quantiles in ns, state.
 
         ``baseline`` is where the time to compare with begins; it ends at ``since``. Without it, the window of
-        the same length just before ``since`` is used, where the store holds one.
+        the same length just before ``since`` and the day before are used, what of them the store holds; see
+        `health`.
         """
         window, before = self._windows(since, until, baseline)
         found = tracescape_analytics.services.services(
-            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            baseline=before,
+            thresholds=thresholds,
+        )
+        return Frame(found)
+
+    @patiently("finding out how everything is")
+    def health(
+        self,
+        since: When = None,
+        until: When = None,
+        baseline: When = None,
+        thresholds: Thresholds = DEFAULT,
+    ) -> pl.DataFrame:
+        """How every service and every edge is, the worst first: rates, quantiles, Apdex, state and why.
+
+        Each is compared with its own past: with the same length of time just before ``since``, and with the
+        24 hours before as far as a collector has counted them; one of both has to be exceeded. ``baseline``
+        names another time instead, which ends at ``since``. All numbers are in `tracescape.Thresholds`.
+        """
+        window, before = self._windows(since, until, baseline)
+        found = tracescape_analytics.checkup.health(
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            baseline=before,
+            thresholds=thresholds,
         )
         return Frame(found)
 
     @patiently("finding out who calls whom")
-    def topology(self, since: When = None, until: When = None, baseline: When = None) -> Topology:
-        """Who calls whom, how often, how slow, how broken. See `services` for ``baseline``."""
+    def topology(
+        self,
+        since: When = None,
+        until: When = None,
+        baseline: When = None,
+        thresholds: Thresholds = DEFAULT,
+    ) -> Topology:
+        """Who calls whom, how often, how slow, how broken. See `health` for ``baseline`` and states."""
         window, before = self._windows(since, until, baseline)
         found = tracescape_analytics.topology.topology(
-            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            baseline=before,
+            thresholds=thresholds,
         )
         values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
         values.update(nodes=Frame(found.nodes), edges=Frame(found.edges), location=self.location)
