@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+import tracescape_analytics.absence
+import tracescape_analytics.call_paths
 import tracescape_analytics.checkup
 import tracescape_analytics.critical_path
 import tracescape_analytics.latency
@@ -220,6 +222,37 @@ class Store(RowFrames, Closing):
         values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
         values.update(nodes=Frame(found.nodes), edges=Frame(found.edges), location=self.location)
         return Topology(**values)
+
+    @patiently("following chains of calls")
+    def call_paths(self, since: When = None, until: When = None, by: str = "operation") -> pl.DataFrame:
+        """Chains of calls, root → … → leaf: how often, how slow, how broken; reads the spans of the window.
+
+        ``by="service"`` does not tell the operations of a service apart.
+        """
+        window, _ = self._windows(since, until, None)
+        found = tracescape_analytics.call_paths.call_paths(
+            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, by=by
+        )
+        return Frame(found)
+
+    @patiently("looking for what is missing")
+    def absence(
+        self, since: When = "5m", until: When = None, baseline: When = None, thresholds: Thresholds = DEFAULT
+    ) -> pl.DataFrame:
+        """Services, edges and call paths that were there steadily and are not in the window.
+
+        ``baseline`` is where the time to compare with begins; it ends at ``since``. Without it, that time is
+        as long as the window, or ten minutes. Reads the spans of both.
+        """
+        window, before = self._windows(since, until, baseline)
+        found = tracescape_analytics.absence.absence(
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            baseline=before,
+            thresholds=thresholds,
+        )
+        return Frame(found)
 
     @patiently("measuring rates, errors and durations")
     def red(
