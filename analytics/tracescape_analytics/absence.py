@@ -9,6 +9,7 @@ rate, over everything that the baseline has).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from tracescape_analytics.chains import chains_of
 from tracescape_analytics.health import DEFAULT, Thresholds
+from tracescape_analytics.namespaces import shared_names
 from tracescape_analytics.shapes import Shaped, shaped_spans
 from tracescape_analytics.significance import FloatArray, discoveries
 from tracescape_analytics.windows import MINUTE_NS, Window, bounded, checked
@@ -66,11 +68,15 @@ def absence(
     before = checked(*baseline)
     first = Window(min(baseline[0], since), max(baseline[1], until)).widened()
     shaped = shaped_spans(reader, first.since_ns, first.until_ns)
-    return missing(shaped, Window(since, until), before, thresholds)
+    return missing(shaped, Window(since, until), before, thresholds, shared_names(reader))
 
 
 def missing(
-    shaped: Shaped, window: Window, baseline: Window, thresholds: Thresholds = DEFAULT
+    shaped: Shaped,
+    window: Window,
+    baseline: Window,
+    thresholds: Thresholds = DEFAULT,
+    shared: Collection[str] = (),
 ) -> pl.DataFrame:
     """``absence`` of spans that may be more than those of both windows, which are closed."""
     begin, end = baseline.since_ns or 0, baseline.until_ns or 0
@@ -78,7 +84,7 @@ def missing(
         raise ValueError("a baseline of no length tells nothing")
     if not shaped.spans.num_rows:
         return pl.DataFrame(schema=ABSENCE_SCHEMA)
-    found = chains_of(shaped)
+    found = chains_of(shaped, shared=shared)
     things = _things(found.paths).join(_by_part(found.steps, window, baseline), on="path")
     things = things.group_by("rank", "what", "name", "service", "source", "number").agg(
         *(pl.col("calls").filter(pl.col("part") == part).sum().alias(str(part)) for part in range(PARTS)),

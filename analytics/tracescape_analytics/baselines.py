@@ -18,6 +18,7 @@ import polars as pl
 from tracescape_analytics.counts import Counts
 from tracescape_analytics.distributions import quantile_codes, summed, with_values
 from tracescape_analytics.health import DEFAULT, Thresholds, with_states
+from tracescape_analytics.namespaces import condition_of
 from tracescape_analytics.naming import NamedCounts, named_counts
 from tracescape_analytics.rollups import counts_of, kept_samples
 from tracescape_analytics.windows import Window, bounded, checked
@@ -53,15 +54,17 @@ def baselines(
     window: Window,
     baseline: tuple[int, int] | None = None,
     thresholds: Thresholds = DEFAULT,
+    environment: str | None = None,
 ) -> list[Baseline]:
     """The baselines of a window: the one given alone, else those of the module's docstring that are stored.
 
     An open end of the window is the last span that is stored; a window that is open at its begin has none.
+    One ``environment`` of several has no day: what is kept by minute does not tell them apart.
     """
     if baseline is not None:
         given = checked(*baseline)
         length = (given.until_ns or 0) - (given.since_ns or 0)
-        return [Baseline(BEFORE, given, length, [counts_of(reader, given)])]
+        return [Baseline(BEFORE, given, length, [counts_of(reader, given, environment)])]
     if window.since_ns is None:
         return []
     since, until = bounded(reader, window)
@@ -69,9 +72,11 @@ def baselines(
         return []
     found = []
     before = Window(since - (until - since), since)
-    counts = counts_of(reader, before)
+    counts = counts_of(reader, before, environment)
     if len(counts.keys):
         found.append(Baseline(BEFORE, before, until - since, [counts]))
+    if environment is not None and condition_of(reader, environment):
+        return found
     day = Window(since - thresholds.day_ns, since)
     samples = kept_samples(reader, day, until - since, thresholds.day_samples)
     if samples:

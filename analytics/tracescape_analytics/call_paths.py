@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
 from tracescape_analytics.chains import BY, Chains, chains_of
+from tracescape_analytics.namespaces import shared_names
 from tracescape_analytics.shapes import Shaped, shaped_spans
 from tracescape_analytics.windows import Window, checked
 from tracescape_storage.reader import Reader
@@ -51,14 +53,16 @@ def call_paths(
         raise ValueError(f"by={by!r} is neither of {', '.join(BY)}")
     window = checked(since_ns, until_ns)
     wide = window.widened()
-    return paths_in(shaped_spans(reader, wide.since_ns, wide.until_ns), window, by)
+    return paths_in(shaped_spans(reader, wide.since_ns, wide.until_ns), window, by, shared_names(reader))
 
 
-def paths_in(shaped: Shaped, window: Window, by: str = "operation") -> pl.DataFrame:
-    """``call_paths`` of spans that may be more than those of the window."""
+def paths_in(
+    shaped: Shaped, window: Window, by: str = "operation", shared: Collection[str] = ()
+) -> pl.DataFrame:
+    """``call_paths`` of spans that may be more than those of the window; ``shared`` as in ``chains_of``."""
     if not shaped.spans.num_rows:
         return pl.DataFrame(schema=PATH_SCHEMA)
-    found = chains_of(shaped, by)
+    found = chains_of(shaped, by, shared)
     inside = pl.Series(window.holds(found.steps["trace_start_ns"].to_numpy()))
     return _measured(found._replace(steps=found.steps.filter(inside)), shaped.spans["trace_id"])
 

@@ -7,12 +7,14 @@ All other spans are walked through. A message goes through its queue: producer â
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from tracescape_analytics.counts import GROUP_SCHEMA
+from tracescape_analytics.namespaces import short_name
 from tracescape_analytics.naming import shown_names
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.shapes import Shaped, Vocabulary, numbered_shapes
@@ -48,11 +50,11 @@ class _Steps(NamedTuple):
     code: IntArray
 
 
-def chains_of(shaped: Shaped, by: str = "operation") -> Chains:
+def chains_of(shaped: Shaped, by: str = "operation", shared: Collection[str] = ()) -> Chains:
     """The chains in trees whose root has no parent: where one is missing, nobody knows the chain.
 
     ``by="service"`` does not tell the operations of a service apart. Every tree that begins in the spans is
-    taken, whatever is asked; expected O(n log n).
+    taken, whatever is asked; expected O(n log n). ``shared`` names services as ``namespaces`` has it.
     """
     shape, shapes, words = numbered_shapes(shaped)
     trace, _ = trace_numbers(shaped.spans["trace_id"])
@@ -85,7 +87,7 @@ def chains_of(shaped: Shaped, by: str = "operation") -> Chains:
         "trace": forest.trace[at],
         "row": forest.rows[at],
     }
-    return Chains(pl.DataFrame(rows), _named(found, words, by))
+    return Chains(pl.DataFrame(rows), _named(found, words, shared))
 
 
 def _steps(forest: Forest, shape: IntArray, shapes: Shapes, words: Vocabulary, by: str) -> _Steps:
@@ -117,9 +119,9 @@ def _steps(forest: Forest, shape: IntArray, shapes: Shapes, words: Vocabulary, b
     return _Steps(span, up, code)
 
 
-def _named(found: CallPaths, words: Vocabulary, by: str) -> pl.DataFrame:
+def _named(found: CallPaths, words: Vocabulary, shared: Collection[str]) -> pl.DataFrame:
     width = max(len(words.operations), 1) + 1
-    shown = _shown(words)
+    shown = _shown(words, shared)
     names = [
         (*shown[code // width], words.operations[code % width - 1] if code % width else None)
         for code in found.code.tolist()
@@ -158,11 +160,12 @@ def _named(found: CallPaths, words: Vocabulary, by: str) -> pl.DataFrame:
     return pl.DataFrame(columns, schema_overrides={**texts, **numbers}).sort("number")
 
 
-def _shown(words: Vocabulary) -> list[tuple[str, str]]:
+def _shown(words: Vocabulary, shared: Collection[str]) -> list[tuple[str, str]]:
     # Kind and name of each node, as a topology shows it.
-    rows = [(SPANS, 0, kind, name, 0, "") for kind, name in words.nodes]
+    nodes = [(kind, short_name(name, shared) if kind == _SERVICE else name) for kind, name in words.nodes]
+    rows = [(SPANS, 0, kind, name, 0, "") for kind, name in nodes]
     named = shown_names(pl.DataFrame(rows, schema=GROUP_SCHEMA, orient="row"))
     known = {
         (kind, name): (NODE_KINDS[shown_kind], shown) for kind, name, shown_kind, shown in named.iter_rows()
     }
-    return [known[node] for node in words.nodes]
+    return [known[node] for node in nodes]

@@ -51,6 +51,7 @@ def health(
     until_ns: int | None = None,
     baseline: tuple[int, int] | None = None,
     thresholds: Thresholds = DEFAULT,
+    environment: str | None = None,
 ) -> pl.DataFrame:
     """A row a service and a row an edge; columns of `HEALTH_SCHEMA`, as ``docs/columns.md`` explains them.
 
@@ -60,8 +61,10 @@ def health(
     """
     window = checked(since_ns, until_ns)
     since, until = bounded(reader, window)
-    here = named_counts(counts_of(reader, window))
-    nodes, edges = judge(here, baselines(reader, window, baseline, thresholds), until - since, thresholds)
+    here = named_counts(counts_of(reader, window, environment))
+    nodes, edges = judge(
+        here, baselines(reader, window, baseline, thresholds, environment), until - since, thresholds
+    )
     connection = pl.col("connection").replace_strict(dict(enumerate(CONNECTIONS)), return_dtype=pl.String)
     services = nodes.filter(pl.col("node_kind") == "service").with_columns(
         apdex_t_ns=_apdex_times(nodes.filter(pl.col("node_kind") == "service")["name"], thresholds)

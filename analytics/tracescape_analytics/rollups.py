@@ -24,6 +24,7 @@ from tracescape_analytics.counts import (
     no_counts,
     used,
 )
+from tracescape_analytics.namespaces import condition_of, shown
 from tracescape_analytics.shapes import shaped_spans
 from tracescape_analytics.windows import Window
 from tracescape_native.call_counts import GROUP_SHIFT
@@ -72,8 +73,21 @@ class KeepsBlocks(Protocol):
         ...
 
 
-def counts_of(reader: Reader, window: Window) -> Counts:
-    """The counts of a window: from blocks where there are any, else from spans. Equal to those from spans."""
+def counts_of(reader: Reader, window: Window, environment: str | None = None) -> Counts:
+    """The counts of a window: from blocks where there are any, else from spans. Equal to those from spans.
+
+    Services are named as people see them, see ``namespaces``. Of one ``environment`` of several they are
+    counted from spans: blocks do not tell environments apart.
+
+    Raises:
+        UnknownEnvironmentError: no resource is of this environment; the near ones are listed.
+    """
+    if environment is not None and (where := condition_of(reader, environment)):
+        return shown(reader, counts_of_window(reader, window, where))
+    return shown(reader, _full_counts(reader, window))
+
+
+def _full_counts(reader: Reader, window: Window) -> Counts:
     cursor = _cursor(reader)
     if not cursor:
         return counts_of_window(reader, window)
@@ -114,7 +128,10 @@ def kept_samples(reader: Reader, window: Window, length_ns: int, most: int) -> l
     at = blocks["start_ns"].to_numpy()
     inside = [blocks.filter(pa.array((at >= first) & (at < first + size))) for first in begins]
     return [
-        (Window(first, first + size), _unpacked(some, groups) if some.num_rows else no_counts())
+        (
+            Window(first, first + size),
+            shown(reader, _unpacked(some, groups) if some.num_rows else no_counts()),
+        )
         for first, some in zip(begins, inside, strict=True)
     ]
 

@@ -16,6 +16,7 @@ def services(
     until_ns: int | None = None,
     baseline: tuple[int, int] | None = None,
     thresholds: Thresholds = DEFAULT,
+    environment: str | None = None,
 ) -> pl.DataFrame:
     """The services of the topology of a window, by name: see ``topology`` for the window and the baseline.
 
@@ -24,7 +25,14 @@ def services(
     p99_ns`` (Int64; null without calls), ``state`` (text).
     """
     return services_of(
-        topology(reader, since_ns=since_ns, until_ns=until_ns, baseline=baseline, thresholds=thresholds)
+        topology(
+            reader,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            baseline=baseline,
+            thresholds=thresholds,
+            environment=environment,
+        )
     )
 
 

@@ -105,6 +105,7 @@ def topology(
     until_ns: int | None = None,
     baseline: tuple[int, int] | None = None,
     thresholds: Thresholds = DEFAULT,
+    environment: str | None = None,
 ) -> Topology:
     """The topology of the spans that start in [since_ns, until_ns).
 
@@ -117,10 +118,13 @@ def topology(
     it or in its neighbours are looked at, so a parent or a server that starts more than a minute further away
     counts as missing. A CLIENT span whose server span has not arrived yet is shown as a call to something
     external: spans that arrive later change the answer.
+
+    With ``environment`` (``deployment.environment.name``) only spans sent from there are looked at. Services
+    are told apart by namespace and name. Raises ``UnknownEnvironmentError``.
     """
     window = checked(since_ns, until_ns)
-    earlier = baselines(reader, window, baseline, thresholds)
-    return judged(counts_of(reader, window), bounded(reader, window), earlier, thresholds)
+    earlier = baselines(reader, window, baseline, thresholds, environment)
+    return judged(counts_of(reader, window, environment), bounded(reader, window), earlier, thresholds)
 
 
 def topology_of(

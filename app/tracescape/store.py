@@ -161,6 +161,7 @@ class Store(RowFrames, Closing):
         until: When = None,
         baseline: When = None,
         thresholds: Thresholds = DEFAULT,
+        environment: str | None = None,
     ) -> pl.DataFrame:
         """One row a service: calls, errors, rate, latency quantiles in ns, state.
 
@@ -175,6 +176,7 @@ class Store(RowFrames, Closing):
             until_ns=window.until_ns,
             baseline=before,
             thresholds=thresholds,
+            environment=environment,
         )
         return Frame(found)
 
@@ -185,12 +187,14 @@ class Store(RowFrames, Closing):
         until: When = None,
         baseline: When = None,
         thresholds: Thresholds = DEFAULT,
+        environment: str | None = None,
     ) -> pl.DataFrame:
         """How every service and every edge is, the worst first: rates, quantiles, Apdex, state and why.
 
         Each is compared with its own past: with the same length of time just before ``since``, and with the
         24 hours before as far as a collector has counted them; one of both has to be exceeded. ``baseline``
         names another time instead, which ends at ``since``. All numbers are in `tracescape.Thresholds`.
+        ``environment`` keeps what was sent from one ``deployment.environment.name``.
         """
         window, before = self._windows(since, until, baseline)
         found = tracescape_analytics.checkup.health(
@@ -199,6 +203,7 @@ class Store(RowFrames, Closing):
             until_ns=window.until_ns,
             baseline=before,
             thresholds=thresholds,
+            environment=environment,
         )
         return Frame(found)
 
@@ -209,8 +214,9 @@ class Store(RowFrames, Closing):
         until: When = None,
         baseline: When = None,
         thresholds: Thresholds = DEFAULT,
+        environment: str | None = None,
     ) -> Topology:
-        """Who calls whom, how often, how slow, how broken. See `health` for ``baseline`` and states."""
+        """Who calls whom, how often, how slow, how broken. See `health` for what can be given."""
         window, before = self._windows(since, until, baseline)
         found = tracescape_analytics.topology.topology(
             self._reader,
@@ -218,6 +224,7 @@ class Store(RowFrames, Closing):
             until_ns=window.until_ns,
             baseline=before,
             thresholds=thresholds,
+            environment=environment,
         )
         values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
         values.update(nodes=Frame(found.nodes), edges=Frame(found.edges), location=self.location)
