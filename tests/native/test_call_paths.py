@@ -5,9 +5,9 @@ from hypothesis import given
 
 from naive.forest import Node, Span, twin
 from naive.spans import arrays, nested_spans, tangled_spans
+from support.sizes import sized
 from tracescape_native.call_paths import call_paths, nearest_above, other_above
 from tracescape_native.forest import build_forest
-from tracescape_native.memory import INTERPRETED
 
 
 def steps(node: Node, wanted: bool = True) -> tuple[int, ...]:
@@ -56,7 +56,7 @@ def test_nearest_above(spans: list[Span]) -> None:
 
 
 def test_deep_and_wide() -> None:
-    n = 3_000 if INTERPRETED else 100_000
+    n = sized(100_000)
     ones, all_of_them = np.ones(n, np.int64), np.ones(n, np.bool_)
     deep = build_forest(arrays([Span(0, i + 1, i, i, 2 * n - i) for i in range(n)]))
     assert call_paths(deep.parent, ones, all_of_them).path.tolist() == list(range(n))
