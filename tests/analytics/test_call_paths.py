@@ -15,6 +15,7 @@ from naive.forest import Span, twin
 from naive.spans import call_spans, signed, tangled_spans
 from support.documented import documented
 from tracescape_analytics.call_paths import PATH_SCHEMA, call_paths
+from tracescape_analytics.topology import topology
 from tracescape_analytics.windows import MINUTE_NS
 
 Row = dict[str, object]
@@ -89,6 +90,17 @@ def test_only_traces_that_begin_in_the_window_count_and_are_seen_whole() -> None
     store = reader(*shop(), *shop("late", MINUTE_NS - 1), *shop("out", 3 * MINUTE_NS))
     found = call_paths(store, since_ns=1, until_ns=MINUTE_NS)
     assert (found.height, set(found["calls"])) == (5, {1})
+
+
+def test_a_message_that_waits_for_minutes_keeps_its_chain() -> None:
+    """In a topology it comes from its queue, without a delay: a minute sees its neighbours only."""
+    rows = shop()
+    late = rows[-1] | {"start_ns": 4 * MINUTE_NS, "messaging_destination": "orders"}
+    store = reader(*rows[:-1], late)
+    assert "web GET / → cart add → orders → mail send" in call_paths(store)["chain"].to_list()
+    edge = topology(store).edges.filter(pl.col("target") == "mail").row(0, named=True)
+    assert (edge["source"], edge["calls"], edge["delay_p50_ns"]) == ("orders", 1, None)
+    assert topology(store).unpaired.orphans == 1
 
 
 def test_where_the_root_is_missing_nobody_knows_the_chain() -> None:
