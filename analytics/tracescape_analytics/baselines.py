@@ -19,7 +19,7 @@ from tracescape_analytics.counts import Counts
 from tracescape_analytics.distributions import quantile_codes, summed, with_values
 from tracescape_analytics.health import DEFAULT, Thresholds, with_states
 from tracescape_analytics.namespaces import condition_of
-from tracescape_analytics.naming import NamedCounts, named_counts
+from tracescape_analytics.naming import NamedCounts, judged_cells, services_in
 from tracescape_analytics.rollups import counts_of, kept_samples
 from tracescape_analytics.windows import Window, bounded, checked
 from tracescape_storage.reader import Reader
@@ -43,7 +43,7 @@ EDGE_KEYS: Final = ["source", "target", "connection"]
 
 
 class Cells(NamedTuple):
-    """``times`` (``code``, ``count``) and ``errors`` (``count``) by the same keys."""
+    """``times`` (``code``, ``count``) and ``errors`` (``count``) by the same keys and ``sample``."""
 
     times: pl.DataFrame
     errors: pl.DataFrame
@@ -87,45 +87,45 @@ def baselines(
     return found
 
 
+def known_services(earlier: Sequence[Baseline]) -> set[str]:
+    """The services that sent spans in a baseline: who calls one that fell silent still calls a service."""
+    return {name for baseline in earlier for counts in baseline.samples for name in services_in(counts)}
+
+
 def judge(
     now: NamedCounts, earlier: Sequence[Baseline], length_ns: int, thresholds: Thresholds = DEFAULT
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of ``compared`` for nodes, by ``NODE_KEYS``, and for edges, by ``EDGE_KEYS``."""
-    before = [(each, [named_counts(sample) for sample in each.samples]) for each in earlier]
-    nodes = [(each, [_visits(sample) for sample in samples]) for each, samples in before]
-    edges = [(each, [_felt(sample) for sample in samples]) for each, samples in before]
+    before = [(each, judged_cells(each.samples)) for each in earlier]
+    nodes = [(each, Cells(cells.visits, cells.visit_errors)) for each, cells in before]
+    edges = [(each, Cells(cells.felt, cells.edge_errors)) for each, cells in before]
+    visits = Cells(now.visits, now.visit_errors)
+    # An edge is judged by what the caller felt: the client's time if it sent a span, which has everything.
+    felt = Cells(summed(now.felt, EDGE_KEYS), now.edge_errors)
     return (
-        compared(_visits(now), nodes, NODE_KEYS, length_ns, thresholds),
-        compared(_felt(now), edges, EDGE_KEYS, length_ns, thresholds),
+        compared(visits, nodes, NODE_KEYS, length_ns, thresholds),
+        compared(felt, edges, EDGE_KEYS, length_ns, thresholds),
     )
-
-
-def _visits(named: NamedCounts) -> Cells:
-    return Cells(named.visits, named.visit_errors)
-
-
-def _felt(named: NamedCounts) -> Cells:
-    # Judged by what the caller felt: the client's time if it sent a span, for it includes everything.
-    return Cells(summed(named.felt, EDGE_KEYS), named.edge_errors)
 
 
 def compared(
     now: Cells,
-    earlier: Sequence[tuple[Baseline, Sequence[Cells]]],
+    earlier: Sequence[tuple[Baseline, Cells]],
     keys: list[str],
     length_ns: int,
     thresholds: Thresholds = DEFAULT,
 ) -> pl.DataFrame:
     """Calls, errors, quantiles, states and what they were judged by, a row for each of ``keys``, in order.
 
-    ``earlier`` has for each baseline the cells of its samples; ``length_ns`` is the window's. Columns:
-    ``keys, calls, errors, p50_ns, p95_ns, p99_ns``, of each baseline with its name in front ``calls, errors,
-    p95_ns, expected``, and those of ``with_states``. What only a baseline has stands there with 0 calls.
+    ``now`` has no ``sample``; ``earlier`` has each baseline's cells; ``length_ns`` is the window's.
+
+    Columns: ``keys, calls, errors, p50_ns, p95_ns, p99_ns``, of each baseline with its name in front ``calls,
+    errors, p95_ns, expected``, and those of ``with_states``. What only a baseline has is there with 0 calls.
     """
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
     rows = _with_errors(quantile_codes(now.times, keys, shares).rename({"total": "calls"}), now.errors, keys)
-    for baseline, samples in earlier:
-        normal = _normal(baseline, samples, keys, length_ns, thresholds)
+    for baseline, cells in earlier:
+        normal = _normal(baseline, cells, keys, length_ns, thresholds)
         slower = (
             now.times.join(normal.select(*keys, f"{baseline.name}_p95"), on=keys)
             .filter(pl.col("code") > pl.col(f"{baseline.name}_p95"))
@@ -156,17 +156,15 @@ def _with_errors(counted: pl.DataFrame, errors: pl.DataFrame, keys: list[str]) -
 
 
 def _normal(
-    baseline: Baseline, samples: Sequence[Cells], keys: list[str], length_ns: int, thresholds: Thresholds
+    baseline: Baseline, cells: Cells, keys: list[str], length_ns: int, thresholds: Thresholds
 ) -> pl.DataFrame:
     # What is normal by one baseline: ``keys`` and ``calls, errors, p95`` (a code), ``expected``.
-    measured = pl.concat(_measured(sample, keys) for sample in samples)
+    samples = len(baseline.samples)
+    measured = _measured(cells, [*keys, "sample"]).drop("sample")
     rows = measured
-    if len(samples) > 1:
+    if samples > 1:
         enough = measured.filter(pl.col("total") >= thresholds.calls)
-        times = pl.concat(sample.times.select(*keys, "code", "count") for sample in samples)
-        errors = pl.concat(sample.errors.select(*keys, "count") for sample in samples)
-        whole = _measured(Cells(summed(times, keys), errors), keys)
-        rows = pl.concat([enough, whole.join(enough, on=keys, how="anti")])
+        rows = pl.concat([enough, _measured(cells, keys).join(enough, on=keys, how="anti")])
     middle = (pl.len() - 1) // 2  # of an even number the better one
     rate = pl.col("errors") / pl.col("total")
     normal = rows.group_by(keys).agg(
@@ -175,7 +173,7 @@ def _normal(
         p95=pl.col("p95").sort().get(middle),
     )
     # Samples without a call count too. Their median is a value of a sample or, with so many without, 0.
-    place = pl.len().cast(pl.Int64) - len(samples) + (len(samples) - 1) // 2
+    place = pl.len().cast(pl.Int64) - samples + (samples - 1) // 2
     median = pl.when(place >= 0).then(pl.col("total").sort().get(place.clip(0))).otherwise(0)
     share = length_ns / max(baseline.length_ns, 1)
     expected = measured.group_by(keys).agg(expected=median * share)
@@ -184,4 +182,5 @@ def _normal(
 
 
 def _measured(cells: Cells, keys: list[str]) -> pl.DataFrame:
-    return _with_errors(quantile_codes(cells.times, keys, {"p95": 0.95}), cells.errors, keys)
+    times = summed(cells.times, keys)
+    return _with_errors(quantile_codes(times, keys, {"p95": 0.95}), cells.errors, keys)

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tracescape_analytics.baselines import BEFORE, DAY, EDGE_KEYS, NODE_KEYS, baselines, judge
+from tracescape_analytics.baselines import BEFORE, DAY, EDGE_KEYS, NODE_KEYS, baselines, judge, known_services
 from tracescape_analytics.connections import CONNECTIONS
 from tracescape_analytics.distributions import summed
 from tracescape_analytics.health import DEFAULT, SEVERITY, Thresholds
@@ -61,10 +61,9 @@ def health(
     """
     window = checked(since_ns, until_ns)
     since, until = bounded(reader, window)
-    here = named_counts(counts_of(reader, window, environment))
-    nodes, edges = judge(
-        here, baselines(reader, window, baseline, thresholds, environment), until - since, thresholds
-    )
+    earlier = baselines(reader, window, baseline, thresholds, environment)
+    here = named_counts(counts_of(reader, window, environment), known_services(earlier))
+    nodes, edges = judge(here, earlier, until - since, thresholds)
     connection = pl.col("connection").replace_strict(dict(enumerate(CONNECTIONS)), return_dtype=pl.String)
     services = nodes.filter(pl.col("node_kind") == "service").with_columns(
         apdex_t_ns=_apdex_times(nodes.filter(pl.col("node_kind") == "service")["name"], thresholds)

@@ -11,7 +11,6 @@ from typing import Final
 
 import polars as pl
 
-from tracescape_analytics.counts import Counts
 from tracescape_analytics.errors import unknown_environment
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_storage.errors import StoreError
@@ -34,22 +33,21 @@ def short_name(full: str, shared: Collection[str]) -> str:
     return f"{namespace}/{name}" if separator and name in shared else name
 
 
-def shown(reader: Reader, counts: Counts) -> Counts:
-    """``counts`` with their services called as people see them."""
+def shown(reader: Reader, groups: pl.DataFrame) -> pl.DataFrame:
+    """``groups`` (columns of ``GROUP_SCHEMA``) with their services called as people see them."""
     ends = (("source", "source_kind"), ("target", "target_kind"))
     full = [
         (pl.col(kind) == _SERVICE) & pl.col(end).str.contains(SEPARATOR, literal=True) for end, kind in ends
     ]
-    if counts.groups.filter(full[0] | full[1]).is_empty():
-        return counts
+    if groups.filter(full[0] | full[1]).is_empty():
+        return groups
     shared = shared_names(reader)
-    names = {name for end, _ in ends for name in counts.groups[end].unique().to_list() if SEPARATOR in name}
+    names = {name for end, _ in ends for name in groups[end].unique().to_list() if SEPARATOR in name}
     short = {name: short_name(name, shared) for name in names}
-    groups = counts.groups.with_columns(
+    return groups.with_columns(
         pl.when(is_full).then(pl.col(end).replace(short)).otherwise(end).alias(end)
         for (end, _), is_full in zip(ends, full, strict=True)
     )
-    return counts._replace(groups=groups)
 
 
 def condition_of(reader: Reader, environment: str) -> str:

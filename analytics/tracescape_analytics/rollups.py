@@ -83,8 +83,10 @@ def counts_of(reader: Reader, window: Window, environment: str | None = None) ->
         UnknownEnvironmentError: no resource is of this environment; the near ones are listed.
     """
     if environment is not None and (where := condition_of(reader, environment)):
-        return shown(reader, counts_of_window(reader, window, where))
-    return shown(reader, _full_counts(reader, window))
+        counts = counts_of_window(reader, window, where)
+    else:
+        counts = _full_counts(reader, window)
+    return counts._replace(groups=shown(reader, counts.groups))
 
 
 def _full_counts(reader: Reader, window: Window) -> Counts:
@@ -124,14 +126,11 @@ def kept_samples(reader: Reader, window: Window, length_ns: int, most: int) -> l
     room, steps = end - begin - size, max(samples - 1, 1)
     begins = [end - size - room * i // steps // width * width for i in reversed(range(samples))]
     wanted = [start for start in starts.tolist() if any(first <= start < first + size for first in begins)]
-    blocks, groups = reader.sql(kept.at_sql(wanted, width)), _groups(reader)
+    blocks, groups = reader.sql(kept.at_sql(wanted, width)), shown(reader, _groups(reader))
     at = blocks["start_ns"].to_numpy()
     inside = [blocks.filter(pa.array((at >= first) & (at < first + size))) for first in begins]
     return [
-        (
-            Window(first, first + size),
-            shown(reader, _unpacked(some, groups) if some.num_rows else no_counts()),
-        )
+        (Window(first, first + size), _unpacked(some, groups) if some.num_rows else no_counts())
         for first, some in zip(begins, inside, strict=True)
     ]
 

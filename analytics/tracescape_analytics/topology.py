@@ -10,7 +10,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracescape_analytics.baselines import BEFORE, EDGE_KEYS, NODE_KEYS, Baseline, baselines, judge
+from tracescape_analytics.baselines import (
+    BEFORE,
+    EDGE_KEYS,
+    NODE_KEYS,
+    Baseline,
+    baselines,
+    judge,
+    known_services,
+)
 from tracescape_analytics.calls import Unpaired, counts_in
 from tracescape_analytics.connections import CONNECTIONS
 from tracescape_analytics.counts import Counts, no_counts
@@ -156,7 +164,7 @@ def judged(
     now: Counts, window: tuple[int, int], earlier: Sequence[Baseline], thresholds: Thresholds = DEFAULT
 ) -> Topology:
     """The topology of the counts of a window, judged against baselines if there are any."""
-    here = named_counts(now)
+    here = named_counts(now, known_services(earlier))
     nodes, edges = judge(here, earlier, window[1] - window[0], thresholds)
     first = earlier[0].window if earlier else None
     return Topology(

@@ -113,6 +113,25 @@ def test_an_outage_of_an_hour_is_still_missed(store: DuckDBStore) -> None:
     assert found["reason"] == "no calls; there were 30 in that time over the day"
 
 
+def test_a_service_that_fell_silent_but_is_called_is_absent_and_its_edge_tells(store: DuckDBStore) -> None:
+    """Its callers still name it: it is no external system of the same name."""
+    gone = [
+        row | {"peer_service": "pay", "status": 2}
+        for minute in range(60, 65)
+        for row in requests(minute)[::2]
+    ]
+    collect(store, [row for minute in range(60) for row in requests(minute)] + gone)
+    found = live(store.reader(), 65)
+    assert state_of(found, "pay") == "absent"
+    edge = found.filter(pl.col("target") == "pay").row(0, named=True)
+    assert (edge["source"], edge["state"], edge["calls"], edge["errors"]) == ("shop", "failing", 30, 30)
+    nodes = topology(store.reader(), since_ns=BEGIN + HOUR_NS, until_ns=BEGIN + HOUR_NS + LIVE).nodes
+    assert nodes["service", "kind", "state"].rows() == [
+        ("pay", "service", "absent"),
+        ("shop", "service", "failing"),
+    ]
+
+
 def test_what_comes_every_hour_is_not_missed_in_between(store: DuckDBStore) -> None:
     rows = [row for minute in range(180) for row in requests(minute, calls=1)]
     for hour in (0, 1, 2):
