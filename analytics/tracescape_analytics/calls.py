@@ -46,10 +46,13 @@ def matched(trees: SpanForest) -> Calls:
     return find_calls(trees.forest, trees.service, ((database >= 0) | (topic >= 0)).astype(np.int64))
 
 
-def counts_of_window(reader: Reader, window: Window) -> Counts:
-    """The counts of a window from the spans that a store holds; see ``counts_in``."""
+def counts_of_window(reader: Reader, window: Window, where: str = "") -> Counts:
+    """The counts of a window from the spans that a store holds; see ``counts_in``.
+
+    ``where`` is a further condition on spans, for readers that know SQL.
+    """
     wide = window.in_context()
-    shaped = shaped_spans(reader, wide.since_ns, wide.until_ns)
+    shaped = shaped_spans(reader, wide.since_ns, wide.until_ns, where)
     links = reader.links(since_ns=wide.since_ns, until_ns=wide.until_ns)
     return counts_in(shaped, links, window).get(0, no_counts())
 

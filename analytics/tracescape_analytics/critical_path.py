@@ -109,7 +109,7 @@ def summed(spans: pa.Table, sums: Sums, window: Window, service: str | None) -> 
     on_path = on_main_path(forest, paths, counted)
     if sums.by == "path":
         step = trees.service * max(len(trees.operations), 1) + trees.operation
-        found = call_paths(forest, step, on_path)
+        found = call_paths(forest.parent, step, on_path)
         answer = _totals(_rows(trees, paths, on_path, found.path), traces, trees, sums)
         frames = frames_of(found, trees.services, trees.operations)
         return in_order(answer, frames, _group_keys(sums))

@@ -20,6 +20,10 @@ class UnknownOperationError(StoreError):
     """No stored span has the operation that was asked for."""
 
 
+class UnknownEnvironmentError(StoreError):
+    """No stored span comes from the environment that was asked for."""
+
+
 def near(wanted: str, names: Iterable[str], limit: int = 3) -> list[str]:
     """The names most like ``wanted``, best first; at most ``limit``, none if nothing is close."""
     known = {name.lower(): name for name in names}
@@ -39,11 +43,18 @@ def unknown_operation(wanted: str, service: str | None, names: Iterable[str]) ->
     )
 
 
-def _hint(wanted: str, names: Iterable[str]) -> str:
+def unknown_environment(wanted: str, names: Iterable[str]) -> UnknownEnvironmentError:
+    """As `unknown_service`, for a ``deployment.environment.name``."""
+    return UnknownEnvironmentError(
+        f"No span of an environment {wanted!r} is stored. {_hint(wanted, names, 'environments')}"
+    )
+
+
+def _hint(wanted: str, names: Iterable[str], what: str = "spans") -> str:
     known = sorted(names)
     close = near(wanted, known)
     if close:
         return f"Did you mean {' or '.join(repr(name) for name in close)}?"
     if known:
         return f"The store has: {', '.join(known[:10])}{' …' if len(known) > 10 else '.'}"
-    return "The store has no spans yet: send some, then ask again."
+    return f"The store has no {what} yet: send some, then ask again."

@@ -7,6 +7,7 @@ served nothing is seen at its topmost spans.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -48,8 +49,17 @@ class NamedCounts(NamedTuple):
     unpaired: Unpaired
 
 
-def shown_names(groups: pl.DataFrame) -> pl.DataFrame:
-    """What each node is called: ``kind``, ``name``, and ``shown_kind`` and ``shown`` beside them."""
+def services_in(counts: Counts) -> set[str]:
+    """The names of the services that sent spans."""
+    groups = counts.groups.filter(pl.col("role") != native.TOTAL, pl.col("source_kind") == _SERVICE)
+    return set(groups["source"].unique().to_list())
+
+
+def shown_names(groups: pl.DataFrame, known: Collection[str] = ()) -> pl.DataFrame:
+    """What each node is called: ``kind``, ``name``, and ``shown_kind`` and ``shown`` beside them.
+
+    ``known`` are services that are silent here: a call to something of that name is a call to them.
+    """
     ends = groups.filter(pl.col("role") == native.EDGE)
     nodes = pl.concat(
         [
@@ -58,7 +68,7 @@ def shown_names(groups: pl.DataFrame) -> pl.DataFrame:
         ]
     )
     nodes = nodes.unique().sort("kind", "name")
-    services = {name for kind, name in nodes.iter_rows() if kind == _SERVICE}
+    services = {name for kind, name in nodes.iter_rows() if kind == _SERVICE} | set(known)
     taken = set(services)
     rows = []
     for kind, name in nodes.iter_rows():
@@ -73,9 +83,9 @@ def shown_names(groups: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def shown_groups(groups: pl.DataFrame) -> pl.DataFrame:
-    """``group`` and the columns of ``GROUP_SCHEMA``, its nodes as they are shown."""
-    names = shown_names(groups)
+def shown_groups(groups: pl.DataFrame, known: Collection[str] = ()) -> pl.DataFrame:
+    """``group`` and the columns of ``GROUP_SCHEMA``, its nodes as they are shown; see ``shown_names``."""
+    names = shown_names(groups, known)
     columns = groups.with_row_index("group").with_columns(pl.col("group").cast(pl.Int64))
     for end in ("source", "target"):
         found = names.rename({"shown_kind": f"{end}_shown_kind", "shown": f"{end}_shown"})
@@ -113,9 +123,9 @@ def _kind_name(column: str) -> pl.Expr:
     return pl.col(column).replace_strict(dict(enumerate(NODE_KINDS)), return_dtype=pl.String)
 
 
-def named_counts(counts: Counts) -> NamedCounts:
-    """The counts by the names of nodes and edges."""
-    groups, cells = shown_groups(counts.groups), counts.cells()
+def named_counts(counts: Counts, known: Collection[str] = ()) -> NamedCounts:
+    """The counts by the names of nodes and edges; see ``shown_names``."""
+    groups, cells = shown_groups(counts.groups, known), counts.cells()
     total = groups.filter(pl.col("role") == native.TOTAL).select("group").join(cells, on="group")
     totals = dict(total.group_by("code").agg(pl.col("count").sum()).iter_rows())
     spans = groups.filter(pl.col("role") == native.SPANS).select("group").join(cells, on="group")
@@ -124,18 +134,11 @@ def named_counts(counts: Counts) -> NamedCounts:
     of_edges = edges.join(cells, on="group").drop("group")
     of_visits = visits.join(cells, on="group")
     network = summed(_measured(of_edges, native.NETWORK_TIME), _EDGE)
-    times = (native.CLIENT_TIME, native.SERVER_TIME, native.ALONE_TIME)
     client = summed(_measured(of_edges, native.CLIENT_TIME), _EDGE)
     alone = _measured(of_edges, native.ALONE_TIME).select(*_EDGE, "code", "count")
     server = _measured(of_edges, native.SERVER_TIME).select(*_EDGE, "code", "count")
-    # An edge that both sides saw has the client's time and the server's; its visits are the client's.
-    edge_visits = of_visits.join(edges.select("group", pl.lit(True).alias("is_edge")), on="group", how="left")
-    felt = edge_visits.filter(
-        pl.col("measure").is_in(times)
-        & (pl.col("is_edge").is_null() | (pl.col("measure") != native.SERVER_TIME))
-    )
     return NamedCounts(
-        visits=summed(felt, _NODE),
+        visits=summed(_visit_times(of_visits, edges), _NODE),
         visit_errors=of_visits.filter(pl.col("measure") == native.ERRORS).select(*_NODE, "count"),
         present=_present(groups),
         felt=pl.concat([client, alone]),
@@ -153,6 +156,45 @@ def named_counts(counts: Counts) -> NamedCounts:
             clients_without_server=int(totals.get(native.UNANSWERED, 0)),
             negative_network=int(network.filter(pl.col("code") < 0)["count"].sum()),
         ),
+    )
+
+
+class JudgedCells(NamedTuple):
+    """What of counts is compared: as in `NamedCounts`, not summed, each row with its ``sample``."""
+
+    visits: pl.DataFrame
+    visit_errors: pl.DataFrame
+    felt: pl.DataFrame
+    edge_errors: pl.DataFrame
+
+
+def judged_cells(samples: Sequence[Counts]) -> JudgedCells:
+    """The cells of several counts by the names of nodes and edges; ``sample`` is the place of the counts."""
+    begin, parts = 0, []
+    for place, counts in enumerate(samples):
+        number = pl.lit(place, dtype=pl.Int64)
+        parts.append(counts.cells().with_columns(pl.col("group") + begin, sample=number))
+        begin += len(counts.groups)
+    cells = pl.concat(parts)
+    groups = shown_groups(pl.concat([counts.groups for counts in samples]))
+    edges = groups.filter(pl.col("role") == native.EDGE).select("group", *_EDGE)
+    of_visits, of_edges = visited(groups).join(cells, on="group"), edges.join(cells, on="group")
+    felt = of_edges.filter(pl.col("measure").is_in([native.CLIENT_TIME, native.ALONE_TIME]))
+    return JudgedCells(
+        visits=_visit_times(of_visits, edges).select("sample", *_NODE, "code", "count"),
+        visit_errors=_measured(of_visits, native.ERRORS).select("sample", *_NODE, "count"),
+        felt=felt.select("sample", *_EDGE, "code", "count"),
+        edge_errors=_measured(of_edges, native.ERRORS).select("sample", *_EDGE, "count"),
+    )
+
+
+def _visit_times(of_visits: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
+    # An edge that both sides saw has the client's time and the server's; its visits are the client's.
+    times = (native.CLIENT_TIME, native.SERVER_TIME, native.ALONE_TIME)
+    marked = of_visits.join(edges.select("group", pl.lit(True).alias("is_edge")), on="group", how="left")
+    return marked.filter(
+        pl.col("measure").is_in(times)
+        & (pl.col("is_edge").is_null() | (pl.col("measure") != native.SERVER_TIME))
     )
 
 

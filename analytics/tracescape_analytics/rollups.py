@@ -15,7 +15,16 @@ import polars as pl
 import pyarrow as pa
 
 from tracescape_analytics.calls import counts_in, counts_of_window
-from tracescape_analytics.counts import EXEMPLAR_SCHEMA, GROUP_SCHEMA, Counts, greatest, merged, used
+from tracescape_analytics.counts import (
+    EXEMPLAR_SCHEMA,
+    GROUP_SCHEMA,
+    Counts,
+    greatest,
+    merged,
+    no_counts,
+    used,
+)
+from tracescape_analytics.namespaces import condition_of, shown
 from tracescape_analytics.shapes import shaped_spans
 from tracescape_analytics.windows import Window
 from tracescape_native.call_counts import GROUP_SHIFT
@@ -64,8 +73,23 @@ class KeepsBlocks(Protocol):
         ...
 
 
-def counts_of(reader: Reader, window: Window) -> Counts:
-    """The counts of a window: from blocks where there are any, else from spans. Equal to those from spans."""
+def counts_of(reader: Reader, window: Window, environment: str | None = None) -> Counts:
+    """The counts of a window: from blocks where there are any, else from spans. Equal to those from spans.
+
+    Services are named as people see them, see ``namespaces``. Of one ``environment`` of several they are
+    counted from spans: blocks do not tell environments apart.
+
+    Raises:
+        UnknownEnvironmentError: no resource is of this environment; the near ones are listed.
+    """
+    if environment is not None and (where := condition_of(reader, environment)):
+        counts = counts_of_window(reader, window, where)
+    else:
+        counts = _full_counts(reader, window)
+    return counts._replace(groups=shown(reader, counts.groups))
+
+
+def _full_counts(reader: Reader, window: Window) -> Counts:
     cursor = _cursor(reader)
     if not cursor:
         return counts_of_window(reader, window)
@@ -74,11 +98,41 @@ def counts_of(reader: Reader, window: Window) -> Counts:
     found = reader.sql(kept.blocks_sql(since, until, cursor))
     widths = found["width_ns"].to_numpy()
     minutes = found["start_ns"].to_numpy()[widths == 0] // MINUTE_NS
-    parts = [_unpacked(found.filter(pa.array(widths > 0)), reader)] if (widths > 0).any() else []
+    parts = [_unpacked(found.filter(pa.array(widths > 0)), _groups(reader))] if (widths > 0).any() else []
     for first, last in _runs(minutes.tolist()):
         begin, end = max(first * MINUTE_NS, since), min((last + 1) * MINUTE_NS, until)
         parts.append(counts_of_window(reader, Window(begin, end)))
     return merged(parts)
+
+
+def kept_samples(reader: Reader, window: Window, length_ns: int, most: int) -> list[tuple[Window, Counts]]:
+    """Windows of about one length, evenly spread over a longer one, as blocks alone tell of them.
+
+    The longer one (closed; from its first block on) ends with the last sample; there are up to ``most``, and
+    they do not overlap. ``length_ns`` is rounded up to whole minutes, from an hour on to whole hours. Nothing
+    is counted anew, so minutes without a block, which are recent or huge, are missing: that is good enough
+    to compare with, and costs next to nothing. None for a reader that keeps no blocks.
+    """
+    since, until = window.since_ns, window.until_ns
+    if not _cursor(reader) or since is None or until is None:
+        return []
+    width = HOUR_NS if length_ns >= HOUR_NS else MINUTE_NS
+    starts = reader.sql(kept.starts_sql(since, until, width))["start_ns"].to_numpy()
+    size, end = -(-length_ns // width) * width, until // width * width
+    begin = int(starts.min()) if len(starts) else end
+    samples = min(most, (end - begin) // size)
+    if samples < 1:
+        return []
+    room, steps = end - begin - size, max(samples - 1, 1)
+    begins = [end - size - room * i // steps // width * width for i in reversed(range(samples))]
+    wanted = [start for start in starts.tolist() if any(first <= start < first + size for first in begins)]
+    blocks, groups = reader.sql(kept.at_sql(wanted, width)), shown(reader, _groups(reader))
+    at = blocks["start_ns"].to_numpy()
+    inside = [blocks.filter(pa.array((at >= first) & (at < first + size))) for first in begins]
+    return [
+        (Window(first, first + size), _unpacked(some, groups) if some.num_rows else no_counts())
+        for first, some in zip(begins, inside, strict=True)
+    ]
 
 
 def _cursor(reader: Reader) -> int:
@@ -155,10 +209,14 @@ def _packed(keys: Any, counts: Any, exemplars: pl.DataFrame) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _unpacked(blocks: pa.Table, reader: Reader) -> Counts:
+def _groups(reader: Reader) -> pl.DataFrame:
     groups = pl.from_arrow(reader.sql(kept.GROUPS_SQL))
     assert isinstance(groups, pl.DataFrame)
-    return used(groups.select(pl.col(name).cast(kind) for name, kind in GROUP_SCHEMA.items()), *_sum(blocks))
+    return groups.select(pl.col(name).cast(kind) for name, kind in GROUP_SCHEMA.items())
+
+
+def _unpacked(blocks: pa.Table, groups: pl.DataFrame) -> Counts:
+    return used(groups, *_sum(blocks))
 
 
 def _block(start_ns: int, width_ns: int, *content: Any) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from tracescape_analytics.health import DEFAULT, Thresholds
 from tracescape_analytics.topology import Topology, topology
 from tracescape_storage.reader import Reader
 
@@ -14,6 +15,8 @@ def services(
     since_ns: int | None = None,
     until_ns: int | None = None,
     baseline: tuple[int, int] | None = None,
+    thresholds: Thresholds = DEFAULT,
+    environment: str | None = None,
 ) -> pl.DataFrame:
     """The services of the topology of a window, by name: see ``topology`` for the window and the baseline.
 
@@ -21,7 +24,16 @@ def services(
     ``rate_per_s`` (Float64, calls a second of the window; null if it has no length), ``p50_ns, p95_ns,
     p99_ns`` (Int64; null without calls), ``state`` (text).
     """
-    return services_of(topology(reader, since_ns=since_ns, until_ns=until_ns, baseline=baseline))
+    return services_of(
+        topology(
+            reader,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            baseline=baseline,
+            thresholds=thresholds,
+            environment=environment,
+        )
+    )
 
 
 def services_of(found: Topology) -> pl.DataFrame:

@@ -66,6 +66,21 @@ def checked(since_ns: int | None, until_ns: int | None) -> Window:
     return Window(since_ns, until_ns)
 
 
+def bounded(reader: Reader, window: Window) -> tuple[int, int]:
+    """Where the window begins and ends; where it is open, the spans do."""
+    if window.since_ns is not None and window.until_ns is not None:
+        return window.since_ns, window.until_ns
+    extent = reader.extent()
+    return closed(window, extent.first_start_ns, extent.last_start_ns if extent.spans else -1)
+
+
+def closed(window: Window, first_ns: int, last_ns: int) -> tuple[int, int]:
+    """The same for spans that start from ``first_ns`` to ``last_ns``."""
+    since = first_ns if window.since_ns is None else window.since_ns
+    until = last_ns + 1 if window.until_ns is None else window.until_ns
+    return since, max(since, until)
+
+
 def baseline_of(reader: Reader, window: Window, baseline: tuple[int, int] | None) -> Window | None:
     """The window to compare with: the one given, else the same length of time just before, if it holds spans.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tracescape.plots import plot
     from tracescape.store import Store, Topology, connect, open
     from tracescape_analytics.errors import UnknownTraceError
+    from tracescape_analytics.health import Thresholds
     from tracescape_storage.errors import QueryError, StoreError
     from tracescape_storage.filters import field
 
@@ -21,6 +22,7 @@ __all__ = [
     "QueryError",
     "Store",
     "StoreError",
+    "Thresholds",
     "Topology",
     "Trace",
     "UnknownTraceError",
@@ -38,6 +40,7 @@ _HOMES = {
     "QueryError": "tracescape_storage.errors",
     "Store": "tracescape.store",
     "StoreError": "tracescape_storage.errors",
+    "Thresholds": "tracescape_analytics.health",
     "Topology": "tracescape.store",
     "Trace": "tracescape.answers",
     "UnknownTraceError": "tracescape_analytics.errors",

@@ -1,4 +1,4 @@
-"""The commands that ask a store: ``query``, ``search`` and ``tail``."""
+"""The commands that ask a store: ``query``, ``search``, ``tail`` and ``health``."""
 
 from __future__ import annotations
 
@@ -125,6 +125,32 @@ def tail(
     except BrokenPipeError:
         # Who read has seen enough. What is still buffered must not fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@commands.command()
+def health(
+    target: StoreOption = "localhost:4318",
+    since: Annotated[str | None, typer.Option(help="From when: 15m, ISO time or epoch ns.")] = "15m",
+    until: Annotated[str | None, typer.Option(help="Until when, likewise.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Compare with the time from then to --since, not with the past day.")
+    ] = None,
+    apdex: Annotated[str, typer.Option(help="Calls that take no longer satisfy: Apdex's T.")] = "500ms",
+    everything: Annotated[bool, typer.Option("--all", help="Healthy and idle edges too.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    parquet: ParquetOption = None,
+) -> None:
+    """See how every service and edge is, the worst first: rate, errors, latency, Apdex, state and why."""
+    from tracescape import printing
+    from tracescape.health_table import brief_health
+    from tracescape.times import parse_duration
+    from tracescape_analytics.health import Thresholds
+
+    with open_target(target) as store:
+        found = store.health(since, until, baseline, Thresholds(apdex_ns=parse_duration(apdex)))
+    if not _for_programs(found, as_json, as_csv, parquet):
+        printing.print_table(brief_health(found, everything), out)
 
 
 def _for_programs(frame: pl.DataFrame, as_json: bool, as_csv: bool, parquet: Path | None) -> bool:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+import tracescape_analytics.absence
+import tracescape_analytics.call_paths
+import tracescape_analytics.checkup
 import tracescape_analytics.critical_path
 import tracescape_analytics.latency
 import tracescape_analytics.red
@@ -28,6 +31,7 @@ from tracescape.progress import counting
 from tracescape.rows import RowFrames
 from tracescape.times import When, Window, format_time, parse_duration, parse_when
 from tracescape_analytics.asking import Where, filter_of
+from tracescape_analytics.health import DEFAULT, Thresholds
 from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
@@ -152,28 +156,111 @@ class Store(RowFrames, Comparing, Closing):
         return self._reader.extent()
 
     @patiently("measuring services")
-    def services(self, since: When = None, until: When = None, baseline: When = None) -> pl.DataFrame:
+    def services(
+        self,
+        since: When = None,
+        until: When = None,
+        baseline: When = None,
+        thresholds: Thresholds = DEFAULT,
+        environment: str | None = None,
+    ) -> pl.DataFrame:
         """One row a service: calls, errors, rate, latency quantiles in ns, state.
 
         ``baseline`` is where the time to compare with begins; it ends at ``since``. Without it, the window of
-        the same length just before ``since`` is used, where the store holds one.
+        the same length just before ``since`` and the day before are used, what of them the store holds; see
+        `health`.
         """
         window, before = self._windows(since, until, baseline)
         found = tracescape_analytics.services.services(
-            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            baseline=before,
+            thresholds=thresholds,
+            environment=environment,
+        )
+        return Frame(found)
+
+    @patiently("finding out how everything is")
+    def health(
+        self,
+        since: When = None,
+        until: When = None,
+        baseline: When = None,
+        thresholds: Thresholds = DEFAULT,
+        environment: str | None = None,
+    ) -> pl.DataFrame:
+        """How every service and every edge is, the worst first: rates, quantiles, Apdex, state and why.
+
+        Each is compared with its own past: with the same length of time just before ``since``, and with the
+        24 hours before as far as a collector has counted them; one of both has to be exceeded. ``baseline``
+        names another time instead, which ends at ``since``. All numbers are in `tracescape.Thresholds`.
+        ``environment`` keeps what was sent from one ``deployment.environment.name``.
+        """
+        window, before = self._windows(since, until, baseline)
+        found = tracescape_analytics.checkup.health(
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            baseline=before,
+            thresholds=thresholds,
+            environment=environment,
         )
         return Frame(found)
 
     @patiently("finding out who calls whom")
-    def topology(self, since: When = None, until: When = None, baseline: When = None) -> Topology:
-        """Who calls whom, how often, how slow, how broken. See `services` for ``baseline``."""
+    def topology(
+        self,
+        since: When = None,
+        until: When = None,
+        baseline: When = None,
+        thresholds: Thresholds = DEFAULT,
+        environment: str | None = None,
+    ) -> Topology:
+        """Who calls whom, how often, how slow, how broken. See `health` for what can be given."""
         window, before = self._windows(since, until, baseline)
         found = tracescape_analytics.topology.topology(
-            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            baseline=before,
+            thresholds=thresholds,
+            environment=environment,
         )
         values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
         values.update(nodes=Frame(found.nodes), edges=Frame(found.edges), location=self.location)
         return Topology(**values)
+
+    @patiently("following chains of calls")
+    def call_paths(self, since: When = None, until: When = None, by: str = "operation") -> pl.DataFrame:
+        """Chains of calls, root → … → leaf: how often, how slow, how broken; reads the spans of the window.
+
+        ``by="service"`` does not tell the operations of a service apart.
+        """
+        window, _ = self._windows(since, until, None)
+        found = tracescape_analytics.call_paths.call_paths(
+            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, by=by
+        )
+        return Frame(found)
+
+    @patiently("looking for what is missing")
+    def absence(
+        self, since: When = "5m", until: When = None, baseline: When = None, thresholds: Thresholds = DEFAULT
+    ) -> pl.DataFrame:
+        """Services, edges and call paths that were there steadily and are not in the window.
+
+        ``baseline`` is where the time to compare with begins; it ends at ``since``. Without it, that time is
+        as long as the window, or ten minutes. Reads the spans of both.
+        """
+        window, before = self._windows(since, until, baseline)
+        found = tracescape_analytics.absence.absence(
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            baseline=before,
+            thresholds=thresholds,
+        )
+        return Frame(found)
 
     @patiently("measuring rates, errors and durations")
     def red(

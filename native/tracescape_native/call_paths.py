@@ -66,13 +66,30 @@ def _number(
     return path, parents[:count].copy(), codes[:count].copy()
 
 
-def call_paths(forest: Forest, code: IntArray, wanted: BoolArray) -> CallPaths:
+def call_paths(parent: IntArray, code: IntArray, wanted: BoolArray) -> CallPaths:
     """Number the call paths of the spans marked in ``wanted`` (bool), by first appearance.
 
-    ``code`` says what a step of a path is: spans of one code under parents of one path share a path. Where a
-    span is wanted but its parent is not, its path begins there. Expected O(n).
+    ``parent`` is the position of each span's parent, before its own, -1 for none. ``code`` says what a step
+    of a path is: spans of one code under parents of one path share a path. Where a span is wanted but its
+    parent is not, its path begins there. Expected O(n).
     """
-    return CallPaths(*_number(forest.parent, code, wanted, HASH_SEED))
+    return CallPaths(*_number(parent, code, wanted, HASH_SEED))
+
+
+@njit(cache=True, nogil=True)
+def _nearest(parent: IntArray, chosen: BoolArray) -> IntArray:
+    nearest = np.full(len(parent), -1, np.int64)
+    for i in range(len(parent)):
+        if chosen[i]:
+            nearest[i] = i
+        elif parent[i] >= 0:
+            nearest[i] = nearest[parent[i]]
+    return nearest
+
+
+def nearest_above(forest: Forest, chosen: BoolArray) -> IntArray:
+    """The span itself where it is ``chosen`` (bool), else its nearest ancestor that is; -1 for none."""
+    return np.asarray(_nearest(forest.parent, chosen))
 
 
 @njit(cache=True, nogil=True)

@@ -110,6 +110,23 @@ def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int) -> str:
         FROM hours UNION ALL FROM minutes UNION ALL SELECT start_ns, 0, {empty} FROM cut"""
 
 
+def starts_sql(since_ns: int, until_ns: int, width_ns: int) -> str:
+    """``SELECT`` of where the blocks of one width begin that lie in [since_ns, until_ns), in order."""
+    return (
+        f"SELECT start_ns FROM tracescape_rollups WHERE width_ns = {width_ns}"
+        f" AND start_ns >= {since_ns} AND start_ns + width_ns <= {until_ns} ORDER BY start_ns"
+    )
+
+
+def at_sql(starts: Sequence[int], width_ns: int) -> str:
+    """``SELECT`` of the blocks of one width that begin at these times."""
+    listed = ", ".join(map(str, starts)) or "NULL"
+    return (
+        f"SELECT {', '.join(BLOCKS.names)} FROM tracescape_rollups"
+        f" WHERE width_ns = {width_ns} AND start_ns IN ({listed})"
+    )
+
+
 def sizes_sql(first: int, last: int) -> str:
     """``SELECT`` of how many spans start in each minute from ``first`` to ``last``."""
     return (

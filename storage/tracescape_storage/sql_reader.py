@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
+from tracescape_storage.namespaces import ANY_SQL, with_namespaces
 from tracescape_storage.reader import Extent
 from tracescape_storage.schema import ARRIVED
 from tracescape_storage.select import (
@@ -29,6 +30,7 @@ class SqlReader(ABC):
     # What a store tells that nobody writes to stays true.
     _extent: Extent | None = None
     _columns: dict[str, str] | None = None
+    _namespaces: bool | None = None
 
     @abstractmethod
     def sql(self, query: str) -> pa.Table:
@@ -64,9 +66,18 @@ class SqlReader(ABC):
     def shaped_spans(
         self, *, since_ns: int | None = None, until_ns: int | None = None, where: str = ""
     ) -> tuple[pa.Table, pa.Table]:
-        """See `select.shaped_sql`. The shapes are asked for second, so none of the spans' is missing."""
+        """See `select.shaped_sql`. The shapes are asked for second, so none of the spans' is missing.
+
+        ``service`` is a full name, see `namespaces`.
+        """
         spans, shapes = shaped_sql(since_ns=since_ns, until_ns=until_ns, where=where)
-        return self.sql(spans), self.sql(shapes)
+        named = with_namespaces if self._has_namespaces() else str
+        return self.sql(named(spans)), self.sql(named(shapes))
+
+    def _has_namespaces(self) -> bool:
+        if self._namespaces is None or (self.live and not self._namespaces):
+            self._namespaces = self.sql(ANY_SQL).num_rows > 0
+        return self._namespaces
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""

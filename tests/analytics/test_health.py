@@ -15,16 +15,15 @@ from tracescape_analytics.significance import binomial_tail, discoveries, more_e
 from tracescape_analytics.topology import topology
 from tracescape_native.buckets import RELATIVE_ERROR
 
-SCHEMA = dict.fromkeys(
-    ["calls", "errors", "p95", "base_calls", "base_errors", "base_p95", "slow", "timed"], pl.Int64
-)
+BASE = [f"before_{name}" for name in ("calls", "errors", "p95", "slow", "expected")]
+SCHEMA = dict.fromkeys(["calls", "errors", "p95", "timed", *BASE], pl.Int64)
 
 
 def state(
     calls: int, errors: int = 0, p95: int = 100, base: tuple[int, int, int] | None = None, slow: int = 0
 ) -> str:
     before = base or (0, 0, None)
-    row = (calls, errors, p95, *before, slow, calls)
+    row = (calls, errors, p95, calls, *before, slow, before[0])
     return with_states(pl.DataFrame([row], schema=SCHEMA, orient="row"))["state"].item()
 
 
@@ -82,8 +81,8 @@ def test_nothing_to_judge() -> None:
 
 def test_many_tests_share_one_false_discovery_rate() -> None:
     # p = 0.0037 for one of a kind; among a hundred that did not change, it is what chance would bring.
-    suspicious = (100, 0, 200, 100, 0, 100, 12, 100)
-    steady = (100, 0, 100, 100, 0, 100, 5, 100)
+    suspicious = (100, 0, 200, 100, 100, 0, 100, 12, 100)
+    steady = (100, 0, 100, 100, 100, 0, 100, 5, 100)
     alone = with_states(pl.DataFrame([suspicious], schema=SCHEMA, orient="row"))
     among = with_states(pl.DataFrame([suspicious, *[steady] * 99], schema=SCHEMA, orient="row"))
     assert alone["state"].to_list() == ["degraded"]

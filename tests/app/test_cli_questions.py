@@ -144,6 +144,24 @@ def test_what_is_wrong_is_one_sentence(shop: Path) -> None:
     assert "did you mean http.route?" in nothing.stderr
 
 
+def test_health_shows_services_and_with_all_every_edge(shop: Path) -> None:
+    found = run("health", "--store", shop, "--since", "1m", "--baseline", "2m")
+    assert found.returncode == 0, found.stderr
+    head, *rows = found.stdout.splitlines()
+    assert head.split() == ["state", "what", "calls/s", "errors", "p50", "p95", "p99", "apdex", "why"]
+    assert sum(row.split()[1] == "gateway" for row in rows) == 1
+    assert not any("web → gateway (http)" in row for row in rows if row.startswith("healthy"))
+    assert "web → gateway (http)" in run("health", "--store", shop, "--since", "1m", "--all").stdout
+
+
+def test_health_for_programs(shop: Path) -> None:
+    lines = run("health", "--store", shop, "--since", "1m", "--apdex", "1ms", "--json").stdout.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert {row["what"] for row in rows} == {"service", "edge"}
+    assert {row["apdex_t_ns"] for row in rows} == {1_000_000}
+    fails(run("health", "--store", shop, "--apdex", "soon"), "soon")
+
+
 def test_query_prints_a_table(shop: Path) -> None:
     result = run(
         "query", "--store", shop, "select 'a' x, 1 n, [1, 2] l, null z union all select 'b', 2, [], 5"

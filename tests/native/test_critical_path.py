@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from naive.critical_path import Walk
 from naive.forest import Span, twin
 from naive.spans import arrays, nested_spans, tangled_spans, wide_spans
+from support.sizes import sized
 from tracescape_native.critical_path import Paths, critical_paths, path_segments
 from tracescape_native.forest import Forest, build_forest
-from tracescape_native.memory import INTERPRETED
 
 KINDS = ["unset", "internal", "server", "client", "producer", "consumer"]
 CASES = json.loads((Path(__file__).parents[1] / "data" / "critical_path_cases.json").read_text())
 
 #: Spans of the deep and the wide; fewer where Python itself runs the kernels.
-MANY = 2_000 if INTERPRETED else 100_000
+MANY = sized(100_000)
 
 
 def analysed(spans: list[Span], tolerance: float = 0.01) -> tuple[Forest, Paths]:

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from naive import edges as naive
 from naive.forest import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, UNSET, Span, twin
 from naive.spans import arrays, call_spans, nested_spans, tangled_spans
+from support.sizes import sized
 from tracescape_native.edges import CROSSED, DELIVERED, NONE, PAIRED, Calls, find_calls
 from tracescape_native.forest import build_forest
-from tracescape_native.memory import INTERPRETED
 
 RELATIONS = {"paired": PAIRED, "crossed": CROSSED, "delivered": DELIVERED}
 
 #: Spans of the deep and the wide; fewer where Python itself runs the kernels.
-MANY = 2_000 if INTERPRETED else 100_000
+MANY = sized(100_000)
 
 
 def found_in(spans: list[Span]) -> Calls:

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from naive.forest import Span, twin
 from naive.spans import arrays, signed, tangled_spans, wide_spans
+from support.sizes import sized
 from tracescape_native.forest import CHILD, CUT, ORPHAN, ROOT, Forest, build_forest
 from tracescape_native.grouping import group_ids, rows_by_code
-from tracescape_native.memory import INTERPRETED
 from tracescape_native.sorting import sort_index, unsigned_order
 
 ORIGINS = {"child": CHILD, "root": ROOT, "orphan": ORPHAN, "cut": CUT}
 
 #: Spans of the deep and the wide; fewer where Python itself runs the kernels.
-MANY = 2_000 if INTERPRETED else 100_000
+MANY = sized(100_000)
 
 
 @given(tangled_spans())

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from naive.forest import Node, Span, twin
 from naive.slack import Network
 from naive.spans import arrays, nested_spans, tangled_spans, wide_spans
+from support.sizes import sized
 from tracescape_native.critical_path import critical_paths
 from tracescape_native.forest import Forest, build_forest
-from tracescape_native.memory import INTERPRETED
 from tracescape_native.slack import NO_LIMIT, leeway, what_if
 
 #: Spans of the deep and the wide; fewer where Python itself runs the kernels.
-MANY = 2_000 if INTERPRETED else 100_000
+MANY = sized(100_000)
 TREES = st.one_of(nested_spans(), tangled_spans())
 
 

@@ -1,0 +1,64 @@
+"""What a service is called, and which environment it is in.
+
+A service is (``service.namespace``, ``service.name``). It is counted under both; what people see is the name
+alone, as in searches and traces, or ``namespace/name`` where the store has several services of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import polars as pl
+
+from tracescape_analytics.errors import unknown_environment
+from tracescape_analytics.nodes import NODE_KINDS
+from tracescape_storage.errors import StoreError
+from tracescape_storage.namespaces import ENVIRONMENTS_SQL, SEPARATOR, SHARED_SQL, in_environment
+from tracescape_storage.reader import Reader
+
+_SERVICE: Final = NODE_KINDS.index("service")
+
+
+def shared_names(reader: Reader) -> frozenset[str]:
+    """The names that several services of the store have."""
+    if not hasattr(reader, "shaped_spans"):  # it knows no namespaces
+        return frozenset()
+    return frozenset(reader.sql(SHARED_SQL)["service"].to_pylist())
+
+
+def short_name(full: str, shared: Collection[str]) -> str:
+    """A full name as people see it."""
+    namespace, separator, name = full.rpartition(SEPARATOR)
+    return f"{namespace}/{name}" if separator and name in shared else name
+
+
+def shown(reader: Reader, groups: pl.DataFrame) -> pl.DataFrame:
+    """``groups`` (columns of ``GROUP_SCHEMA``) with their services called as people see them."""
+    ends = (("source", "source_kind"), ("target", "target_kind"))
+    full = [
+        (pl.col(kind) == _SERVICE) & pl.col(end).str.contains(SEPARATOR, literal=True) for end, kind in ends
+    ]
+    if groups.filter(full[0] | full[1]).is_empty():
+        return groups
+    shared = shared_names(reader)
+    names = {name for end, _ in ends for name in groups[end].unique().to_list() if SEPARATOR in name}
+    short = {name: short_name(name, shared) for name in names}
+    return groups.with_columns(
+        pl.when(is_full).then(pl.col(end).replace(short)).otherwise(end).alias(end)
+        for (end, _), is_full in zip(ends, full, strict=True)
+    )
+
+
+def condition_of(reader: Reader, environment: str) -> str:
+    """The condition on spans of one environment; ``""`` where all that is stored is of it.
+
+    Raises:
+        UnknownEnvironmentError: nothing is; the near ones are listed.
+    """
+    if not hasattr(reader, "shaped_spans"):
+        raise StoreError("environments can only be asked of a store that knows SQL")
+    stored = reader.sql(ENVIRONMENTS_SQL)["environment"].to_pylist()
+    if environment not in stored:
+        raise unknown_environment(environment, filter(None, stored))
+    return in_environment(environment) if len(stored) > 1 else ""
