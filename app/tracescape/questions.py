@@ -153,6 +153,27 @@ def health(
         printing.print_table(brief_health(found, everything), out)
 
 
+@commands.command()
+def compare(
+    where: Annotated[str, typer.Argument(help='A filter: \'service = "cart" and status = "error"\'.')] = "",
+    target: StoreOption = "localhost:4318",
+    against: Annotated[str | None, typer.Option(help="The others, likewise; else the rest.")] = None,
+    since: Annotated[str | None, typer.Option(help="From when: 15m, ISO time or epoch ns.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until when, likewise.")] = None,
+    slowest: Annotated[float | None, typer.Option(help="Of those, the slowest share: 0.01.")] = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    parquet: ParquetOption = None,
+) -> None:
+    """See what is different about some spans: every attribute of theirs against that of others."""
+    with open_target(target) as store:
+        chosen = store.select(where or None, since=since, until=until, slowest=slowest)
+        others = None if against is None else store.select(against, since=since, until=until)
+        found = store.compare(chosen, others)
+    if not _for_programs(found.values, as_json, as_csv, parquet):
+        out.print(str(found), markup=False, highlight=False, soft_wrap=True)
+
+
 def _for_programs(frame: pl.DataFrame, as_json: bool, as_csv: bool, parquet: Path | None) -> bool:
     """Write ``frame`` for a program if one is to read it; whether it was."""
     from tracescape import printing

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from naive import compare as naive
 from naive.search import Event, Scope, SearchedSpan
+from support.documented import documented
 from support.searchable import ColumnedReader, columned_reader
-from tracescape_analytics.compare import Cell, Comparison, Selection, compare, effects
+from tracescape_analytics.compare import Cell, Comparison, Selection, compare, effects, tables
 from tracescape_analytics.compare.counting import Counts, bucket_bounds
 from tracescape_analytics.compare.numbers import _kolmogorov, binned, numbers_of, shift
 from tracescape_analytics.compare.ranking import SCORES, Distribution
@@ -332,3 +333,13 @@ def test_published_scores_order_as_their_authors_do() -> None:
     assert sentry[0] == pytest.approx(0.2 / 61 + 0.8 / 61), "first by entropy and by divergence"
     assert sentry[1] == pytest.approx(0.2 / 62 + 0.8 / 62)
     assert SCORES["grafana"]([key])[0] == pytest.approx(200 / 6210)
+
+
+def test_every_column_is_documented() -> None:
+    for name, schema in (
+        ("attributes", tables.ATTRIBUTES),
+        ("values", tables.VALUES),
+        ("numbers", tables.NUMBERS),
+        ("pairs", tables.PAIRS),
+    ):
+        assert documented(f"store.compare()`: `.{name}") == list(schema)

@@ -1,0 +1,114 @@
+"""Comparing as people do it: on a file, against a collector, in the terminal."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+import tracescape as ts
+from support.otlp import request, span
+from tracescape.collector import Collector
+from tracescape_ingest.grpc_server import SERVICE
+
+COMMAND = [str(Path(sys.executable).with_name("tracescape"))]
+HALF_A_SECOND = 500_000_000
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Requests of a shop of which those of one tenant with one version are slow."""
+    path = tmp_path_factory.mktemp("compared") / "t.db"
+    made = []
+    for number in range(240):
+        slow = number % 12 == 0
+        begin = 1_790_000_000_000_000_000 + number * 1_000_000_000
+        made.append(
+            span(
+                "GET /cart",
+                start=begin,
+                end=begin + (HALF_A_SECOND if slow else 2_000_000) + number,
+                attributes={"tenant": "acme" if slow else f"t{number % 5}", "rows": number},
+            )
+        )
+    with (
+        Collector(path, grpc="127.0.0.1:0", http="127.0.0.1:0") as collector,
+        grpc.insecure_channel(collector.grpc_endpoint.removeprefix("http://")) as channel,
+    ):
+        channel.unary_unary(f"/{SERVICE}/Export")(request(*made).SerializeToString())
+    return path
+
+
+@pytest.fixture(params=["file", "collector"])
+def store(request: pytest.FixtureRequest, file: Path) -> Iterator[ts.Store]:
+    if request.param == "file":
+        with ts.open(file) as opened:
+            yield opened
+        return
+    with (
+        Collector(file, grpc="127.0.0.1:0", http="127.0.0.1:0", observe_s=0) as collector,
+        ts.connect(collector.http_url) as connected,
+    ):
+        yield connected
+
+
+def test_whoever_answers_says_the_same(store: ts.Store) -> None:
+    found = store.compare("duration > 100ms")
+    assert (found.selected, found.compared) == (20, 220)
+    assert found.values.row(0, named=True)["attribute"] == "span.tenant"
+    assert "100 % have span.tenant = acme, of the others 0 %" in str(found)
+    trace = found.values["exemplar"].drop_nulls()[0]
+    assert store.trace(trace).root.duration_ns > HALF_A_SECOND
+    assert "acme" in found._repr_html_()
+
+
+def test_a_cloud_is_picked_from_the_heat_map(store: ts.Store) -> None:
+    cells = store.latency(service="shop")
+    cloud = store.select(cells=cells.filter(cells["low_ns"] > HALF_A_SECOND // 2))
+    assert store.compare(cloud).selected == 20
+    with pytest.raises(
+        ValueError, match=r"rows of the frame that store.latency\(\) gives; this one lacks low_ns"
+    ):
+        store.select(cells=cells.drop("low_ns", "high_ns"))
+    with pytest.raises(ValueError, match="has no rows"):
+        store.select(cells=cells.clear())
+
+
+def test_two_selections(store: ts.Store) -> None:
+    found = store.compare(store.select(slowest=0.05), store.select("span.tenant exists", max_duration="3ms"))
+    assert (found.selected, found.compared) == (12, 220)
+
+
+def ask(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "compare", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_in_the_terminal(file: Path) -> None:
+    asked = ask("duration > 100ms", "--store", file)
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.splitlines()[0] == "20 spans against 220."
+    assert "span.tenant = acme" in asked.stdout
+    rows = [
+        json.loads(line) for line in ask("--slowest", "0.05", "--store", file, "--json").stdout.splitlines()
+    ]
+    assert {row["attribute"] for row in rows} >= {"span.tenant", "span.rows"}
+
+
+def test_what_is_wrong_is_one_sentence(file: Path) -> None:
+    for arguments, words in (
+        (["duration >"], "at its end: expected"),
+        ([], "everything that is stored"),
+        (["duration > 1h"], "The selection has no spans"),
+        (['service = "shp"'], "shop"),
+        (["--slowest", "7"], "slowest hundredth"),
+    ):
+        asked = ask(*arguments, "--store", file)
+        assert asked.returncode == 1
+        assert asked.stderr.startswith("tracescape: ")
+        assert len(asked.stderr.strip().splitlines()) == 1
+        assert words in asked.stderr
