@@ -127,7 +127,7 @@ class Collector(Closing):
         """Every path but those of OTLP and health needs a key where there are keys, whoever adds it here."""
         routes = [
             *query_routes(
-                lambda request: self.lanes[request.state.tenant].store.connection,
+                lambda request: self.lanes[request.state.tenant].store.pool,
                 settle=lambda request: self.lanes[request.state.tenant].intake.settle(),
             ),
             *jaeger_routes(lambda request: self.reader(request.state.tenant)),

@@ -23,6 +23,7 @@ from tracescape_storage.attribute_columns import (
 )
 from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
 from tracescape_storage.journal import holds_more
+from tracescape_storage.pool import Pool
 from tracescape_storage.query import LOCKED_DOWN, select_table
 from tracescape_storage.schema import ARRIVED, CONTENT_KEYS, SCHEMA_VERSION, SPANS, TABLES, TRACE_KEY
 from tracescape_storage.sql_reader import SqlReader
@@ -41,6 +42,8 @@ _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 
 
+#: So long questions that still run may keep a database that is to be opened anew.
+_REOPEN_S: Final = 5.0
 _ARRIVING: Final = tuple(name for name in TABLES if name not in CONTENT_KEYS)
 _USED_SQL: Final = "SELECT used_blocks * block_size FROM pragma_database_size()"
 _ARRIVALS_SQL: Final = (
@@ -62,28 +65,43 @@ class LockedStoreError(StoreError):
 
 
 class DuckDBReader(SqlReader):
-    """Questions on an open DuckDB connection. Closing it closes the connection only if it owns it."""
+    """Questions on an open DuckDB connection, which closing it closes, or on a writer's, which stays open.
+
+    Args:
+        database: the connection, or the writer's pool of cursors.
+        location: see `Reader.location`.
+        live: see `Reader.live`.
+        indexed: whether the store says which commits have spans of a trace; see `ddl.TRACE_INDEX`.
+    """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, location: str, *, live: bool, owns: bool
+        self,
+        database: duckdb.DuckDBPyConnection | Pool,
+        location: str,
+        *,
+        live: bool,
+        indexed: bool = False,
     ) -> None:
         self.location = location
         self.live = live
-        self._connection = connection
-        self._owns = owns
+        self.indexed = indexed
+        self._own = None if isinstance(database, Pool) else database
+        self._pool = database if isinstance(database, Pool) else Pool(database)
 
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`."""
-        return select_table(self._connection, query)
+        return select_table(self._pool, query)
 
     def journal_state(self) -> tuple[Position, int]:
         """`DuckDBStore.position` and `DuckDBStore.seed`."""
-        return _journal_state(self._connection)
+        with self._pool.lent() as cursor:
+            return _journal_state(cursor.connection)
 
     def close(self) -> None:
         """See `Reader.close`."""
-        if self._owns:
-            self._connection.close()
+        if self._own is not None:
+            self._pool.close()
+            self._own.close()
 
 
 class DuckDBStore:
@@ -96,6 +114,7 @@ class DuckDBStore:
     Attributes:
         position: the journal's part that is stored; (-1, 0) for none.
         seed: a secret of this store, for hashes that senders must not be able to aim at.
+        pool: cursors for questions, whatever becomes of the connection.
         attribute_columns: attributes of spans that have columns, and their DuckDB types; it is replaced when
             one is added, never changed.
 
@@ -122,6 +141,7 @@ class DuckDBStore:
             self.attribute_columns = _attribute_columns(self._connection)
             self._sampler = Sampler()
             self._arrived_ns = _last_arrival(self._connection)
+            self.pool = Pool(self._connection, self._valid)
         except BaseException:
             self._connection.close()
             _release(path)
@@ -226,6 +246,7 @@ class DuckDBStore:
         for name in _ARRIVING:
             (row,) = connection.execute(f"DELETE FROM {name} WHERE {ARRIVED} < {before_ns}").fetchall()
             rows += row[0]
+        connection.execute(f"DELETE FROM {ddl.TRACE_ARRIVALS} WHERE {ARRIVED} < {before_ns}")
         if spans:
             values = [before_ns, spans, last_start_ns]
             connection.execute("INSERT INTO tracescape_pruned VALUES ($1, $2, $3)", values)
@@ -239,11 +260,11 @@ class DuckDBStore:
 
     def reader(self) -> DuckDBReader:
         """A reader inside this process; it sees every commit as soon as `append` returns."""
-        return DuckDBReader(self._connection.cursor(), str(self.path), live=True, owns=True)
+        return DuckDBReader(self.pool, str(self.path), live=True, indexed=True)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """For the query endpoint, which opens cursors of its own on it."""
+        """The one that writes; it is another one after a failure that made DuckDB give up the database."""
         return self._connection
 
     def close(self) -> None:
@@ -251,6 +272,7 @@ class DuckDBStore:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self.pool.close()
                 self._connection.close()
                 _release(self.path)
 
@@ -316,6 +338,8 @@ class DuckDBStore:
             connection.register("incoming", table)
             own = None if ARRIVED in table.column_names else arrived
             connection.execute(ddl.insert_statement(name, "incoming", own))
+            if name == "spans":
+                connection.execute(ddl.index_statement("incoming", own))
             connection.unregister("incoming")
         if position is not None:
             connection.execute("UPDATE tracescape_journal SET sequence = $1, rows = $2", list(position))
@@ -326,12 +350,37 @@ class DuckDBStore:
         """After a failed write: roll back; if DuckDB declared the database invalid, open it anew."""
         try:
             self._connection.execute("ROLLBACK")
-            self._connection.execute("SELECT 1")
+            self._connection.execute("SELECT 1").fetchall()
         except duckdb.TransactionException:
             return  # the failure had already ended the transaction
         except duckdb.Error:
-            self._connection.close()
+            self._reopen()
+
+    def _valid(self) -> duckdb.DuckDBPyConnection:
+        """The connection, opened anew if DuckDB declared the database invalid."""
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"The store {self.path} is closed.")
+            self._recover()
+            return self._connection
+
+    def _reopen(self) -> None:
+        _log.warning("%s is opened anew: DuckDB gave it up after an error", self.path)
+        self._connection.close()
+        give_up = time.monotonic() + _REOPEN_S
+        while True:
+            self.pool.drain()
             self._connection = _connect(self.path, read_only=False)
+            try:
+                self._connection.execute("SELECT 1").fetchall()
+                break
+            except duckdb.FatalException:
+                # A question that runs still holds the old one, which this process then gets again.
+                self._connection.close()
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
+        self.pool.move(self._connection)
 
     def _has_reached(self, position: Position | None) -> bool:
         """Whether a commit that failed is in the store after all: perhaps only its end went wrong."""
@@ -380,7 +429,7 @@ def open_reader(path: Path) -> DuckDBReader:
     except BaseException:
         connection.close()
         raise
-    return DuckDBReader(connection, str(path), live=False, owns=True)
+    return DuckDBReader(connection, str(path), live=False, indexed=_has_trace_index(connection))
 
 
 #: DuckDB keeps other processes out, but hands the same process the same database again.
@@ -434,7 +483,14 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     connection.execute("BEGIN")
     for statement in [*([] if tables else ddl.statements()), *rollups.STATEMENTS]:
         connection.execute(statement)
+    if not _has_trace_index(connection):
+        for statement in ddl.TRACE_INDEX:
+            connection.execute(statement)
     connection.execute("COMMIT")
+
+
+def _has_trace_index(connection: duckdb.DuckDBPyConnection) -> bool:
+    return bool(connection.execute(ddl.TRACE_INDEX_THERE).fetchall())
 
 
 def _attribute_columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:

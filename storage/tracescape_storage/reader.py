@@ -46,14 +46,19 @@ class Reader(Protocol):
         *,
         since_ns: int | None = None,
         until_ns: int | None = None,
-        trace_id: bytes | None = None,
+        trace_ids: Sequence[bytes] | None = None,
         service: str | None = None,
     ) -> pa.Table:
         """Columns of the spans that match every condition given, typed as ``schema.SPANS_FULL`` has them.
 
         Columns in ``schema.DICTIONARY_COLUMNS`` come dictionary-coded (one dictionary a column). An unknown
-        column raises ``ValueError``. No match gives a table without rows, never ``None``.
+        column raises ``ValueError``. ``trace_ids`` (16 bytes each) are those of any number of traces. No
+        match gives a table without rows, never ``None``.
         """
+        ...
+
+    def of_traces(self, trace_ids: Sequence[bytes]) -> str:
+        """SQL for the spans of these traces, a condition on ``spans``, by the fastest way this store has."""
         ...
 
     def attribute_columns(self) -> dict[str, str]:

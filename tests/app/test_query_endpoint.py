@@ -20,7 +20,7 @@ from tracescape_ingest.intake import Signal
 from tracescape_storage import http_api
 from tracescape_storage.collector import BusyError, CollectorReader
 from tracescape_storage.errors import ERROR_KEY, QueryError, StoreError
-from tracescape_storage.query_guard import Guard
+from tracescape_storage.query_guard import running as queries_running
 
 ENDLESS = "select count(*) from range(10000000000000)"
 LONG = "select range as n, 'text ' || range as t from range(1000000000)"
@@ -53,7 +53,7 @@ def soon(condition: Callable[[], bool], within_s: float = 3.0) -> bool:
 
 
 def nothing_runs() -> bool:
-    return not Guard._watching
+    return not queries_running()
 
 
 def test_a_client_may_ask_for_less_time_and_fewer_rows(collector: Collector) -> None:
@@ -141,7 +141,7 @@ def test_beyond_its_number_of_questions_a_collector_says_when_to_come_back(colle
     running = [threading.Thread(target=_ask_for_a_while, args=(url,)) for _ in range(8)]
     for thread in running:
         thread.start()
-    assert soon(lambda: len(Guard._watching) == 4)
+    assert soon(lambda: queries_running() == 4)
     answer = httpx.post(url, json={"sql": "select 1"}, timeout=20)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "8 questions run already. Ask again in a moment" in answer.json()["error"]

@@ -90,7 +90,7 @@ def test_spans_under_every_condition(store: Store) -> None:
     reader = store.reader
     assert sorted(reader.spans(["start_ns"])["start_ns"].to_pylist()) == [1_000, 2_000, 5_000]
     assert reader.spans(["start_ns"], since_ns=1_000, until_ns=2_000)["start_ns"].to_pylist() == [1_000]
-    assert reader.spans(["start_ns"], trace_id=WEB)["start_ns"].to_pylist() == [5_000]
+    assert reader.spans(["start_ns"], trace_ids=[WEB])["start_ns"].to_pylist() == [5_000]
     assert sorted(reader.spans(["start_ns"], service="cart")["start_ns"].to_pylist()) == [1_000, 2_000]
     nothing = reader.spans(["trace_id", "service", "kind"], service="nobody")
     assert nothing.num_rows == 0
@@ -100,7 +100,7 @@ def test_spans_under_every_condition(store: Store) -> None:
 
 
 def test_promoted_columns_and_types(store: Store) -> None:
-    table = store.reader.spans(["http_status", "service", "trace_id"], trace_id=CART)
+    table = store.reader.spans(["http_status", "service", "trace_id"], trace_ids=[CART])
     assert sorted(table["http_status"].to_pylist(), key=str) == [200, None]
     assert pa.types.is_dictionary(table.schema.field("service").type)
     assert table.schema.field("trace_id").type == pa.binary()

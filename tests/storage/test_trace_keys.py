@@ -34,6 +34,6 @@ def test_traces_that_share_a_key_are_told_apart(tmp_path: Path) -> None:
     assert trace_key(one) == trace_key(other)
     spans = [span("mine", trace_id=one), span("theirs", trace_id=other)]
     store.append(decode_traces(request(*spans).SerializeToString()).tables)
-    found = store.reader().spans(["operation"], trace_id=one)
+    found = store.reader().spans(["operation"], trace_ids=[one])
     assert found["operation"].to_pylist() == ["mine"]
     store.close()
