@@ -172,6 +172,9 @@ class MemoryReader:
                 connection.unregister("incoming")
             return select_table(Pool(connection), query)
 
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        return self.sql(query).to_reader()
+
     def close(self) -> None:
         pass
 

@@ -24,7 +24,7 @@ from tracescape_storage.attribute_columns import (
 from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
 from tracescape_storage.journal import holds_more
 from tracescape_storage.pool import Pool
-from tracescape_storage.query import LOCKED_DOWN, select_table
+from tracescape_storage.query import LOCKED_DOWN, select_batches, select_table
 from tracescape_storage.schema import ARRIVED, CONTENT_KEYS, SCHEMA_VERSION, SPANS, TABLES, TRACE_KEY
 from tracescape_storage.sql_reader import SqlReader
 from tracescape_storage.trace_keys import trace_keys
@@ -35,10 +35,11 @@ _log = logging.getLogger(__name__)
 #: journal's reserve, so that what that took last can still settle.
 DEFAULT_RESERVE_BYTES: Final = 32 << 20
 
+#: Questions fill it with what they read; with 1 GB a collector took 1.9 GB.
+DEFAULT_MEMORY_MIB: Final = 640
 #: Checkpoints at the default 16 MB stall commits for seconds; see docs/decisions.
 _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "wal_autocheckpoint": "256MB",
-    "memory_limit": "640MB",  # questions fill it with what they read; with 1 GB a collector took 1.9 GB
 }
 
 
@@ -58,6 +59,10 @@ class Position(NamedTuple):
 
     sequence: int
     rows: int
+
+
+#: Whoever takes rows of a file of their own may take their time.
+_STREAM_S: Final = 24 * 3600.0
 
 
 class LockedStoreError(StoreError):
@@ -92,6 +97,10 @@ class DuckDBReader(SqlReader):
         """See `Reader.sql`."""
         return select_table(self._pool, query)
 
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        """See `Reader.stream`."""
+        return select_batches(self._pool, query, time_limit_s=_STREAM_S)
+
     def journal_state(self) -> tuple[Position, int]:
         """`DuckDBStore.position` and `DuckDBStore.seed`."""
         with self._pool.lent() as cursor:
@@ -110,6 +119,7 @@ class DuckDBStore:
     Args:
         path: the file; made, with its schema, when it does not exist.
         reserve_bytes: free disk below which `append` refuses.
+        memory_mib: what DuckDB may take, for questions and commits together.
 
     Attributes:
         position: the journal's part that is stored; (-1, 0) for none.
@@ -123,14 +133,21 @@ class DuckDBStore:
         LockedStoreError: another process holds it.
     """
 
-    def __init__(self, path: Path, *, reserve_bytes: int = DEFAULT_RESERVE_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        reserve_bytes: int = DEFAULT_RESERVE_BYTES,
+        memory_mib: int = DEFAULT_MEMORY_MIB,
+    ) -> None:
         self.path = path
+        self._memory_mib = memory_mib
         self._reserve_bytes = reserve_bytes
         self._lock = threading.Lock()
         self._closed = False
         _claim(path)
         try:
-            self._connection = _connect(path, read_only=False)
+            self._connection = _connect(path, memory_mib=memory_mib)
         except BaseException:
             _release(path)
             raise
@@ -370,7 +387,7 @@ class DuckDBStore:
         give_up = time.monotonic() + _REOPEN_S
         while True:
             self.pool.drain()
-            self._connection = _connect(self.path, read_only=False)
+            self._connection = _connect(self.path, memory_mib=self._memory_mib)
             try:
                 self._connection.execute("SELECT 1").fetchall()
                 break
@@ -423,7 +440,7 @@ def open_reader(path: Path) -> DuckDBReader:
     """A closed store file, read-only. Raises as `DuckDBStore` does, and when there is no such file."""
     if not path.exists():
         raise StoreError(f"There is no store at {path}. Make one with: tracescape serve --db {path}")
-    connection = _connect(path, read_only=True)
+    connection = _connect(path)
     try:
         _check_version(connection, path)
     except BaseException:
@@ -449,10 +466,13 @@ def _release(path: Path) -> None:
         _held.discard(path.resolve())
 
 
-def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    settings = LOCKED_DOWN if read_only else {**LOCKED_DOWN, **_WRITER_SETTINGS}
+def _connect(path: Path, *, memory_mib: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Open the file, for reading alone where ``memory_mib`` is None."""
+    settings = dict(LOCKED_DOWN)
+    if memory_mib is not None:
+        settings |= {**_WRITER_SETTINGS, "memory_limit": f"{memory_mib}MiB"}
     try:
-        return duckdb.connect(path, read_only=read_only, config=settings)
+        return duckdb.connect(path, read_only=memory_mib is None, config=settings)
     except duckdb.IOException as error:
         raise _open_error(path, error) from error
     except duckdb.ConnectionException as error:

@@ -19,12 +19,14 @@ __all__ = [
     "LOCKED_DOWN",
     "MAX_QUERY_BYTES",
     "Guard",
+    "select_batches",
     "select_table",
     "selecting",
 ]
 
 DEFAULT_TIME_LIMIT_S: Final = 60.0
 _BATCH_ROWS: Final = 65_536
+_NOTHING: Final = pa.record_batch([], names=[])
 
 #: No question can reach files, extensions or settings, whatever the SQL says. What sorts and joins cannot
 #: hold in memory goes to disk up to a bound, so that there is memory for commits.
@@ -73,6 +75,23 @@ def select_table(pool: Pool, query: str, *, time_limit_s: float = DEFAULT_TIME_L
     """All rows of ``query``; see `selecting`."""
     with selecting(pool, query, time_limit_s=time_limit_s) as batches:
         return batches.read_all()
+
+
+def select_batches(
+    pool: Pool, query: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S
+) -> pa.RecordBatchReader:
+    """The rows of ``query`` as they are taken; see `selecting`. Dropping the reader ends the query."""
+    schemas: list[pa.Schema] = []
+
+    def taken() -> Iterator[pa.RecordBatch]:
+        with selecting(pool, query, time_limit_s=time_limit_s) as batches:
+            schemas.append(batches.schema)
+            yield _NOTHING
+            yield from batches
+
+    batches = taken()
+    next(batches)
+    return pa.RecordBatchReader.from_batches(schemas[0], batches)
 
 
 def _readable(cursor: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyRelation:

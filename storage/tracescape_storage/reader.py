@@ -73,6 +73,14 @@ class Reader(Protocol):
         """The rows of exactly one read-only ``SELECT``; anything else raises ``StoreError``."""
         ...
 
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        """As `sql`, batch by batch: what is not taken is not computed, and what was taken is not kept.
+
+        What goes wrong on the way is raised by the batch that is not there. Of a collector, the last row has
+        to be taken within its time limit. Dropping the reader ends the query.
+        """
+        ...
+
     def close(self) -> None:
         """Release what the reader holds. Idempotent."""
         ...

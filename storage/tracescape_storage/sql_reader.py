@@ -39,6 +39,10 @@ class SqlReader(ABC):
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`."""
 
+    @abstractmethod
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        """See `Reader.stream`."""
+
     def extent(self) -> Extent:
         """See `Reader.extent`."""
         if self._extent is None or self.live:
