@@ -121,6 +121,10 @@ class Collector(Closing):
         lane = self.lanes[tenant] if tenant else next(iter(self.lanes.values()))
         return lane.intake.reader()
 
+    def _asked(self, tenant: str) -> DuckDBReader:
+        self.lanes[tenant].intake.catch_up()
+        return self.lanes[tenant].store.reader()
+
     def close(self) -> None:
         """Refuse what is new, store what was accepted, close the files. Idempotent."""
         self._closing = True
@@ -133,10 +137,10 @@ class Collector(Closing):
         routes = [
             *query_routes(
                 lambda request: self.lanes[request.state.tenant].store.pool,
-                settle=lambda request: self.lanes[request.state.tenant].intake.settle(),
+                settle=lambda request: self.lanes[request.state.tenant].intake.catch_up(),
                 limits=self._queries,
             ),
-            *jaeger_routes(lambda request: self.reader(request.state.tenant)),
+            *jaeger_routes(lambda request: self._asked(request.state.tenant)),
             *otlp_routes(reception),
             health_route(lambda: not self._closing),
         ]

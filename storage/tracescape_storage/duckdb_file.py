@@ -491,6 +491,10 @@ def _open_error(path: Path, error: duckdb.IOException) -> StoreError:
         )
     if "not a valid DuckDB database" in text:
         return StoreError(f"{path} exists, but it is not a Tracescape store. Name another file.")
+    if "read enough bytes" in text or "checksum" in text:
+        return StoreError(
+            f"{path} is cut off or damaged ({text.splitlines()[0]}). Open a backup of it instead."
+        )
     if not path.parent.is_dir():
         return StoreError(f"The folder {path.parent} does not exist. Make it, or name another file.")
     return StoreError(f"{path} cannot be opened: {text.splitlines()[0]}")
