@@ -106,7 +106,7 @@ class Prober:
                 begin = time.monotonic()
                 self.acknowledged += 1
                 trace = ids.traces.T.tobytes()
-                while not store.reader.spans(["span_id"], trace_id=trace).num_rows:
+                while not store.reader.spans(["span_id"], trace_ids=[trace]).num_rows:
                     if time.monotonic() - begin > _GIVE_UP_S:
                         raise RuntimeError(f"an acknowledged span is not found after {_GIVE_UP_S:g} s")
                     time.sleep(_POLL_S)

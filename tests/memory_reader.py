@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 
 from tracescape_storage import ddl
 from tracescape_storage.attributes import decode_attributes, encode_attributes
+from tracescape_storage.pool import Pool
 from tracescape_storage.query import select_table
 from tracescape_storage.reader import Extent
 from tracescape_storage.schema import DICTIONARY_COLUMNS, LINKS, PROMOTED, SPANS, SPANS_FULL, TRACE_KEY
+from tracescape_storage.select import traces_condition
 from tracescape_storage.trace_keys import trace_keys
 
 KINDS = ("unset", "internal", "server", "client", "producer", "consumer")
@@ -129,15 +131,15 @@ class MemoryReader:
         *,
         since_ns: int | None = None,
         until_ns: int | None = None,
-        trace_id: bytes | None = None,
+        trace_ids: Sequence[bytes] | None = None,
         service: str | None = None,
     ) -> pa.Table:
         unknown = set(columns) - set(SPANS_FULL.names)
         if unknown:
             raise ValueError(f"unknown columns {sorted(unknown)}")
         rows = _window(self.table, since_ns, until_ns)
-        if trace_id is not None:
-            rows = rows.filter(pc.equal(rows["trace_id"], trace_id))
+        if trace_ids is not None:
+            rows = rows.filter(pc.is_in(rows["trace_id"], pa.array(trace_ids, pa.binary())))
         if service is not None:
             rows = rows.filter(pc.equal(rows["service"], service))
         rows = rows.select(list(columns))
@@ -145,6 +147,9 @@ class MemoryReader:
             if name in DICTIONARY_COLUMNS:
                 rows = rows.set_column(i, name, rows[name].dictionary_encode())
         return rows
+
+    def of_traces(self, trace_ids: Sequence[bytes]) -> str:
+        return traces_condition(trace_ids)
 
     def attribute_columns(self) -> dict[str, str]:
         return {}
@@ -165,7 +170,10 @@ class MemoryReader:
                 connection.register("incoming", rows)
                 connection.execute(ddl.insert_statement(name, "incoming", 1))
                 connection.unregister("incoming")
-            return select_table(connection, query)
+            return select_table(Pool(connection), query)
+
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        return self.sql(query).to_reader()
 
     def close(self) -> None:
         pass

@@ -99,7 +99,9 @@ class TraceTail(Iterator[dict[str, Any]]):
         due = [trace_id for trace_id, settled in self._waiting.items() if settled <= now][:MAX_TRACES]
         if not due:
             return
-        self._ready.extend(pl.DataFrame(self._reader.sql(summaries_sql(due))).iter_rows(named=True))
+        self._ready.extend(
+            pl.DataFrame(self._reader.sql(summaries_sql(self._reader, due))).iter_rows(named=True)
+        )
         for trace_id in due:
             del self._waiting[trace_id]
             self._told[trace_id] = None

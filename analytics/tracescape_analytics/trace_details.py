@@ -81,12 +81,12 @@ class TraceDetails:
     @cached_property
     def resources(self) -> pl.DataFrame:
         """See `one_trace.trace_resources_sql`."""
-        return self._frame(one_trace.trace_resources_sql(self._trace_id))
+        return self._frame(one_trace.trace_resources_sql(self._reader, self._trace_id))
 
     @cached_property
     def scopes(self) -> pl.DataFrame:
         """See `one_trace.trace_scopes_sql`."""
-        return self._frame(one_trace.trace_scopes_sql(self._trace_id))
+        return self._frame(one_trace.trace_scopes_sql(self._reader, self._trace_id))
 
     def span(self, row: dict[str, Any]) -> SpanDetail:
         """The detail of the span whose row of ``Trace.spans`` this is."""

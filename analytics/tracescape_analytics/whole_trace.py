@@ -67,15 +67,11 @@ def whole_traces(
 
     From the trace on that would make more than ``most_spans`` spans of it, none is read; the first always is.
     """
-    spans: dict[bytes, list[Row]] = {}
-    total = 0
-    for trace_id in trace_ids:
-        rows = spans_with_attributes(reader, trace_id)
-        total += len(rows)
-        if most_spans is not None and total > most_spans and spans:
-            break
-        if rows:
-            spans[trace_id] = sorted(rows, key=lambda row: (row["start_ns"], row["span_id"]))
+    wanted = trace_ids if most_spans is None else _first_of(reader, trace_ids, most_spans)
+    spans: dict[bytes, list[Row]] = {trace_id: [] for trace_id in wanted}
+    for row in sorted(_spans(reader, wanted), key=lambda row: (row["start_ns"], row["span_id"])):
+        spans[row["trace_id"]].append(row)
+    spans = {trace_id: rows for trace_id, rows in spans.items() if rows}
     if not spans:
         return []
     every = [row for rows in spans.values() for row in rows]
@@ -88,9 +84,24 @@ def whole_traces(
     return [WholeTrace(trace_id, rows, resources, scopes) for trace_id, rows in spans.items()]
 
 
-def spans_with_attributes(reader: Reader, trace_id: bytes) -> list[Row]:
-    """The spans of a trace with all their attributes, wherever the store keeps those."""
-    return _decoded(reader.spans(COLUMNS, trace_id=trace_id).to_pylist())
+def _first_of(reader: Reader, trace_ids: Sequence[bytes], most_spans: int) -> list[bytes]:
+    """Of the traces those that are read; see `whole_traces`."""
+    if len(trace_ids) < 2:
+        return list(trace_ids)
+    sql = f"SELECT trace_id, count(*) AS n FROM spans WHERE {reader.of_traces(trace_ids)} GROUP BY trace_id"
+    counts = {row["trace_id"]: row["n"] for row in reader.sql(sql).to_pylist()}
+    there = [trace_id for trace_id in dict.fromkeys(trace_ids) if trace_id in counts]
+    total = 0
+    for number, trace_id in enumerate(there):
+        total += counts[trace_id]
+        if total > most_spans and number:
+            return there[:number]
+    return there
+
+
+def _spans(reader: Reader, trace_ids: Sequence[bytes]) -> list[Row]:
+    """The spans of traces with all their attributes, wherever the store keeps those."""
+    return _decoded(reader.spans(COLUMNS, trace_ids=trace_ids).to_pylist()) if trace_ids else []
 
 
 def _by_id(

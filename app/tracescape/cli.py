@@ -23,7 +23,9 @@ from tracescape.times import parse_duration
 from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES
 from tracescape_ingest.self_observation import DEFAULT_INTERVAL_S
 from tracescape_ingest.tls import Tls
+from tracescape_storage.duckdb_file import DEFAULT_MEMORY_MIB
 from tracescape_storage.errors import StoreError
+from tracescape_storage.http_api import QueryLimits
 from tracescape_storage.retention import DEFAULT_MAX_BYTES, Limits
 
 if TYPE_CHECKING:  # loaded by the commands that need them: a collector starts without Numba and Polars
@@ -31,6 +33,7 @@ if TYPE_CHECKING:  # loaded by the commands that need them: a collector starts w
 
 CONFIG_FILE: Final = Path("tracescape.toml")
 DEFAULT_DB: Final = Path("tracescape.db")
+DEFAULT_QUERIES: Final = QueryLimits()
 _OPEN_FILES: Final = 65_536
 
 app = typer.Typer(
@@ -115,6 +118,26 @@ def serve(
         float,
         typer.Option(envvar="TRACESCAPE_MAX_GIB", min=0, help="Prune the oldest beyond it; 0 = never."),
     ] = DEFAULT_MAX_BYTES / (1 << 30),
+    query_time_s: Annotated[
+        float,
+        typer.Option(
+            envvar="TRACESCAPE_QUERY_TIME_S", min=0.1, max=3600, help="Seconds that a question may take."
+        ),
+    ] = DEFAULT_QUERIES.time_s,
+    query_rows: Annotated[
+        int, typer.Option(envvar="TRACESCAPE_QUERY_ROWS", min=1, help="Rows that an answer may have.")
+    ] = DEFAULT_QUERIES.rows,
+    queries: Annotated[
+        int, typer.Option(envvar="TRACESCAPE_QUERIES", min=1, max=256, help="Questions that run at a time.")
+    ] = DEFAULT_QUERIES.running,
+    memory_mib: Annotated[
+        int,
+        typer.Option(
+            envvar="TRACESCAPE_MEMORY_MIB",
+            min=256,
+            help="Memory of each store's database, questions and all.",
+        ),
+    ] = DEFAULT_MEMORY_MIB,
 ) -> None:
     """Collect: OTLP in over gRPC or HTTP, durable in DuckDB before it is acknowledged."""
     _allow_many_connections()
@@ -129,6 +152,8 @@ def serve(
         max_message_bytes=max_message_mib << 20,
         observe_s=observe_s,
         limits=_limits(keep, max_gib),
+        queries=DEFAULT_QUERIES._replace(time_s=query_time_s, rows=query_rows, running=queries),
+        memory_mib=memory_mib,
         ready=lambda: out.print("decoder     compiled; the slower one served until now"),
     ) as collector:
         out.print(

@@ -29,8 +29,8 @@ from tracescape_ingest.self_observation import SelfObservation
 from tracescape_ingest.signals import PATHS
 from tracescape_ingest.tls import Tls
 from tracescape_storage.discovery import announce, withdraw
-from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore
-from tracescape_storage.http_api import query_routes
+from tracescape_storage.duckdb_file import DEFAULT_MEMORY_MIB, DuckDBReader, DuckDBStore
+from tracescape_storage.http_api import QueryLimits, query_routes
 from tracescape_storage.retention import Limits
 
 _log = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ class Collector(Closing):
         max_message_bytes: a larger request is refused.
         observe_s: how often it reports about itself into each store; 0 = never.
         limits: how much each store keeps.
+        queries: what questions may take.
+        memory_mib: what the database of each store may take, for questions and commits together.
         ready: called from another thread when the compiled decoder serves.
 
     Raises:
@@ -81,13 +83,15 @@ class Collector(Closing):
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         observe_s: float = 0.0,
         limits: Limits = Limits(),  # noqa: B008  # a NamedTuple: nobody can change it
+        queries: QueryLimits = QueryLimits(),  # noqa: B008  # as above
+        memory_mib: int = DEFAULT_MEMORY_MIB,
         ready: Callable[[], None] = lambda: None,
     ) -> None:
         keys = None if api_keys is None else read_keys(api_keys)
         with contextlib.ExitStack() as undo:
             self.lanes: dict[str, Lane] = {}
             for number, (tenant, path) in enumerate(_files(db.absolute(), keys).items()):
-                self.lanes[tenant] = _lane(path, undo, observe_s, None if number else ready)
+                self.lanes[tenant] = _lane(path, undo, observe_s, memory_mib, None if number else ready)
             self.store = next(iter(self.lanes.values())).store
             undo.callback(keeping((lane.store for lane in self.lanes.values()), limits).close)
             undo.callback(Rolling(lane.store for lane in self.lanes.values()).close)
@@ -97,6 +101,7 @@ class Collector(Closing):
             reception = Reception(access, max_message_bytes=max_message_bytes)
             undo.callback(reception.close)
             self._closing = False
+            self._queries = queries
             names = None if tls or keys else LOCAL_NAMES | {parse_address(http)[0].lower()}
             self._web = WebServer(listener, self._application(reception, names, cors_origins), tls)
             undo.callback(self._web.stop)
@@ -116,6 +121,10 @@ class Collector(Closing):
         lane = self.lanes[tenant] if tenant else next(iter(self.lanes.values()))
         return lane.intake.reader()
 
+    def _asked(self, tenant: str) -> DuckDBReader:
+        self.lanes[tenant].intake.catch_up()
+        return self.lanes[tenant].store.reader()
+
     def close(self) -> None:
         """Refuse what is new, store what was accepted, close the files. Idempotent."""
         self._closing = True
@@ -127,10 +136,11 @@ class Collector(Closing):
         """Every path but those of OTLP and health needs a key where there are keys, whoever adds it here."""
         routes = [
             *query_routes(
-                lambda request: self.lanes[request.state.tenant].store.connection,
-                settle=lambda request: self.lanes[request.state.tenant].intake.settle(),
+                lambda request: self.lanes[request.state.tenant].store.pool,
+                settle=lambda request: self.lanes[request.state.tenant].intake.catch_up(),
+                limits=self._queries,
             ),
-            *jaeger_routes(lambda request: self.reader(request.state.tenant)),
+            *jaeger_routes(lambda request: self._asked(request.state.tenant)),
             *otlp_routes(reception),
             health_route(lambda: not self._closing),
         ]
@@ -150,8 +160,14 @@ def _files(db: Path, keys: Keys | None) -> dict[str, Path]:
     return {tenant: store_of(db, tenant) for tenant in sorted(set(keys.values()))}
 
 
-def _lane(path: Path, undo: contextlib.ExitStack, observe_s: float, ready: Callable[[], None] | None) -> Lane:
-    store = DuckDBStore(path, reserve_bytes=SETTLE_RESERVE_BYTES)
+def _lane(
+    path: Path,
+    undo: contextlib.ExitStack,
+    observe_s: float,
+    memory_mib: int,
+    ready: Callable[[], None] | None,
+) -> Lane:
+    store = DuckDBStore(path, reserve_bytes=SETTLE_RESERVE_BYTES, memory_mib=memory_mib)
     undo.callback(store.close)
     intake = Intake(store, ready=ready)
     undo.callback(intake.close)

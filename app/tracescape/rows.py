@@ -28,7 +28,8 @@ class _Asked(Protocol):
 class RowFrames:
     """The methods of a store that give rows. Columns are those of docs/columns.md.
 
-    ``form`` is ``"frame"`` (Polars), ``"lazy"`` (a lazy one) or ``"arrow"`` (a reader of record batches).
+    ``form`` is ``"frame"`` (Polars), ``"lazy"`` (a lazy one) or ``"arrow"``: a reader of record
+    batches that come from the store as they are taken.
     Rows come in the order in which they arrived. A wrong column or filter raises ``ValueError`` that lists
     what comes near.
     """
@@ -88,7 +89,7 @@ class RowFrames:
         window, _ = self._windows(since, until, None)
         known = self._reader.attribute_columns()
         query = span_rows_sql(columns, known, where=filter_of(where), window=window, limit=limit)
-        return formed(self._reader.sql(query), form)
+        return formed(self._reader, query, form)
 
     @overload
     def logs(
@@ -149,7 +150,7 @@ class RowFrames:
         query = log_rows_sql(
             columns, service=service, trace_id=trace_id, contains=contains, window=window, limit=limit
         )
-        return formed(self._reader.sql(query), form)
+        return formed(self._reader, query, form)
 
     @overload
     def metrics(
@@ -204,4 +205,4 @@ class RowFrames:
         """Data points of the window, of one metric if ``name`` is given."""
         window, _ = self._windows(since, until, None)
         query = metric_rows_sql(columns, name=name, service=service, window=window, limit=limit)
-        return formed(self._reader.sql(query), form)
+        return formed(self._reader, query, form)

@@ -49,6 +49,7 @@ from tracescape_storage.reader import Extent, Reader
 from tracescape_storage.search import Order, Question
 
 if TYPE_CHECKING:
+    from tracescape_render.charts import Chart
     from tracescape_render.scene import Scene
 
 _log = logging.getLogger(__name__)
@@ -480,6 +481,14 @@ class Topology(tracescape_analytics.topology.Topology):
         from tracescape.view import show
 
         show(self)
+
+    def plot(self, *, title: str | None = None) -> Chart:
+        """Circles and arrows from left to right: shown in a notebook, kept with ``.save("x.svg")``."""
+        from tracescape_render.charts import topology_chart
+
+        if title is None:
+            return topology_chart(self.nodes, self.edges)
+        return topology_chart(self.nodes, self.edges, title=title)
 
     def screenshot(self, path: str | os.PathLike[str], size: tuple[int, int] = (1600, 900)) -> Path:
         """Write a picture of the scene to ``path`` (PNG); needs no display."""

@@ -155,6 +155,10 @@ class Intake:
         """Wait until a question sees everything that was acknowledged before; see `Pipeline.settle`."""
         return self._pipeline.settle(timeout_s)
 
+    def catch_up(self, timeout_s: float | None = DEFAULT_SETTLE_S) -> bool:
+        """What a question of somebody else waits for; see `Pipeline.catch_up`."""
+        return self._pipeline.catch_up(timeout_s)
+
     def reader(self) -> DuckDBReader:
         """A reader that sees everything that was acknowledged before this call."""
         self.settle()

@@ -13,7 +13,7 @@ import binascii
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 AttributeValue: TypeAlias = (
     str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None
@@ -21,6 +21,7 @@ AttributeValue: TypeAlias = (
 
 _BYTES = "$bytes"
 _DOUBLE = "$double"
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _EMPTY = "{}"
 
 
@@ -55,7 +56,8 @@ def decode_value(text: str) -> AttributeValue:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text: str = _ENCODER.encode(value)
+    return text
 
 
 def _escape_map(attributes: Mapping[str, AttributeValue]) -> dict[str, object]:
@@ -63,13 +65,15 @@ def _escape_map(attributes: Mapping[str, AttributeValue]) -> dict[str, object]:
 
 
 def _escape(value: AttributeValue) -> object:
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, bytes):
         return {_BYTES: base64.b64encode(value).decode("ascii")}
     if isinstance(value, float) and not math.isfinite(value):
         return {_DOUBLE: "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
     if isinstance(value, Mapping):
         return _escape_map(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return [_escape(item) for item in value]
     return value
 

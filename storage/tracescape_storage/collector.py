@@ -7,6 +7,7 @@ import json
 import os
 import ssl
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -70,6 +71,15 @@ class CollectorReader(SqlReader):
 
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`. A collector that is busy is asked again for some seconds."""
+        answer = self._answer(query)
+        return pa.Table.from_batches(list(answer.batches()), answer.schema)
+
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        """See `Reader.stream`."""
+        answer = self._answer(query)
+        return pa.RecordBatchReader.from_batches(answer.schema, answer.batches())
+
+    def _answer(self, query: str) -> _Answer:
         give_up = time.monotonic() + _BUSY_S
         while True:
             try:
@@ -79,7 +89,7 @@ class CollectorReader(SqlReader):
                     raise
                 time.sleep(busy.retry_after_s)
 
-    def _asked_twice(self, query: str) -> pa.Table:
+    def _asked_twice(self, query: str) -> _Answer:
         try:
             try:
                 return self._ask(query)
@@ -96,33 +106,53 @@ class CollectorReader(SqlReader):
         """See `Reader.close`."""
         self._client.close()
 
-    def _ask(self, query: str) -> pa.Table:
-        with self._client.stream("POST", "/query", json={"sql": query}) as response:
+    def _ask(self, query: str) -> _Answer:
+        request = self._client.build_request("POST", "/query", json={"sql": query})
+        response = self._client.send(request, stream=True)
+        try:
             if response.status_code != httpx.codes.OK:
                 response.read()
                 raise _refusal(self.location, response)
-            return _table(self.location, response)
+            return _Answer(self.location, response)
+        except BaseException:
+            response.close()
+            raise
 
 
-def _table(location: str, response: httpx.Response) -> pa.Table:
-    """The rows of an answer. Raises `QueryError` if the collector says that it failed on the way."""
-    rows = 0
-    batches = []
-    try:
-        with pa.ipc.open_stream(io.BufferedReader(_Body(response), _READ_BYTES)) as stream:
+class _Answer:
+    """The rows of an answer while they arrive. Raises `StoreError` if it breaks off."""
+
+    def __init__(self, location: str, response: httpx.Response) -> None:
+        self._location = location
+        self._response = response
+        self._rows = 0
+        try:
+            self._stream = pa.ipc.open_stream(io.BufferedReader(_Body(response), _READ_BYTES))
+        except (pa.ArrowInvalid, OSError, httpx.HTTPError) as error:
+            raise self._broken() from error
+        self.schema: pa.Schema = self._stream.schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Once. Raises `QueryError` if the collector says that it failed on the way."""
+        try:
             while True:
-                batch, metadata = stream.read_next_batch_with_custom_metadata()
+                batch, metadata = self._stream.read_next_batch_with_custom_metadata()
                 if metadata is not None and ERROR_KEY in metadata:
                     raise QueryError(metadata[ERROR_KEY].decode("utf-8", "replace"))
-                batches.append(batch)
-                rows += batch.num_rows
-    except StopIteration:
-        return pa.Table.from_batches(batches, stream.schema)
-    except (pa.ArrowInvalid, OSError, httpx.HTTPError) as error:
-        raise StoreError(
-            f"The answer of {location} broke off after {rows:,} rows: the collector ended, or the connection"
-            " to it. Ask again."
-        ) from error
+                self._rows += batch.num_rows
+                yield batch
+        except StopIteration:
+            return
+        except (pa.ArrowInvalid, OSError, httpx.HTTPError) as error:
+            raise self._broken() from error
+        finally:
+            self._response.close()
+
+    def _broken(self) -> StoreError:
+        return StoreError(
+            f"The answer of {self._location} broke off after {self._rows:,} rows: the collector ended, or the"
+            " connection to it. Ask again."
+        )
 
 
 class _Body(io.RawIOBase):

@@ -100,6 +100,16 @@ SELECT make_timestamp_ns(time_ns) AS time,
 FROM exemplars
 """
 
+#: Which commits have spans of which traces, by the few bytes of their ids: a trace is in one or two of them,
+#: and whole row groups of ``spans`` are of other commits. A store that lacks the table gets it when it is
+#: opened for writing.
+TRACE_ARRIVALS: Final = "tracescape_trace_arrivals"
+TRACE_INDEX: Final = (
+    f"CREATE TABLE {TRACE_ARRIVALS} ({TRACE_KEY} INTEGER, {ARRIVED} BIGINT NOT NULL)",
+    f"INSERT INTO {TRACE_ARRIVALS} SELECT DISTINCT {TRACE_KEY}, {ARRIVED} FROM spans ORDER BY ALL",
+)
+TRACE_INDEX_THERE: Final = f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{TRACE_ARRIVALS}'"
+
 VIEWS: Final = (LOGS_VIEW, METRICS_VIEW, EXEMPLARS_VIEW)
 
 
@@ -179,6 +189,12 @@ def insert_statement(table: str, source: str, arrived_ns: int | None) -> str:
     missing = arrived_ns is not None and ARRIVED in store_columns(table).names
     arrived = f", {arrived_ns}::BIGINT AS {ARRIVED}" if missing else ""
     return f"INSERT INTO {table} BY NAME SELECT *{arrived} FROM {source}"
+
+
+def index_statement(source: str, arrived_ns: int | None) -> str:
+    """Note of which traces the rows of the registered Arrow table ``source`` are; as `insert_statement`."""
+    arrived = ARRIVED if arrived_ns is None else f"{arrived_ns}::BIGINT"
+    return f"INSERT INTO {TRACE_ARRIVALS} SELECT DISTINCT {TRACE_KEY}, {arrived} FROM {source} ORDER BY 1"
 
 
 def _create_table(name: str, schema: pa.Schema) -> str:

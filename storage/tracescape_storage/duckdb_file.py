@@ -23,7 +23,8 @@ from tracescape_storage.attribute_columns import (
 )
 from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
 from tracescape_storage.journal import holds_more
-from tracescape_storage.query import LOCKED_DOWN, select_table
+from tracescape_storage.pool import Pool
+from tracescape_storage.query import LOCKED_DOWN, select_batches, select_table
 from tracescape_storage.schema import ARRIVED, CONTENT_KEYS, SCHEMA_VERSION, SPANS, TABLES, TRACE_KEY
 from tracescape_storage.sql_reader import SqlReader
 from tracescape_storage.trace_keys import trace_keys
@@ -34,13 +35,16 @@ _log = logging.getLogger(__name__)
 #: journal's reserve, so that what that took last can still settle.
 DEFAULT_RESERVE_BYTES: Final = 32 << 20
 
+#: Questions fill it with what they read; with 1 GB a collector took 1.9 GB.
+DEFAULT_MEMORY_MIB: Final = 640
 #: Checkpoints at the default 16 MB stall commits for seconds; see docs/decisions.
 _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "wal_autocheckpoint": "256MB",
-    "memory_limit": "640MB",  # questions fill it with what they read; with 1 GB a collector took 1.9 GB
 }
 
 
+#: So long questions that still run may keep a database that is to be opened anew.
+_REOPEN_S: Final = 5.0
 _ARRIVING: Final = tuple(name for name in TABLES if name not in CONTENT_KEYS)
 _USED_SQL: Final = "SELECT used_blocks * block_size FROM pragma_database_size()"
 _ARRIVALS_SQL: Final = (
@@ -57,33 +61,56 @@ class Position(NamedTuple):
     rows: int
 
 
+#: Whoever takes rows of a file of their own may take their time.
+_STREAM_S: Final = 24 * 3600.0
+
+
 class LockedStoreError(StoreError):
     """Another process holds the file."""
 
 
 class DuckDBReader(SqlReader):
-    """Questions on an open DuckDB connection. Closing it closes the connection only if it owns it."""
+    """Questions on an open DuckDB connection, which closing it closes, or on a writer's, which stays open.
+
+    Args:
+        database: the connection, or the writer's pool of cursors.
+        location: see `Reader.location`.
+        live: see `Reader.live`.
+        indexed: whether the store says which commits have spans of a trace; see `ddl.TRACE_INDEX`.
+    """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, location: str, *, live: bool, owns: bool
+        self,
+        database: duckdb.DuckDBPyConnection | Pool,
+        location: str,
+        *,
+        live: bool,
+        indexed: bool = False,
     ) -> None:
         self.location = location
         self.live = live
-        self._connection = connection
-        self._owns = owns
+        self.indexed = indexed
+        self._own = None if isinstance(database, Pool) else database
+        self._pool = database if isinstance(database, Pool) else Pool(database)
 
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`."""
-        return select_table(self._connection, query)
+        return select_table(self._pool, query)
+
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        """See `Reader.stream`."""
+        return select_batches(self._pool, query, time_limit_s=_STREAM_S)
 
     def journal_state(self) -> tuple[Position, int]:
         """`DuckDBStore.position` and `DuckDBStore.seed`."""
-        return _journal_state(self._connection)
+        with self._pool.lent() as cursor:
+            return _journal_state(cursor.connection)
 
     def close(self) -> None:
         """See `Reader.close`."""
-        if self._owns:
-            self._connection.close()
+        if self._own is not None:
+            self._pool.close()
+            self._own.close()
 
 
 class DuckDBStore:
@@ -92,10 +119,12 @@ class DuckDBStore:
     Args:
         path: the file; made, with its schema, when it does not exist.
         reserve_bytes: free disk below which `append` refuses.
+        memory_mib: what DuckDB may take, for questions and commits together.
 
     Attributes:
         position: the journal's part that is stored; (-1, 0) for none.
         seed: a secret of this store, for hashes that senders must not be able to aim at.
+        pool: cursors for questions, whatever becomes of the connection.
         attribute_columns: attributes of spans that have columns, and their DuckDB types; it is replaced when
             one is added, never changed.
 
@@ -104,14 +133,21 @@ class DuckDBStore:
         LockedStoreError: another process holds it.
     """
 
-    def __init__(self, path: Path, *, reserve_bytes: int = DEFAULT_RESERVE_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        reserve_bytes: int = DEFAULT_RESERVE_BYTES,
+        memory_mib: int = DEFAULT_MEMORY_MIB,
+    ) -> None:
         self.path = path
+        self._memory_mib = memory_mib
         self._reserve_bytes = reserve_bytes
         self._lock = threading.Lock()
         self._closed = False
         _claim(path)
         try:
-            self._connection = _connect(path, read_only=False)
+            self._connection = _connect(path, memory_mib=memory_mib)
         except BaseException:
             _release(path)
             raise
@@ -122,6 +158,7 @@ class DuckDBStore:
             self.attribute_columns = _attribute_columns(self._connection)
             self._sampler = Sampler()
             self._arrived_ns = _last_arrival(self._connection)
+            self.pool = Pool(self._connection, self._valid)
         except BaseException:
             self._connection.close()
             _release(path)
@@ -226,6 +263,7 @@ class DuckDBStore:
         for name in _ARRIVING:
             (row,) = connection.execute(f"DELETE FROM {name} WHERE {ARRIVED} < {before_ns}").fetchall()
             rows += row[0]
+        connection.execute(f"DELETE FROM {ddl.TRACE_ARRIVALS} WHERE {ARRIVED} < {before_ns}")
         if spans:
             values = [before_ns, spans, last_start_ns]
             connection.execute("INSERT INTO tracescape_pruned VALUES ($1, $2, $3)", values)
@@ -239,11 +277,11 @@ class DuckDBStore:
 
     def reader(self) -> DuckDBReader:
         """A reader inside this process; it sees every commit as soon as `append` returns."""
-        return DuckDBReader(self._connection.cursor(), str(self.path), live=True, owns=True)
+        return DuckDBReader(self.pool, str(self.path), live=True, indexed=True)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """For the query endpoint, which opens cursors of its own on it."""
+        """The one that writes; it is another one after a failure that made DuckDB give up the database."""
         return self._connection
 
     def close(self) -> None:
@@ -251,6 +289,7 @@ class DuckDBStore:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self.pool.close()
                 self._connection.close()
                 _release(self.path)
 
@@ -316,6 +355,8 @@ class DuckDBStore:
             connection.register("incoming", table)
             own = None if ARRIVED in table.column_names else arrived
             connection.execute(ddl.insert_statement(name, "incoming", own))
+            if name == "spans":
+                connection.execute(ddl.index_statement("incoming", own))
             connection.unregister("incoming")
         if position is not None:
             connection.execute("UPDATE tracescape_journal SET sequence = $1, rows = $2", list(position))
@@ -326,12 +367,37 @@ class DuckDBStore:
         """After a failed write: roll back; if DuckDB declared the database invalid, open it anew."""
         try:
             self._connection.execute("ROLLBACK")
-            self._connection.execute("SELECT 1")
+            self._connection.execute("SELECT 1").fetchall()
         except duckdb.TransactionException:
             return  # the failure had already ended the transaction
         except duckdb.Error:
-            self._connection.close()
-            self._connection = _connect(self.path, read_only=False)
+            self._reopen()
+
+    def _valid(self) -> duckdb.DuckDBPyConnection:
+        """The connection, opened anew if DuckDB declared the database invalid."""
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"The store {self.path} is closed.")
+            self._recover()
+            return self._connection
+
+    def _reopen(self) -> None:
+        _log.warning("%s is opened anew: DuckDB gave it up after an error", self.path)
+        self._connection.close()
+        give_up = time.monotonic() + _REOPEN_S
+        while True:
+            self.pool.drain()
+            self._connection = _connect(self.path, memory_mib=self._memory_mib)
+            try:
+                self._connection.execute("SELECT 1").fetchall()
+                break
+            except duckdb.FatalException:
+                # A question that runs still holds the old one, which this process then gets again.
+                self._connection.close()
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
+        self.pool.move(self._connection)
 
     def _has_reached(self, position: Position | None) -> bool:
         """Whether a commit that failed is in the store after all: perhaps only its end went wrong."""
@@ -374,13 +440,13 @@ def open_reader(path: Path) -> DuckDBReader:
     """A closed store file, read-only. Raises as `DuckDBStore` does, and when there is no such file."""
     if not path.exists():
         raise StoreError(f"There is no store at {path}. Make one with: tracescape serve --db {path}")
-    connection = _connect(path, read_only=True)
+    connection = _connect(path)
     try:
         _check_version(connection, path)
     except BaseException:
         connection.close()
         raise
-    return DuckDBReader(connection, str(path), live=False, owns=True)
+    return DuckDBReader(connection, str(path), live=False, indexed=_has_trace_index(connection))
 
 
 #: DuckDB keeps other processes out, but hands the same process the same database again.
@@ -400,10 +466,13 @@ def _release(path: Path) -> None:
         _held.discard(path.resolve())
 
 
-def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    settings = LOCKED_DOWN if read_only else {**LOCKED_DOWN, **_WRITER_SETTINGS}
+def _connect(path: Path, *, memory_mib: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Open the file, for reading alone where ``memory_mib`` is None."""
+    settings = dict(LOCKED_DOWN)
+    if memory_mib is not None:
+        settings |= {**_WRITER_SETTINGS, "memory_limit": f"{memory_mib}MiB"}
     try:
-        return duckdb.connect(path, read_only=read_only, config=settings)
+        return duckdb.connect(path, read_only=memory_mib is None, config=settings)
     except duckdb.IOException as error:
         raise _open_error(path, error) from error
     except duckdb.ConnectionException as error:
@@ -422,6 +491,10 @@ def _open_error(path: Path, error: duckdb.IOException) -> StoreError:
         )
     if "not a valid DuckDB database" in text:
         return StoreError(f"{path} exists, but it is not a Tracescape store. Name another file.")
+    if "read enough bytes" in text or "checksum" in text:
+        return StoreError(
+            f"{path} is cut off or damaged ({text.splitlines()[0]}). Open a backup of it instead."
+        )
     if not path.parent.is_dir():
         return StoreError(f"The folder {path.parent} does not exist. Make it, or name another file.")
     return StoreError(f"{path} cannot be opened: {text.splitlines()[0]}")
@@ -434,7 +507,14 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     connection.execute("BEGIN")
     for statement in [*([] if tables else ddl.statements()), *rollups.STATEMENTS]:
         connection.execute(statement)
+    if not _has_trace_index(connection):
+        for statement in ddl.TRACE_INDEX:
+            connection.execute(statement)
     connection.execute("COMMIT")
+
+
+def _has_trace_index(connection: duckdb.DuckDBPyConnection) -> bool:
+    return bool(connection.execute(ddl.TRACE_INDEX_THERE).fetchall())
 
 
 def _attribute_columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
-import duckdb
 import pyarrow as pa
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,6 +26,7 @@ from starlette.routing import Route
 
 from tracescape_storage.answering import Running, Streaming
 from tracescape_storage.errors import ERROR_KEY, QueryError
+from tracescape_storage.pool import Pool
 from tracescape_storage.query import DEFAULT_TIME_LIMIT_S, MAX_QUERY_BYTES, Guard, selecting
 
 RETRY_AFTER_S: Final = 1
@@ -58,18 +58,17 @@ class _BusyError(Exception):
 
 
 def query_routes(
-    connection: Callable[[Request], duckdb.DuckDBPyConnection],
+    pool: Callable[[Request], Pool],
     *,
     settle: Callable[[Request], object] = lambda request: None,
     limits: QueryLimits | None = None,
 ) -> list[Route]:
     """The routes of a store for the collector's HTTP application.
 
-    ``connection`` gives the open database of whoever asks: a function, since a collector may hold several,
-    and a writer may have to open its file anew. ``settle`` may wait until that has
-    everything which a question ought to see.
+    ``pool`` gives cursors of the database of whoever asks, for a collector may hold several. ``settle`` may
+    wait until that has everything which a question ought to see.
     """
-    endpoint = _Querying(connection, settle, limits or QueryLimits())
+    endpoint = _Querying(pool, settle, limits or QueryLimits())
     return [Route("/query", endpoint.answer, methods=["POST"])]
 
 
@@ -78,11 +77,11 @@ class _Querying:
 
     def __init__(
         self,
-        connection: Callable[[Request], duckdb.DuckDBPyConnection],
+        pool: Callable[[Request], Pool],
         settle: Callable[[Request], object],
         limits: QueryLimits,
     ) -> None:
-        self._connection = connection
+        self._pool = pool
         self._settle = settle
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="query")
@@ -129,7 +128,7 @@ class _Querying:
 
     def _chunks(self, request: Request, question: _Question, guard: Guard) -> Iterator[bytes]:
         self._settle(request)
-        return _arrow_chunks(self._connection(request), question, guard)
+        return _arrow_chunks(self._pool(request), question, guard)
 
 
 async def _bounded_body(request: Request) -> bytes:
@@ -163,15 +162,13 @@ def _positive(asked: dict[str, Any], name: str, default: float) -> float:
     return value
 
 
-def _arrow_chunks(
-    connection: duckdb.DuckDBPyConnection, question: _Question, guard: Guard
-) -> Iterator[bytes]:
+def _arrow_chunks(pool: Pool, question: _Question, guard: Guard) -> Iterator[bytes]:
     """The answer in pieces of about a MiB. What goes wrong once one is out is said in the last one too."""
     sink = io.BytesIO()
     writer: pa.ipc.RecordBatchStreamWriter | None = None
     begun = False
     try:
-        with selecting(connection, question.sql, batch_rows=_BATCH_ROWS, guard=guard) as batches:
+        with selecting(pool, question.sql, batch_rows=_BATCH_ROWS, guard=guard) as batches:
             writer = pa.ipc.new_stream(sink, batches.schema)
             nothing = _no_rows(batches.schema)
             for batch in _at_most(question.rows, batches):

@@ -29,7 +29,9 @@ def trace_spans(reader: Reader, trace_id: bytes) -> pa.Table:
     """``schema.ANALYSIS_COLUMNS`` as stored, ``status_message``, ``scope_id`` and all ``attributes``."""
     listed = ", ".join((*ANALYSIS_COLUMNS, "status_message", "scope_id"))
     parts = parts_sql(reader.attribute_columns())
-    return put_together(reader.sql(f"SELECT {listed}, {parts} FROM spans WHERE {_of(trace_id)}"))
+    return put_together(
+        reader.sql(f"SELECT {listed}, {parts} FROM spans WHERE {reader.of_traces([trace_id])}")
+    )
 
 
 def trace_events_sql(trace_id: bytes) -> str:
@@ -55,22 +57,26 @@ def trace_logs_sql(trace_id: bytes) -> str:
     return f"SELECT {listed} FROM logs WHERE {_of(trace_id)} ORDER BY logs.time_ns, rowid"
 
 
-def trace_resources_sql(trace_id: bytes) -> str:
+def trace_resources_sql(reader: Reader, trace_id: bytes) -> str:
     """The resources whose spans the trace has."""
     return (
         "SELECT resource_id, service, namespace, instance, version, environment, attributes, schema_url"
-        f" FROM resources WHERE resource_id IN (SELECT resource_id FROM spans WHERE {_of(trace_id)})"
+        f" FROM resources WHERE resource_id IN ({_ids(reader, 'resource_id', trace_id)})"
         " ORDER BY service, resource_id"
     )
 
 
-def trace_scopes_sql(trace_id: bytes) -> str:
+def trace_scopes_sql(reader: Reader, trace_id: bytes) -> str:
     """The instrumentation scopes whose spans the trace has."""
     return (
         "SELECT scope_id, name, version, attributes, schema_url"
-        f" FROM scopes WHERE scope_id IN (SELECT scope_id FROM spans WHERE {_of(trace_id)})"
+        f" FROM scopes WHERE scope_id IN ({_ids(reader, 'scope_id', trace_id)})"
         " ORDER BY name, scope_id"
     )
+
+
+def _ids(reader: Reader, column: str, trace_id: bytes) -> str:
+    return f"SELECT {column} FROM spans WHERE {reader.of_traces([trace_id])}"
 
 
 def traces_beginning_sql(prefix: str, limit: int) -> str:

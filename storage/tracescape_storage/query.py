@@ -9,15 +9,24 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from tracescape_storage.bounded_functions import bound
 from tracescape_storage.errors import QueryError
+from tracescape_storage.pool import Pool
 from tracescape_storage.query_guard import Guard
 from tracescape_storage.statement import MAX_QUERY_BYTES, checked
 
-__all__ = ["DEFAULT_TIME_LIMIT_S", "LOCKED_DOWN", "MAX_QUERY_BYTES", "Guard", "select_table", "selecting"]
+__all__ = [
+    "DEFAULT_TIME_LIMIT_S",
+    "LOCKED_DOWN",
+    "MAX_QUERY_BYTES",
+    "Guard",
+    "select_batches",
+    "select_table",
+    "selecting",
+]
 
 DEFAULT_TIME_LIMIT_S: Final = 60.0
 _BATCH_ROWS: Final = 65_536
+_NOTHING: Final = pa.record_batch([], names=[])
 
 #: No question can reach files, extensions or settings, whatever the SQL says. What sorts and joins cannot
 #: hold in memory goes to disk up to a bound, so that there is memory for commits.
@@ -34,39 +43,55 @@ LOCKED_DOWN: Final[dict[str, str | bool | int | float | list[str]]] = {
 
 @contextmanager
 def selecting(
-    connection: duckdb.DuckDBPyConnection,
+    pool: Pool,
     query: str,
     *,
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
     batch_rows: int = _BATCH_ROWS,
     guard: Guard | None = None,
 ) -> Iterator[pa.RecordBatchReader]:
-    """Run ``query`` on a cursor of its own and yield its rows as a stream of record batches.
+    """Run ``query`` on a cursor of ``pool`` and yield its rows as a stream of record batches.
 
     ``VARIANT`` columns arrive as JSON text. Raises `QueryError` for anything but one ``SELECT``, for a
     failing query, when ``time_limit_s`` passes before the block ends, and when the query takes more memory
-    than questions have or is called off at its ``guard``. The cursor closes with the block.
+    than questions have or is called off at its ``guard``. The stream ends with the block.
     """
     guard = guard or Guard(time_limit_s)
-    cursor = connection.cursor()
     try:
-        statement = checked(cursor, query)
-        bound(cursor, statement.bounded)
-        with guard.over(cursor):
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
-            yield _readable(cursor, statement.sql).to_arrow_reader(batch_rows)
+        with pool.lent() as cursor:
+            statement = checked(cursor.connection, query)
+            cursor.bound(statement.bounded)
+            with guard.over(cursor.connection, cursor.shares):
+                batches = _readable(cursor.connection, statement.sql).to_arrow_reader(batch_rows)
+                try:
+                    yield batches
+                finally:
+                    batches.close()
     except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow's streams pass on some as OSError
         raise QueryError(guard.reason or _message(error)) from error
-    finally:
-        cursor.close()
 
 
-def select_table(
-    connection: duckdb.DuckDBPyConnection, query: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S
-) -> pa.Table:
+def select_table(pool: Pool, query: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S) -> pa.Table:
     """All rows of ``query``; see `selecting`."""
-    with selecting(connection, query, time_limit_s=time_limit_s) as batches:
+    with selecting(pool, query, time_limit_s=time_limit_s) as batches:
         return batches.read_all()
+
+
+def select_batches(
+    pool: Pool, query: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S
+) -> pa.RecordBatchReader:
+    """The rows of ``query`` as they are taken; see `selecting`. Dropping the reader ends the query."""
+    schemas: list[pa.Schema] = []
+
+    def taken() -> Iterator[pa.RecordBatch]:
+        with selecting(pool, query, time_limit_s=time_limit_s) as batches:
+            schemas.append(batches.schema)
+            yield _NOTHING
+            yield from batches
+
+    batches = taken()
+    next(batches)
+    return pa.RecordBatchReader.from_batches(schemas[0], batches)
 
 
 def _readable(cursor: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyRelation:

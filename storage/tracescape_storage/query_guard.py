@@ -19,6 +19,8 @@ from typing import ClassVar, Final, NamedTuple
 import duckdb
 
 _POLL_S: Final = 0.02
+#: So long the thread that watches waits for the next query.
+_LINGER_S: Final = 2.0
 #: Of DuckDB's memory limit: what one question may pin, and what all may hold that cannot go to disk.
 _PINNED_SHARE: Final = 16
 _GATHERED_SHARE: Final = 4
@@ -43,12 +45,21 @@ SELECT parse_formatted_bytes(current_setting('memory_limit')),
 """
 
 
-class _Shares(NamedTuple):
-    """Bytes that questions may take."""
+class Shares(NamedTuple):
+    """Bytes that questions may take: one may pin, all gather and spill, the process grow by."""
 
+    pinned: int
     gathered: float
     spilled: float
     grown: float
+
+
+def shares_of(connection: duckdb.DuckDBPyConnection) -> Shares:
+    """What the limits of a database leave to questions."""
+    limit, spill = _row(connection, _LIMITS_SQL)
+    return Shares(
+        limit // _PINNED_SHARE, limit / _GATHERED_SHARE, (spill or limit) * _SPILLED, limit + _UNCOUNTED_BYTES
+    )
 
 
 class Guard:
@@ -58,68 +69,113 @@ class Guard:
         reason: why the query was ended, for the person who asked; None while nothing has ended it.
     """
 
-    #: Those that watch, the one that began first at the front.
-    _watching: ClassVar[list[Guard]] = []
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, time_limit_s: float) -> None:
         self.reason: str | None = None
         self._time_limit_s = time_limit_s
-        self._ended = threading.Event()
+        self._cursor: duckdb.DuckDBPyConnection | None = None
+        self._probing = threading.Lock()
+        self._probe: duckdb.DuckDBPyConnection | None = None
 
     def call_off(self) -> None:
         """End the query, now or as soon as it begins."""
         self._end_for("The query was called off.")
 
     @contextmanager
-    def over(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    def over(self, cursor: duckdb.DuckDBPyConnection, shares: Shares) -> Iterator[None]:
         """Watch what ``cursor`` runs inside the block."""
-        limit, spill = _row(cursor, _LIMITS_SQL)
-        cursor.execute(f"SET operator_memory_limit = '{limit // _PINNED_SHARE}B'")
-        shares = _Shares(limit / _GATHERED_SHARE, (spill or limit) * _SPILLED, limit + _UNCOUNTED_BYTES)
-        watch = threading.Thread(target=self._watch, args=(cursor, shares), name="query-guard", daemon=True)
-        with self._lock:
-            self._watching.append(self)
-        watch.start()
+        self._cursor = cursor
+        self._shares = shares
+        self._deadline = time.monotonic() + self._time_limit_s
+        self._before = _process_bytes()
+        _watch.add(self)
         try:
             yield
         finally:
-            self._ended.set()
-            with self._lock:
-                self._watching.remove(self)
-            watch.join()  # the cursor must not be interrupted once it is somebody else's
+            _watch.remove(self)
+            with self._probing:
+                self._cursor = None
+                if self._probe is not None:
+                    self._probe.close()
+                    self._probe = None
 
-    def _watch(self, cursor: duckdb.DuckDBPyConnection, shares: _Shares) -> None:
-        deadline = time.monotonic() + self._time_limit_s
-        before = _process_bytes()
-        probe: duckdb.DuckDBPyConnection | None = None
-        while not self._ended.wait(_POLL_S):
-            if time.monotonic() > deadline:
-                self._end_for(_too_long(self._time_limit_s))
-            elif self.reason is None and self._is_first():
-                probe = probe or cursor.cursor()
-                self._end_for(_excess(probe, shares, _process_bytes() - before))
-            if self.reason is not None:
-                # Again and again: an interruption between two steps of a query is forgotten.
-                cursor.interrupt()
-        if probe is not None:
-            probe.close()
+    def look(self, *, first: bool) -> None:
+        """Find out whether the query must end; that which began ``first`` answers for the memory."""
+        if time.monotonic() > self._deadline:
+            self._end_for(_too_long(self._time_limit_s))
+        elif self.reason is None and first:
+            with self._probing:
+                if self._cursor is not None:
+                    self._probe = self._probe or self._cursor.cursor()
+                    self._end_for(_excess(self._probe, self._shares, _process_bytes() - self._before))
+
+    def interrupt(self) -> None:
+        """Interrupt the query if it must end. Again and again: between two of its steps it is forgotten."""
+        if self.reason is not None and self._cursor is not None:
+            self._cursor.interrupt()
 
     def _end_for(self, reason: str | None) -> None:
         """The first reason stays, whoever finds another."""
         with self._lock:
             self.reason = self.reason or reason
 
-    def _is_first(self) -> bool:
+
+class _Watch:
+    """One thread that looks at all running queries. It is there while there are some, and a while longer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._guards: list[Guard] = []  # the one that began first at the front
+        self._thread: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        return len(self._guards)
+
+    def add(self, guard: Guard) -> None:
+        """Look at ``guard`` from now on."""
         with self._lock:
-            return bool(self._watching) and self._watching[0] is self
+            self._guards.append(guard)
+            if self._thread is None or not self._thread.is_alive():  # a fork has none of its parent's
+                self._thread = threading.Thread(target=self._run, name="query-guard", daemon=True)
+                self._thread.start()
+
+    def remove(self, guard: Guard) -> None:
+        """From now on ``guard`` interrupts nothing: the cursor may become somebody else's."""
+        with self._lock:
+            self._guards.remove(guard)
+
+    def _run(self) -> None:
+        last = time.monotonic()
+        while True:
+            time.sleep(_POLL_S)
+            with self._lock:
+                watched = list(self._guards)
+                if watched:
+                    last = time.monotonic()
+                elif time.monotonic() > last + _LINGER_S:
+                    self._thread = None
+                    return
+            for guard in watched:
+                guard.look(first=guard is watched[0])
+            with self._lock:
+                for guard in self._guards:
+                    guard.interrupt()
+
+
+_watch: Final = _Watch()
+
+
+def running() -> int:
+    """How many queries this process runs."""
+    return len(_watch)
 
 
 def _too_long(time_limit_s: float) -> str:
     return f"The query ran longer than {time_limit_s:g} s. Narrow it by start_ns, or ask for less."
 
 
-def _excess(probe: duckdb.DuckDBPyConnection, shares: _Shares, grown: int) -> str | None:
+def _excess(probe: duckdb.DuckDBPyConnection, shares: Shares, grown: int) -> str | None:
     if grown > shares.grown:
         return _MEMORY
     try:

@@ -46,14 +46,19 @@ class Reader(Protocol):
         *,
         since_ns: int | None = None,
         until_ns: int | None = None,
-        trace_id: bytes | None = None,
+        trace_ids: Sequence[bytes] | None = None,
         service: str | None = None,
     ) -> pa.Table:
         """Columns of the spans that match every condition given, typed as ``schema.SPANS_FULL`` has them.
 
         Columns in ``schema.DICTIONARY_COLUMNS`` come dictionary-coded (one dictionary a column). An unknown
-        column raises ``ValueError``. No match gives a table without rows, never ``None``.
+        column raises ``ValueError``. ``trace_ids`` (16 bytes each) are those of any number of traces. No
+        match gives a table without rows, never ``None``.
         """
+        ...
+
+    def of_traces(self, trace_ids: Sequence[bytes]) -> str:
+        """SQL for the spans of these traces, a condition on ``spans``, by the fastest way this store has."""
         ...
 
     def attribute_columns(self) -> dict[str, str]:
@@ -66,6 +71,14 @@ class Reader(Protocol):
 
     def sql(self, query: str) -> pa.Table:
         """The rows of exactly one read-only ``SELECT``; anything else raises ``StoreError``."""
+        ...
+
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        """As `sql`, batch by batch: what is not taken is not computed, and what was taken is not kept.
+
+        What goes wrong on the way is raised by the batch that is not there. Of a collector, the last row has
+        to be taken within its time limit. Dropping the reader ends the query.
+        """
         ...
 
     def close(self) -> None:

@@ -17,12 +17,17 @@ import pyarrow as pa
 
 from tracescape_storage.conditions import CONTENTS, Among, among_subquery, condition_sql
 from tracescape_storage.cursors import Place, read_cursor, write_cursor
-from tracescape_storage.filters import EVERYTHING, Filter, check_size
-from tracescape_storage.readable import SPAN_COLUMNS, selected
+from tracescape_storage.filters import EVERYTHING, Filter, check_size, comparisons
+from tracescape_storage.readable import SPAN_COLUMNS
 from tracescape_storage.reader import Reader
-from tracescape_storage.schema import ARRIVED, TRACE_KEY
-from tracescape_storage.trace_keys import trace_key
-from tracescape_storage.whole_attributes import parts_sql, put_together
+from tracescape_storage.schema import ARRIVED
+from tracescape_storage.whole_attributes import (
+    RAW,
+    carried_sql,
+    parts_sql,
+    put_together,
+    readable_spans,
+)
 
 Order: TypeAlias = Literal["newest", "slowest"]
 
@@ -87,22 +92,24 @@ def search_spans(reader: Reader, question: Question) -> Page:
             f"({key} < {place.key} OR trace_id < from_hex('{trace}') OR (trace_id = from_hex('{trace}')"
             f" AND (span_id < {span} OR (span_id = {span} AND rowid < {row}))))"
         )
-    order = f"ORDER BY {key} DESC, spans.trace_id DESC, spans.span_id DESC, rowid DESC"
-    # The rows of the page first, by few columns: attributes are put together for these alone.
-    page = f"SELECT rowid FROM spans WHERE {' AND '.join(conditions)} {order} LIMIT {asked.limit + 1}"
+    order = f"ORDER BY spans.{key} DESC, spans.trace_id DESC, spans.span_id DESC, spans.rowid DESC"
+    # The rows of the page first, by few columns: the others are read for these alone. What the filter reads
+    # comes along, for a column of many different texts is what takes longest to read.
+    carried = {each.key for each in comparisons(asked.where) if each.owner in ("any", "span")} & set(columns)
+    chosen = ", ".join(["rowid AS _row", *carried_sql(carried)])
+    page = f"SELECT {chosen} FROM spans WHERE {' AND '.join(conditions)} {order} LIMIT {asked.limit + 1}"
     found = reader.sql(
-        f"SELECT {selected(tuple(SPAN_COLUMNS), columns)}, {parts_sql(columns)},"
-        f" {key} AS _key, span_id AS _span, rowid AS _row, {_pinned(reader)}"
-        f" FROM spans WHERE rowid IN ({page}) {order}"
+        f"SELECT {', '.join(RAW)}, {parts_sql(columns, carried)}, _row, {_pinned(reader)}"
+        f" FROM spans JOIN ({page}) AS _page ON spans.rowid = _page._row {order}"
     )
     after = None
     if found.num_rows > asked.limit:
         last = found.slice(asked.limit - 1, 1).to_pylist()[0]
         pinned = last["_pinned"] if place is None else place.pinned
-        ties = (last["trace_id"], last["_span"], last["_row"])
-        after = _cursor(asked, "spans", Place(pinned, last["_key"], ties))
-    rows = put_together(found.slice(0, asked.limit)).select(list(FOUND_SPAN))
-    return Page(rows, after)
+        ties = (last["trace_id"].hex(), last["span_id"], last["_row"])
+        after = _cursor(asked, "spans", Place(pinned, last[key], ties))
+    rows = readable_spans(put_together(found.slice(0, asked.limit)))
+    return Page(rows.select(list(FOUND_SPAN)), after)
 
 
 def search_traces(reader: Reader, question: Question) -> Page:
@@ -117,10 +124,10 @@ def search_traces(reader: Reader, question: Question) -> Page:
     if len(found.rows) > asked.limit:
         trace, key = rows[-1]
         after = _cursor(asked, "traces", Place(found.pinned, key, (trace,)))
-    return Page(reader.sql(summaries_sql([trace for trace, _ in rows])), after)
+    return Page(reader.sql(summaries_sql(reader, [trace for trace, _ in rows])), after)
 
 
-def summaries_sql(trace_ids: list[str]) -> str:
+def summaries_sql(reader: Reader, trace_ids: list[str]) -> str:
     """``SELECT`` of a row for each trace (hex ids), in the order given.
 
     ``trace_id, root_service, root_operation`` (text), ``start_ns, duration_ns`` (from the first start to the
@@ -128,8 +135,7 @@ def summaries_sql(trace_ids: list[str]) -> str:
     The root is the longest span without a parent, else the longest whose parent is missing, else the first.
     """
     ids = ", ".join(f"from_hex('{trace}')" for trace in trace_ids)
-    keys = ", ".join(str(trace_key(bytes.fromhex(trace))) for trace in trace_ids)
-    wanted = f"{TRACE_KEY} IN ({keys}) AND trace_id IN ({ids})" if trace_ids else "false"
+    wanted = reader.of_traces([bytes.fromhex(trace) for trace in trace_ids])
     order = f"list_position([{ids}], trace_id)" if trace_ids else "1"
     best = "ORDER BY rank, CASE WHEN rank < 2 THEN -duration_ns END, start_ns, span_id < 0, span_id"
     return f"""

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
+from tracescape_storage.ddl import TRACE_ARRIVALS
 from tracescape_storage.reader import Extent
 from tracescape_storage.schema import (
     ARRIVED,
@@ -106,8 +107,9 @@ def spans_query(
     *,
     since_ns: int | None,
     until_ns: int | None,
-    trace_id: bytes | None,
+    trace_ids: Sequence[bytes] | None,
     service: str | None,
+    indexed: bool = False,
 ) -> SpansQuery:
     """Span columns under conditions. An unknown column raises ``ValueError``."""
     unknown = [name for name in columns if name not in SPANS_FULL.names]
@@ -116,8 +118,8 @@ def spans_query(
             f"no such span column: {', '.join(unknown)}; there are {', '.join(SPANS_FULL.names)}"
         )
     conditions = _window(since_ns, until_ns)
-    if trace_id is not None:
-        conditions.append(trace_condition(trace_id))
+    if trace_ids is not None:
+        conditions.append(traces_condition(trace_ids, indexed=indexed))
     if service is not None:
         conditions.append("service = " + quote(service))
     table = "spans" if set(columns) <= set(SPANS.names) - {"attributes"} else "spans_full"
@@ -166,7 +168,24 @@ def dictionary_coded(table: pa.Table) -> pa.Table:
 
 def trace_condition(trace_id: bytes) -> str:
     """The rows of one trace, in any table that has traces."""
-    return f"{TRACE_KEY} = {trace_key(trace_id)} AND trace_id = from_hex('{trace_id.hex()}')"
+    return traces_condition([trace_id])
+
+
+def traces_condition(trace_ids: Sequence[bytes], *, indexed: bool = False) -> str:
+    """The rows of these traces, in any table that has traces.
+
+    Of a store that is ``indexed``, and for spans alone: only the commits that have any are looked at.
+    """
+    if not trace_ids:
+        return "false"
+    keys = ", ".join(str(key) for key in sorted({trace_key(each) for each in trace_ids}))
+    ids = ", ".join(f"from_hex('{each.hex()}')" for each in trace_ids)
+    condition = f"{TRACE_KEY} IN ({keys}) AND trace_id IN ({ids})"
+    if not indexed:
+        return condition
+    return (
+        f"{condition} AND {ARRIVED} IN (SELECT {ARRIVED} FROM {TRACE_ARRIVALS} WHERE {TRACE_KEY} IN ({keys}))"
+    )
 
 
 def quote(text: str) -> str:

@@ -19,6 +19,7 @@ from tracescape_storage.select import (
     links_sql,
     shaped_sql,
     spans_query,
+    traces_condition,
 )
 
 
@@ -27,6 +28,8 @@ class SqlReader(ABC):
 
     location: str
     live: bool
+    #: Whether the store has `ddl.TRACE_ARRIVALS`.
+    indexed: bool = True
     # What a store tells that nobody writes to stays true.
     _extent: Extent | None = None
     _columns: dict[str, str] | None = None
@@ -35,6 +38,10 @@ class SqlReader(ABC):
     @abstractmethod
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`."""
+
+    @abstractmethod
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        """See `Reader.stream`."""
 
     def extent(self) -> Extent:
         """See `Reader.extent`."""
@@ -48,13 +55,24 @@ class SqlReader(ABC):
         *,
         since_ns: int | None = None,
         until_ns: int | None = None,
-        trace_id: bytes | None = None,
+        trace_ids: Sequence[bytes] | None = None,
         service: str | None = None,
     ) -> pa.Table:
         """See `Reader.spans`."""
-        query = spans_query(columns, since_ns=since_ns, until_ns=until_ns, trace_id=trace_id, service=service)
-        coded = self._coded(query) if query.coded and trace_id is None else None
+        query = spans_query(
+            columns,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            trace_ids=trace_ids,
+            service=service,
+            indexed=self.indexed,
+        )
+        coded = self._coded(query) if query.coded and trace_ids is None else None
         return dictionary_coded(self.sql(query.sql()) if coded is None else coded)
+
+    def of_traces(self, trace_ids: Sequence[bytes]) -> str:
+        """See `Reader.of_traces`."""
+        return traces_condition(trace_ids, indexed=self.indexed)
 
     def _coded(self, query: SpansQuery) -> pa.Table | None:
         """The answer with its texts coded by the database; None where that does not pay or does not go."""

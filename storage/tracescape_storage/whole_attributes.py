@@ -1,38 +1,89 @@
-"""All attributes of a few spans as JSON text, put together here.
+"""What people read of a few spans, put together here: ids as hex text, words for codes, all attributes.
 
-`ddl.whole_attributes` says the same in SQL, for any number of rows; for a page of them, to plan that takes
-longer than all the rest.
+`readable.SPAN_COLUMNS` and `ddl.whole_attributes` say the same in SQL, for any number of rows; for a page of
+them, to plan that takes longer than all the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tracescape_storage.attributes import encode_value
 from tracescape_storage.ddl import quoted
+from tracescape_storage.filters import KINDS, STATUSES
 
 _MARK: Final = "@"  # no column that is asked for begins so
 
+#: Columns of ``spans`` that `readable_spans` needs.
+RAW: Final = (
+    *("trace_id", "span_id", "parent_span_id", "service", "operation", "kind", "status", "status_message"),
+    *("start_ns", "duration_ns"),
+)
 
-def parts_sql(columns: Mapping[str, str]) -> str:
-    """A select list over ``spans`` of all that `put_together` needs."""
-    own = (f"{quoted(key)} AS {quoted(_MARK + key)}" for key in columns)
+
+def parts_sql(columns: Mapping[str, str], carried: Collection[str] = ()) -> str:
+    """A select list over ``spans`` of all that `put_together` needs.
+
+    Columns that are ``carried`` come from the table ``_page``, as `carried_sql` has them.
+    """
+    own = (
+        f"_page.{quoted(_MARK + key)}" if key in carried else f"{quoted(key)} AS {quoted(_MARK + key)}"
+        for key in columns
+    )
     return ", ".join(["attributes", *own])
+
+
+def carried_sql(keys: Collection[str]) -> list[str]:
+    """Columns of a select list: of attributes that are read already, so that they are not read twice."""
+    return [f"{quoted(key)} AS {quoted(_MARK + key)}" for key in keys]
 
 
 def put_together(table: pa.Table) -> pa.Table:
     """``table`` with whole ``attributes`` in place of their parts."""
-    own = {name: table[name].to_pylist() for name in table.column_names if name.startswith(_MARK)}
+    own = [name for name in table.column_names if name.startswith(_MARK)]
     texts = table["attributes"].to_pylist()
-    for name, values in own.items():
+    for name in own:
         key = f'"{name.removeprefix(_MARK)}":'
-        for row, value in enumerate(values):
-            if value is not None:
+        for row, text in enumerate(_encoded(table[name])):
+            if text is not None:
                 comma = "" if texts[row] == "{}" else ","
-                texts[row] = f"{texts[row][:-1]}{comma}{key}{encode_value(value)}}}"
+                texts[row] = f"{texts[row][:-1]}{comma}{key}{text}}}"
     place = table.column_names.index("attributes")
     table = table.set_column(place, "attributes", pa.array(texts, pa.string()))
-    return table.drop_columns(list(own))
+    return table.drop_columns(own)
+
+
+def readable_spans(table: pa.Table) -> pa.Table:
+    """Columns `RAW` as `readable.SPAN_COLUMNS` has them, the others as they are."""
+    parents = [text if text.strip("0") else "" for text in _hex(table["parent_span_id"])]
+    made: dict[str, Any] = {
+        "trace_id": pa.array([each.hex() for each in table["trace_id"].to_pylist()], pa.string()),
+        "span_id": pa.array(_hex(table["span_id"]), pa.string()),
+        "parent_span_id": pa.array(parents, pa.string()),
+        "kind": _words(table["kind"], KINDS),
+        "status": _words(table["status"], STATUSES),
+    }
+    columns = {name: made.get(name, table[name]) for name in table.column_names}
+    return pa.table({**columns, "end_ns": pc.add(table["start_ns"], table["duration_ns"])})
+
+
+def _hex(ids: pa.ChunkedArray) -> list[str]:
+    return [f"{number & (1 << 64) - 1:016x}" for number in ids.to_pylist()]
+
+
+def _words(codes: pa.ChunkedArray, words: tuple[str, ...]) -> pa.Array:
+    known = dict(enumerate(words))
+    return pa.array([known.get(code, str(code)) for code in codes.to_pylist()], pa.string())
+
+
+def _encoded(column: pa.ChunkedArray) -> list[str | None]:
+    """The JSON text of each value, None for null. Equal floats may differ in their sign."""
+    values = column.to_pylist()
+    if pa.types.is_floating(column.type):
+        return [None if value is None else encode_value(value) for value in values]
+    texts = {value: None if value is None else encode_value(value) for value in set(values)}
+    return [texts[value] for value in values]

@@ -126,7 +126,7 @@ def test_traces_are_told_once_and_whole(reader: ColumnedReader) -> None:
 
 
 def test_a_closed_file_and_nonsense_are_refused_at_once(reader: ColumnedReader) -> None:
-    closed = DuckDBReader(reader.connection.cursor(), "x.db", live=False, owns=True)
+    closed = DuckDBReader(reader.connection.cursor(), "x.db", live=False)
     with pytest.raises(StoreError, match="closed file"):
         SpanTail(closed, EVERYTHING)
     closed.close()

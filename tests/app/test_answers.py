@@ -102,8 +102,10 @@ def test_one_word_draws_every_answer(store: ts.Store) -> None:
         assert chart.text.startswith("Of the shop.")
     with pytest.raises(ValueError, match=r"store\.latency"):
         ts.plot(store.services())
-    with pytest.raises(TypeError, match=r"a topology is seen with \.show\(\)"):
-        ts.plot(store.topology())  # type: ignore[arg-type]
+    topology = store.topology()
+    chart = ts.plot(topology, title="The shop")
+    assert chart.text.startswith("The shop. ")
+    assert chart.svg.count('class="node') == topology.nodes.height > 0
     with pytest.raises(TypeError, match="a str has no chart"):
         ts.plot("nonsense")  # type: ignore[arg-type]
 

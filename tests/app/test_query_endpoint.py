@@ -12,15 +12,18 @@ from pathlib import Path
 import httpx
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 from support.otlp import request, span
 from support.processes import COMMAND, ENVIRONMENT
+from tracescape.cli import app
 from tracescape.collector import Collector
 from tracescape_ingest.intake import Signal
 from tracescape_storage import http_api
 from tracescape_storage.collector import BusyError, CollectorReader
 from tracescape_storage.errors import ERROR_KEY, QueryError, StoreError
-from tracescape_storage.query_guard import Guard
+from tracescape_storage.http_api import QueryLimits
+from tracescape_storage.query_guard import running as queries_running
 
 ENDLESS = "select count(*) from range(10000000000000)"
 LONG = "select range as n, 'text ' || range as t from range(1000000000)"
@@ -53,7 +56,7 @@ def soon(condition: Callable[[], bool], within_s: float = 3.0) -> bool:
 
 
 def nothing_runs() -> bool:
-    return not Guard._watching
+    return not queries_running()
 
 
 def test_a_client_may_ask_for_less_time_and_fewer_rows(collector: Collector) -> None:
@@ -141,13 +144,53 @@ def test_beyond_its_number_of_questions_a_collector_says_when_to_come_back(colle
     running = [threading.Thread(target=_ask_for_a_while, args=(url,)) for _ in range(8)]
     for thread in running:
         thread.start()
-    assert soon(lambda: len(Guard._watching) == 4)
+    assert soon(lambda: queries_running() == 4)
     answer = httpx.post(url, json={"sql": "select 1"}, timeout=20)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "8 questions run already. Ask again in a moment" in answer.json()["error"]
     for thread in running:
         thread.join()
     assert asked(collector, sql="select 1").status_code == 200, "afterwards it answers"
+
+
+def test_a_collector_allows_what_it_is_told_to(tmp_path: Path) -> None:
+    limits = QueryLimits(time_s=0.5, rows=3)
+    with Collector(
+        tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0", queries=limits, memory_mib=300
+    ) as collector:
+        assert asked(collector, sql="select * from range(3)").status_code == 200
+        assert (
+            "more than 3 rows" in asked(collector, sql="select * from range(4)", max_rows=9).json()["error"]
+        )
+        endless = "select count(*) from range(10000000000000)"
+        assert "longer than 0.5 s" in asked(collector, sql=endless, time_limit_s=9).json()["error"]
+        reader = collector.reader()
+        memory = reader.sql("select current_setting('memory_limit') as memory")
+        assert memory["memory"].to_pylist() == ["300.0 MiB"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--queries", "0"), ("--query-time-s", "soon"), ("--query-rows", "-1"), ("--memory-mib", "64")],
+)
+def test_a_limit_that_cannot_be_is_named(option: str, value: str, tmp_path: Path) -> None:
+    variable = "TRACESCAPE_" + option[2:].upper().replace("-", "_")
+    result = CliRunner().invoke(app, ["serve", "--db", str(tmp_path / "t.db")], env={variable: value})
+    assert result.exit_code == 2
+    assert option in result.output
+    assert variable in result.output
+
+
+def test_a_stream_is_read_as_it_is_taken_and_says_what_ended_it(collector: Collector) -> None:
+    reader = CollectorReader(collector.http_url)
+    rows = reader.stream("select * from range(1000000000000)")
+    assert rows.read_next_batch().num_rows > 0
+    del rows
+    assert soon(nothing_runs)
+    failing = reader.stream("select if(range < 999999, 1, error('at last')) as n from range(1000000)")
+    with pytest.raises(QueryError, match="at last"):
+        for _ in failing:
+            pass
 
 
 def test_a_reader_asks_a_busy_collector_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Between acceptance and the store: what is answered when, what goes together, and what failures cost."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -307,6 +308,38 @@ def test_a_question_waits_for_what_was_acknowledged_and_no_longer(stand: Stand) 
     stand.store.gate.clear()
     stand.send("b")
     assert not stand.pipeline.settle(timeout_s=0.01)
+
+
+def test_a_question_beside_a_stream_waits_for_no_commit(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STREAM_ITEMS", 3)
+    monkeypatch.setattr(module, "_STREAM_S", 600.0)
+    monkeypatch.setattr(module, "_FRESH_S", 600.0)
+    monkeypatch.setattr(module, "_PAUSE_S", 0.01)
+    stand.store.gate.clear()
+    for name in "abc":
+        stand.send(name)
+    assert not stand.pipeline.catch_up(timeout_s=0.01), "nothing more comes: what was written shall be seen"
+    monkeypatch.setattr(module, "_PAUSE_S", 60.0)
+    asking = threading.Event()
+    seen: list[bool] = []
+
+    def ask() -> None:
+        asking.set()
+        seen.append(stand.pipeline.catch_up(timeout_s=60))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    asking.wait()
+    numbers = itertools.count()
+    while asker.is_alive():
+        stand.send(f"more {next(numbers)}")
+    asker.join()
+    assert seen == [True]
+    assert stand.store.names == [], "it has waited for no commit"
+    monkeypatch.setattr(module, "_FRESH_S", 0.0)
+    assert not stand.pipeline.catch_up(timeout_s=0.01), "what waits for long is waited for"
 
 
 def test_a_question_does_not_wait_for_a_store_that_takes_nothing(stand: Stand) -> None:

@@ -18,6 +18,7 @@ from support.everything import CART, CHILD, OTHER, ROOT, TYPED, WEB
 from tracescape.collector import Collector
 from tracescape.store import Store
 from tracescape_analytics.errors import UnknownServiceError, UnknownTraceError
+from tracescape_analytics.whole_trace import whole_traces
 from tracescape_storage.collector import CollectorReader
 from tracescape_storage.duckdb_file import open_reader
 from tracescape_storage.errors import StoreError
@@ -90,7 +91,7 @@ def test_spans_under_every_condition(store: Store) -> None:
     reader = store.reader
     assert sorted(reader.spans(["start_ns"])["start_ns"].to_pylist()) == [1_000, 2_000, 5_000]
     assert reader.spans(["start_ns"], since_ns=1_000, until_ns=2_000)["start_ns"].to_pylist() == [1_000]
-    assert reader.spans(["start_ns"], trace_id=WEB)["start_ns"].to_pylist() == [5_000]
+    assert reader.spans(["start_ns"], trace_ids=[WEB])["start_ns"].to_pylist() == [5_000]
     assert sorted(reader.spans(["start_ns"], service="cart")["start_ns"].to_pylist()) == [1_000, 2_000]
     nothing = reader.spans(["trace_id", "service", "kind"], service="nobody")
     assert nothing.num_rows == 0
@@ -99,8 +100,27 @@ def test_spans_under_every_condition(store: Store) -> None:
         reader.spans(["colour"])
 
 
+def test_spans_of_several_traces_at_once(store: Store) -> None:
+    reader = store.reader
+    both = reader.spans(["start_ns"], trace_ids=[WEB, CART, b"n" * 16])["start_ns"].to_pylist()
+    assert sorted(both) == [1_000, 2_000, 5_000]
+    assert reader.spans(["start_ns"], trace_ids=[]).num_rows == 0
+    counted = reader.sql(f"SELECT count(*) AS n FROM spans WHERE {reader.of_traces([CART])}")
+    assert counted["n"].to_pylist() == [2]
+
+
+def test_whole_traces_come_in_the_order_asked_for_up_to_a_number_of_spans(store: Store) -> None:
+    reader = store.reader
+    assert [each.trace_id for each in whole_traces(reader, [WEB, CART, WEB])] == [WEB, CART]
+    assert [len(each.spans) for each in whole_traces(reader, [CART, b"n" * 16, WEB])] == [2, 1]
+    assert [each.trace_id for each in whole_traces(reader, [CART, WEB], most_spans=2)] == [CART]
+    assert [each.trace_id for each in whole_traces(reader, [CART, WEB], most_spans=1)] == [CART]
+    assert len(whole_traces(reader, [CART, WEB], most_spans=3)) == 2
+    assert whole_traces(reader, [b"n" * 16, b"m" * 16], most_spans=3) == []
+
+
 def test_promoted_columns_and_types(store: Store) -> None:
-    table = store.reader.spans(["http_status", "service", "trace_id"], trace_id=CART)
+    table = store.reader.spans(["http_status", "service", "trace_id"], trace_ids=[CART])
     assert sorted(table["http_status"].to_pylist(), key=str) == [200, None]
     assert pa.types.is_dictionary(table.schema.field("service").type)
     assert table.schema.field("trace_id").type == pa.binary()
@@ -269,6 +289,8 @@ def test_rows_of_spans(store: Store) -> None:
     arrow = store.spans(form="arrow")
     assert isinstance(arrow, pa.RecordBatchReader)
     assert pl.DataFrame(arrow.read_all()).equals(frame)
+    with pytest.raises(StoreError, match="nowhere"):
+        store.reader.stream("select nowhere from spans")
 
 
 def test_rows_of_logs_and_metrics(store: Store) -> None:

@@ -49,7 +49,7 @@ def test_service_and_trace_filters_and_dictionary_coding(path: Path) -> None:
     store.append(batch(span("y"), service="other"))
     reader = store.reader()
     assert reader.spans(["operation"], service="it's")["operation"].to_pylist() == ["x"]
-    found = reader.spans(["service", "operation"], trace_id=b"t" * 16)
+    found = reader.spans(["service", "operation"], trace_ids=[b"t" * 16])
     assert found.to_pylist() == [{"service": "it's", "operation": "x"}]
     assert str(found.schema.field("service").type).startswith("dictionary")
     store.close()
@@ -138,7 +138,7 @@ def test_a_query_that_never_ends_is_ended(path: Path) -> None:
     store = DuckDBStore(path)
     endless = "select count(*) from range(10000000000) a, range(10000000000) b where a.range * b.range = 7"
     with pytest.raises(QueryError, match="ran longer than 0.2 s"):
-        select_table(store.connection, endless, time_limit_s=0.2)
+        select_table(store.pool, endless, time_limit_s=0.2)
     store.append(batch(span()))
     assert store.reader().extent().spans == 1
     store.close()

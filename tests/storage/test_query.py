@@ -130,7 +130,7 @@ HOSTILE = {
 def test_hostile_sql_is_an_error_at_once_and_the_store_goes_on(store: DuckDBStore, query: str) -> None:
     begin = time.thread_time()  # of a machine that has other work, too
     with pytest.raises(QueryError) as refused:
-        select_table(store.connection, query)
+        select_table(store.pool, query)
     assert time.thread_time() - begin < 5
     assert len(str(refused.value)) > 20
     store.append(batch(span()))
@@ -165,17 +165,17 @@ def test_hostile_sql_is_an_error_at_once_and_the_store_goes_on(store: DuckDBStor
     ],
 )
 def test_what_people_need_is_answered(store: DuckDBStore, query: str, first: object) -> None:
-    found = select_table(store.connection, query).column(0)[0].as_py()
+    found = select_table(store.pool, query).column(0)[0].as_py()
     assert first is None or found == first
 
 
 def test_unknown_names_come_with_near_ones(store: DuckDBStore) -> None:
     with pytest.raises(QueryError, match='Did you mean "spans"'):
-        select_table(store.connection, "select * from spnas")
+        select_table(store.pool, "select * from spnas")
     with pytest.raises(QueryError, match='"duration_ns"'):
-        select_table(store.connection, "select duration from spans")
+        select_table(store.pool, "select duration from spans")
     with pytest.raises(QueryError, match="Did you mean range"):
-        select_table(store.connection, "from rang(3)")
+        select_table(store.pool, "from rang(3)")
 
 
 def test_every_named_function_exists() -> None:
@@ -195,7 +195,7 @@ def test_every_named_function_exists() -> None:
 )
 def test_a_query_that_gathers_without_end_is_told_so(store: DuckDBStore, query: str) -> None:
     with pytest.raises(QueryError, match="needs more memory than questions have here"):
-        select_table(store.connection, query, time_limit_s=30)
+        select_table(store.pool, query, time_limit_s=30)
     store.append(batch(span()))
 
 
@@ -215,7 +215,7 @@ def test_heavy_queries_never_fail_a_commit(store: DuckDBStore) -> None:
         number = first
         while not done.is_set():
             try:
-                with selecting(store.connection, HEAVY[number % len(HEAVY)], time_limit_s=4) as batches:
+                with selecting(store.pool, HEAVY[number % len(HEAVY)], time_limit_s=4) as batches:
                     for _ in batches:
                         pass
             except QueryError as error:
@@ -246,7 +246,7 @@ def test_a_query_that_is_called_off_ends(store: DuckDBStore) -> None:
     begin = time.monotonic()
     with (
         pytest.raises(QueryError, match="called off"),
-        selecting(store.connection, "select count(*) from range(10000000000000)", guard=guard) as batches,
+        selecting(store.pool, "select count(*) from range(10000000000000)", guard=guard) as batches,
     ):
         batches.read_all()
     assert time.monotonic() - begin < 3
@@ -257,6 +257,6 @@ def test_one_that_is_called_off_before_it_begins_ends_as_well(store: DuckDBStore
     guard.call_off()
     with (
         pytest.raises(QueryError, match="called off"),
-        selecting(store.connection, "select count(*) from range(10000000000000)", guard=guard) as batches,
+        selecting(store.pool, "select count(*) from range(10000000000000)", guard=guard) as batches,
     ):
         batches.read_all()

@@ -22,7 +22,7 @@ class ColumnedReader(DuckDBReader):
     """A reader of a database in memory in which some attributes have columns."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        super().__init__(connection, "memory", live=True, owns=True)
+        super().__init__(connection, "memory", live=True)
         self.connection = connection
         self._commits = itertools.count(1)
 

@@ -15,19 +15,19 @@ def summaries(reader: Reader, trace_ids: Sequence[bytes]) -> list[Document]:
     """One summary a trace, in the order of ``trace_ids``."""
     if not trace_ids:
         return []
-    ids = ", ".join(f"from_hex('{trace_id.hex()}')" for trace_id in trace_ids)
+    wanted = reader.of_traces(trace_ids)
     of_traces = reader.sql(
         "SELECT trace_id, min(start_ns) AS first, max(start_ns + duration_ns) AS last,"
         " arg_min(service, start_ns) FILTER (parent_span_id = 0) AS root_service,"
         " arg_min(operation, start_ns) FILTER (parent_span_id = 0) AS root_operation"
-        f" FROM spans WHERE trace_id IN ({ids}) GROUP BY trace_id"
+        f" FROM spans WHERE {wanted} GROUP BY trace_id"
     ).to_pylist()
     of_services = reader.sql(
         "SELECT trace_id, service, count(*) AS spans, count(*) FILTER (status = 2) AS errors"
-        f" FROM spans WHERE trace_id IN ({ids}) GROUP BY trace_id, service ORDER BY service"
+        f" FROM spans WHERE {wanted} GROUP BY trace_id, service ORDER BY service"
     ).to_pylist()
     of_orphans = reader.sql(
-        f"WITH s AS (SELECT trace_id, span_id, parent_span_id FROM spans WHERE trace_id IN ({ids}))"
+        f"WITH s AS (SELECT trace_id, span_id, parent_span_id FROM spans WHERE {wanted})"
         " SELECT trace_id, count(*) AS orphans FROM s WHERE parent_span_id <> 0 AND NOT EXISTS"
         " (FROM s AS p WHERE p.trace_id = s.trace_id AND p.span_id = s.parent_span_id) GROUP BY trace_id"
     ).to_pylist()

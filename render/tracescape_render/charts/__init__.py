@@ -10,6 +10,7 @@ from tracescape_render.charts.choosing import chart_of
 from tracescape_render.charts.flame import flame
 from tracescape_render.charts.heat_map import heat_map
 from tracescape_render.charts.table import table
+from tracescape_render.charts.topology import topology_chart
 from tracescape_render.charts.waterfall import waterfall
 
-__all__ = ["Chart", "bars", "chart_of", "flame", "heat_map", "table", "waterfall"]
+__all__ = ["Chart", "bars", "chart_of", "flame", "heat_map", "table", "topology_chart", "waterfall"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import pairwise
 from typing import Final, Literal
 from xml.sax.saxutils import escape, quoteattr
 
@@ -36,6 +37,25 @@ class Drawing:
     def line(self, x1: float, y1: float, x2: float, y2: float, style: str) -> None:
         """A straight line."""
         self._add(f'<path class="{style}" d="M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"', "path", None)
+
+    def circle(self, x: float, y: float, radius: float, style: str, title: str | None = None) -> None:
+        """A circle, with a hover text."""
+        at = f'cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"'
+        self._add(f'<circle class="{style}" {at}', "circle", title)
+
+    def curve(self, points: list[tuple[float, float]], width: float, style: str, title: str) -> None:
+        """A line of some width through points, level at each; its hover text is easy to hit."""
+        path = f"M{_n(points[0][0])} {_n(points[0][1])}"
+        for (x1, y1), (x2, y2) in pairwise(points):
+            half = (x1 + x2) / 2
+            path += f"C{_n(half)} {_n(y1)} {_n(half)} {_n(y2)} {_n(x2)} {_n(y2)}"
+        self._add(f'<path class="{style}" stroke-width="{_n(width)}" d="{path}"', "path", None)
+        self._add(f'<path class="hit" d="{path}"', "path", title)
+
+    def triangle(self, tip: tuple[float, float], base: tuple[float, float], half: float, style: str) -> None:
+        """The head of a level arrow."""
+        corners = f"{_n(tip[0])} {_n(tip[1])}L{_n(base[0])} {_n(base[1] - half)}V{_n(base[1] + half)}z"
+        self._add(f'<path class="{style}" d="M{corners}"', "path", None)
 
     def marks(self, places: list[tuple[float, float]], size: float = 4.0) -> None:
         """Diamonds around the places: errors, wherever they are shown."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from tracescape_render.palette import (
+    ABSENT,
     CHART_DARK,
     CHART_LIGHT,
     DENSITY_DARK,
     DENSITY_LIGHT,
     SERVICE_COLOURS,
     SERVICE_COLOURS_DARK,
+    STATE_COLOURS,
 )
 
 _SERVICES: Final = tuple(f"s{i}" for i in range(len(SERVICE_COLOURS)))
@@ -18,6 +20,8 @@ _DENSITIES: Final = tuple(f"d{i}" for i in range(len(DENSITY_LIGHT)))
 _NAMES: Final = ("ground", "ink", "quiet", "line", "error", *_DENSITIES, *_SERVICES)
 _LIGHT: Final = dict(zip(_NAMES, (*CHART_LIGHT, *DENSITY_LIGHT, *SERVICE_COLOURS), strict=True))
 _DARK: Final = dict(zip(_NAMES, (*CHART_DARK, *DENSITY_DARK, *SERVICE_COLOURS_DARK), strict=True))
+
+_STATE_PAINT: Final = tuple(f"rgb({r},{g},{b})" for r, g, b in STATE_COLOURS.tolist())
 
 # Notebooks say on an element above which theme they wear; elsewhere the system's wish counts.
 _SAYS_DARK: Final = ('[data-jp-theme-light="false"]', "body.vscode-dark", "html[theme=dark]")
@@ -56,6 +60,18 @@ STYLE: Final = "\n".join(
         _paint(".failed", "stroke", "error", "stroke-width:1.6"),
         _paint(".rest", "fill", "line"),
         *(_paint(f".{name}", "fill", name) for name in (*_SERVICES, *_DENSITIES)),
+        _paint(".arc", "stroke", "quiet", "fill:none;stroke-opacity:.55"),
+        _paint(".tip", "fill", "quiet"),
+        *(
+            f".ts-chart .t{code}{{fill:{colour}}}.ts-chart .a{code}{{stroke:{colour}}}"
+            for code, colour in enumerate(_STATE_PAINT)
+        ),
+        _paint(f".t{ABSENT}", "stroke", "ink", "stroke-width:1.4;stroke-dasharray:3 2"),
+        ".ts-chart .back{stroke-dasharray:5 4}",
+        ".ts-chart .ring{fill:none;stroke-width:1.6}",
+        ".ts-chart .hit{fill:none;stroke:transparent;stroke-width:12}",
+        _paint(".node", "stroke", "ground", "stroke-width:1.5"),
+        _paint(".halo", "stroke", "ground", "stroke-width:3;paint-order:stroke;stroke-linejoin:round"),
         ".ts-chart .on-dark{fill:#fff}.ts-chart .on-light{fill:#10131c}",
         "@media(prefers-color-scheme:dark){" + _dress(".ts-chart", _DARK) + "}",
         _dress(_under(_SAYS_DARK), _DARK),

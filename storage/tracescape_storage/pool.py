@@ -1,0 +1,114 @@
+"""Cursors of one database that questions borrow: what a cursor needs is set once, not for every question."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import duckdb
+
+from tracescape_storage.bounded_functions import bound
+from tracescape_storage.query_guard import Shares, shares_of
+
+#: So many wait for the next question; more are closed when theirs ends.
+_KEPT: Final = 8
+
+
+class Cursor:
+    """A cursor, what questions may take of its database, and which functions are bounded on it already."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, shares: Shares) -> None:
+        self.connection = connection
+        self.shares = shares
+        self._bounded: set[str] = set()
+        connection.execute(f"SET operator_memory_limit = '{shares.pinned}B'")
+
+    def bound(self, names: frozenset[str]) -> None:
+        """See `bounded_functions.bound`."""
+        bound(self.connection, names - self._bounded)
+        self._bounded |= names
+
+
+class Pool:
+    """Cursors of a database; safe to use from several threads. Closing it leaves the connection open.
+
+    Args:
+        connection: the database.
+        reopened: gives it anew when DuckDB has declared it invalid, after `move`; None where nobody can.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        reopened: Callable[[], duckdb.DuckDBPyConnection] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._reopened = reopened
+        self._lock = threading.Lock()
+        self._free: list[Cursor] = []
+        self._shares: Shares | None = None
+        self._closed = False
+
+    @contextmanager
+    def lent(self) -> Iterator[Cursor]:
+        """A cursor inside a transaction that reads. After an exception nobody gets the same one again."""
+        cursor, connection = self._begun()
+        kept = False
+        try:
+            yield cursor
+            cursor.connection.execute("COMMIT")
+            kept = self._give_back(cursor, connection)
+        finally:
+            if not kept:
+                cursor.connection.close()
+
+    def drain(self) -> None:
+        """Close the cursors that are not lent."""
+        with self._lock:
+            while self._free:
+                self._free.pop().connection.close()
+
+    def move(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """From now on, lend cursors of another connection."""
+        self._connection = connection
+        self.drain()
+
+    def close(self) -> None:
+        """Close the cursors, those that are lent when they come back. Idempotent."""
+        self._closed = True
+        self.drain()
+
+    def _begun(self) -> tuple[Cursor, duckdb.DuckDBPyConnection]:
+        """A cursor whose transaction has begun, and of which connection it is."""
+        try:
+            return self._begin(self._connection)
+        except duckdb.FatalException:
+            if self._reopened is None:
+                raise
+        return self._begin(self._reopened())
+
+    def _begin(self, connection: duckdb.DuckDBPyConnection) -> tuple[Cursor, duckdb.DuckDBPyConnection]:
+        with self._lock:
+            cursor = self._free.pop() if self._free else None
+        cursor = cursor or self._new(connection)
+        try:
+            cursor.connection.execute("BEGIN TRANSACTION READ ONLY")
+        except BaseException:
+            cursor.connection.close()
+            raise
+        return cursor, connection
+
+    def _new(self, connection: duckdb.DuckDBPyConnection) -> Cursor:
+        # The connection itself is not asked: it may be writing, and refuses a second call meanwhile.
+        own = connection.cursor()
+        self._shares = self._shares or shares_of(own)
+        return Cursor(own, self._shares)
+
+    def _give_back(self, cursor: Cursor, connection: duckdb.DuckDBPyConnection) -> bool:
+        with self._lock:
+            if self._closed or connection is not self._connection or len(self._free) >= _KEPT:
+                return False
+            self._free.append(cursor)
+            return True
