@@ -169,8 +169,8 @@ def _peer() -> Path | None:
         if list(Path(folder).glob("lib/python*/site-packages/crisp")):
             return Path(folder).resolve() / "bin" / "crisp-trace"
     print(
-        "CRISP: python -m venv peers && peers/bin/pip install git+https://github.com/uber-research/CRISP;"
-        " TRACESCAPE_BENCH_PEERS=peers"
+        "CRISP: python -m venv peers && peers/bin/pip install psutil jinja2 matplotlib"
+        " git+https://github.com/uber-research/CRISP; TRACESCAPE_BENCH_PEERS=peers"
     )
     return None
 

@@ -14,6 +14,7 @@ from tracescape_native.grouping import HASH_SEED, mix, spread
 from tracescape_native.memory import NumberArray, pointer, wrapping
 from tracescape_native.sorting import IntArray
 
+_FIRST_KEYS: Final = 16_384
 _LINE: Final = 2  # bits of a key that tell its slots in a line of the cache apart
 
 
@@ -109,6 +110,18 @@ def _add_all(tally: Tally, keys: IntArray, counts: IntArray, seed: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _add_some(tally: Tally, keys: IntArray, counts: IntArray, begin: int, seed: int) -> int:
+    # Add from `begin` on until the table is half full; how far that was.
+    to, last, used = pointer(tally.slots), len(tally.slots) - 1, tally.used[0]
+    i = begin
+    while i < len(keys) and 2 * used <= last:
+        used += add(to, last, keys[i], counts[i], seed)
+        i += 1
+    tally.used[0] = used
+    return i
+
+
+@njit(cache=True, nogil=True)
 def _enter_all(groups: Groups, first: IntArray, second: IntArray, seed: int) -> None:
     firsts, seconds, used = pointer(groups.first), pointer(groups.second), pointer(groups.used)
     slots, last = pointer(groups.slots), len(groups.slots) - 1
@@ -140,8 +153,12 @@ def counted(tally: Tally) -> tuple[IntArray, IntArray]:
 
 def sums_by_key(keys: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
     """Distinct ``keys`` (int64, not negative, shape (n,)), in no order, and the sum of the counts of each."""
-    tally = tally_for(len(keys))
-    _add_all(tally, keys, counts, HASH_SEED)
+    # Most keys repeat: a table for all would be larger than the processor keeps near, and new memory is dear.
+    tally, done = tally_for(min(len(keys), _FIRST_KEYS)), 0
+    while (done := _add_some(tally, keys, counts, done, HASH_SEED)) < len(keys):
+        bigger = tally_for(4 * int(tally.used[0]))
+        _add_all(bigger, *counted(tally), HASH_SEED)
+        tally = bigger
     return counted(tally)
 
 

@@ -24,6 +24,14 @@ def test_sums_by_key(cells: list[tuple[int, int]]) -> None:
     assert found == naive.sums(keys, counts)
 
 
+def test_more_keys_than_the_table_began_with() -> None:
+    keys = np.tile(np.arange(50_000) * 7, 2)
+    found_keys, found_counts = sums_by_key(keys, np.arange(100_000))
+    order = np.argsort(found_keys)
+    assert found_keys[order].tolist() == list(range(0, 350_000, 7))
+    assert found_counts[order].tolist() == list(range(50_000, 150_000, 2))
+
+
 @given(st.lists(st.one_of(INT64, st.integers(0, 5)), max_size=60))
 def test_distinct_values(values: list[int]) -> None:
     numbers, first = distinct(array(values))
