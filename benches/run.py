@@ -16,7 +16,8 @@ BENCHES = (
     ("ingest.py", "--short"),
     ("fsync.py",),
     ("faults.py", "--rounds", "2"),
-    ("analyse.py", "--spans", "10000", "1000000"),
+    ("analyse.py", "--spans", "10000", "1000000", "--stored", "1000000"),
+    ("beside_crisp.py", "--spans", "20000", "--ours", "1000000"),
     ("topology.py",),
     ("render.py",),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +13,7 @@ import pyarrow as pa
 
 from tracescape_analytics.connections import MESSAGING, UNSEEN
 from tracescape_analytics.contexts import contexts
-from tracescape_analytics.counts import ByteArray, Counts, named, no_counts
+from tracescape_analytics.counts import ByteArray, Counted, Counts, merged, named, nothing_counted
 from tracescape_analytics.shapes import Shaped, numbered_shapes, shaped_spans
 from tracescape_analytics.span_forest import IntArray, SpanForest
 from tracescape_analytics.windows import MINUTE_NS, Window
@@ -19,10 +21,17 @@ from tracescape_native.call_counts import Question, Shapes, count_calls
 from tracescape_native.edges import Calls, find_calls
 from tracescape_native.forest import CONSUMER, PRODUCER, SpanArrays
 from tracescape_native.grouping import group_ids
+from tracescape_native.parallel import cores
 from tracescape_native.tally import ends_of
 from tracescape_storage.reader import Reader
+from tracescape_storage.rollups import LAST_ARRIVAL_SQL, arrived_by
+from tracescape_storage.select import alive
 
 _ID_BYTES: Final = 16
+#: What is read at once: little enough to stay near the processor, enough for what each piece costs.
+_SPANS_A_PIECE: Final = 1_000_000
+_PIECES_AT_ONCE: Final = 4
+_SHORT_NS: Final = 4 * MINUTE_NS
 
 
 @dataclass(frozen=True)
@@ -49,28 +58,66 @@ def matched(trees: SpanForest) -> Calls:
 def counts_of_window(reader: Reader, window: Window, where: str = "") -> Counts:
     """The counts of a window from the spans that a store holds; see ``counts_in``.
 
-    ``where`` is a further condition on spans, for readers that know SQL.
+    Long windows are read a piece at a time, so that memory is bounded, and several at once. ``where`` is a
+    further condition on spans, for readers that know SQL.
     """
-    wide = window.in_context()
-    shaped = shaped_spans(reader, wide.since_ns, wide.until_ns, where)
+    arrived = arrived_by_now(reader)
+    pieces = [window] if arrived is None else _pieces(reader, window)
+    condition = " AND ".join(filter(None, [arrived, where]))
+
+    def count(piece: Window) -> Counts:
+        return counts_in(*spans_of(reader, piece, condition), piece).whole()
+
+    if len(pieces) == 1:
+        return count(window)
+    with ThreadPoolExecutor(min(cores(), _PIECES_AT_ONCE)) as threads:
+        return merged(list(threads.map(count, pieces)))
+
+
+def arrived_by_now(reader: Reader) -> str | None:
+    """The condition that makes several questions see one state; None for readers that know no SQL."""
+    if not hasattr(reader, "shaped_spans"):
+        return None
+    return arrived_by(reader.sql(LAST_ARRIVAL_SQL)["arrived_ns"][0].as_py() or 0) if reader.live else ""
+
+
+def spans_of(reader: Reader, window: Window, condition: str) -> tuple[Shaped, pa.Table]:
+    """The spans and links that ``counts_in`` wants for a window; ``condition`` may be ``""``."""
+    wide, since, until = window.in_context(), *window
     links = reader.links(since_ns=wide.since_ns, until_ns=wide.until_ns)
-    return counts_in(shaped, links, window).get(0, no_counts())
+    # Of the minutes beside it, all is read where that is less work than finding what matters, or where other
+    # traces may matter.
+    short = since is not None and until is not None and until - since <= _SHORT_NS
+    trimmed = short and not links.num_rows and hasattr(reader, "shaped_spans")
+    where = " AND ".join(filter(None, [condition, alive(since, until) if trimmed else ""]))
+    return shaped_spans(reader, wide.since_ns, wide.until_ns, where), links
 
 
-def counts_in(
-    shaped: Shaped, links: pa.Table | None, window: Window, *, by_minute: bool = False
-) -> dict[int, Counts]:
+def _pieces(reader: Reader, window: Window) -> list[Window]:
+    # Whole minutes, as many as have about so many spans if the rate is even.
+    spans, first, last = reader.extent()
+    since = first if window.since_ns is None else max(window.since_ns, first)
+    until = last + 1 if window.until_ns is None else min(window.until_ns, last + 1)
+    begin, end = -(-since // MINUTE_NS), until // MINUTE_NS
+    share = (until - since) / (last + 1 - first) if spans and until > since else 0.0
+    count = min(int(share * spans) // _SPANS_A_PIECE, end - begin)
+    if count < 2:
+        return [window]
+    cuts = [(begin + (end - begin) * i // count) * MINUTE_NS for i in range(1, count)]
+    return [Window(*pair) for pair in itertools.pairwise([window.since_ns, *cuts, window.until_ns])]
+
+
+def counts_in(shaped: Shaped, links: pa.Table | None, window: Window, *, by_minute: bool = False) -> Counted:
     """The counts of a window, from spans that may be more than those of its ``in_context``.
 
     ``links`` has ``trace_id, span_id, linked_trace_id, linked_span_id``. A call belongs to the window in
     which its calling side started, a served request to the one in which the serving span did. With
-    ``by_minute``
-    the counts of each minute, by its number since the epoch; else all under 0. What has no counts is missing.
+    ``by_minute`` the periods are minutes since the epoch, those that have counts; else there is one at most.
 
     A CLIENT span whose server span has not arrived is taken for one without.
     """
     if shaped.spans.num_rows == 0:
-        return {}
+        return nothing_counted()
     shape, shapes, words = numbered_shapes(shaped)
     ids = _trace_ids(shaped.spans["trace_id"])
     trace, traces = group_ids(*(ids.view(np.int64)[:, half].copy() for half in (0, 1)))
@@ -120,13 +167,19 @@ def _integers(column: pa.ChunkedArray) -> IntArray:
 def _trace_ids(column: pa.ChunkedArray) -> ByteArray:
     # The bytes of trace ids, shape (n, 16). Ids of another length, which no exporter should send, are
     # padded or shortened at the front.
-    array = column.cast(pa.binary()).combine_chunks()
-    begin, data = array.offset, np.frombuffer(array.buffers()[2], np.uint8)
-    offsets = np.frombuffer(array.buffers()[1], np.int32)[begin : begin + len(array) + 1]
-    if (np.diff(offsets) == _ID_BYTES).all():
-        return data[offsets[0] : offsets[-1]].reshape(-1, _ID_BYTES).copy()
-    padded = [trace.rjust(_ID_BYTES, b"\0")[-_ID_BYTES:] for trace in array.to_pylist()]
-    return np.frombuffer(b"".join(padded), np.uint8).reshape(-1, _ID_BYTES).copy()
+    ids, begin = np.empty((len(column), _ID_BYTES), np.uint8), 0
+    for chunk in column.chunks:
+        part = chunk.cast(pa.binary())
+        here = ids[begin : begin + len(part)]
+        begin += len(part)
+        offsets = np.frombuffer(part.buffers()[1], np.int32)[part.offset : part.offset + len(part) + 1]
+        if (np.diff(offsets) == _ID_BYTES).all():
+            data = np.frombuffer(part.buffers()[2], np.uint8)
+            here[:] = data[offsets[0] : offsets[-1]].reshape(-1, _ID_BYTES)
+        else:
+            padded = [trace.rjust(_ID_BYTES, b"\0")[-_ID_BYTES:] for trace in part.to_pylist()]
+            here[:] = np.frombuffer(b"".join(padded), np.uint8).reshape(-1, _ID_BYTES)
+    return ids
 
 
 def _links(

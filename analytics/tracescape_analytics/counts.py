@@ -11,13 +11,16 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tracescape_analytics.shapes import Vocabulary
 from tracescape_native import call_counts as native
 from tracescape_native.call_counts import GROUP_SHIFT, MEASURE_SHIFT, OFFSET
+from tracescape_native.grouping import group_ids
 from tracescape_native.tally import sums_by_key
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 ByteArray = np.ndarray[Any, np.dtype[np.uint8]]
 
 #: What identifies a group: ``role`` and ``connection`` are ``call_counts``' and ``connections``' numbers,
@@ -30,7 +33,6 @@ GROUP_SCHEMA: Final = {
     "target_kind": pl.Int8,
     "target": pl.String,
 }
-#: The slowest call of a group, of all or of those that failed; of equals the one in the greatest trace.
 EXEMPLAR_SCHEMA: Final = {
     "group": pl.Int64,
     "failed": pl.Boolean,
@@ -39,20 +41,52 @@ EXEMPLAR_SCHEMA: Final = {
 }
 CELL_SCHEMA: Final = {"group": pl.Int64, "measure": pl.Int64, "code": pl.Int64, "count": pl.Int64}
 
+_ID_BYTES: Final = 16
 _LOW: Final = (1 << GROUP_SHIFT) - 1
+
+
+class Exemplars(NamedTuple):
+    """The slowest call of a group, of all or of those that failed; of equals the one in the greatest trace.
+
+    ``group``, ``duration_ns``: int64, shape (m,); ``failed``: bool, shape (m,); ``trace_id``: uint8, shape
+    (m, 16).
+    """
+
+    group: IntArray
+    failed: BoolArray
+    duration_ns: IntArray
+    trace_id: ByteArray
+
+    def rows(self, chosen: Any) -> Exemplars:
+        """Some of them; ``chosen`` is any index of an array."""
+        return Exemplars(*(column[chosen] for column in self))
+
+    def frame(self) -> pl.DataFrame:
+        """Columns of ``EXEMPLAR_SCHEMA``."""
+        count = len(self.group)
+        data = pa.py_buffer(np.ascontiguousarray(self.trace_id))
+        trace = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ID_BYTES), count, [None, data])
+        columns = {"group": self.group, "failed": self.failed, "duration_ns": self.duration_ns}
+        return pl.DataFrame({**columns, "trace_id": trace.cast(pa.binary())}, schema=EXEMPLAR_SCHEMA)
+
+
+def no_exemplars() -> Exemplars:
+    """None of them."""
+    none = np.empty(0, np.int64)
+    return Exemplars(none, none.astype(np.bool_), none, np.empty((0, _ID_BYTES), np.uint8))
 
 
 class Counts(NamedTuple):
     """``groups``: a row a group, distinct, columns of ``GROUP_SCHEMA``; its number is its row.
 
     ``keys`` and ``counts``, int64, shape (cells,): how often a group has a code of a measure, packed as
-    ``call_counts`` says; keys are distinct, in no order. ``exemplars``: columns of ``EXEMPLAR_SCHEMA``.
+    ``call_counts`` says; keys are distinct, in no order.
     """
 
     groups: pl.DataFrame
     keys: IntArray
     counts: IntArray
-    exemplars: pl.DataFrame
+    exemplars: Exemplars
 
     def cells(self) -> pl.DataFrame:
         """The counts as a frame, columns of ``CELL_SCHEMA``."""
@@ -65,78 +99,117 @@ class Counts(NamedTuple):
         return pl.DataFrame(columns, schema=CELL_SCHEMA)
 
 
+class Counted(NamedTuple):
+    """Counts by period (ascending), of groups that are numbered together; ``groups`` as in `Counts`.
+
+    Those of ``periods[i]`` are ``keys[cells[i]:cells[i + 1]]``, ascending, and ``counts`` beside them, and
+    ``exemplars.rows(slice(noted[i], noted[i + 1]))``, by group and then ``failed``.
+    """
+
+    groups: pl.DataFrame
+    periods: IntArray
+    cells: IntArray
+    keys: IntArray
+    counts: IntArray
+    noted: IntArray
+    exemplars: Exemplars
+
+    def whole(self) -> Counts:
+        """The counts of the only period."""
+        return Counts(self.groups, self.keys, self.counts, self.exemplars)
+
+
 def no_counts() -> Counts:
     """The counts of nothing."""
     none = np.empty(0, np.int64)
-    return Counts(pl.DataFrame(schema=GROUP_SCHEMA), none, none, pl.DataFrame(schema=EXEMPLAR_SCHEMA))
+    return Counts(pl.DataFrame(schema=GROUP_SCHEMA), none, none, no_exemplars())
+
+
+def nothing_counted() -> Counted:
+    """As ``no_counts``."""
+    none, start = np.empty(0, np.int64), np.zeros(1, np.int64)
+    return Counted(pl.DataFrame(schema=GROUP_SCHEMA), none, start, none, none, start, no_exemplars())
 
 
 def merged(parts: Sequence[Counts]) -> Counts:
     """The sum of counts."""
     if len(parts) < 2:
         return parts[0] if parts else no_counts()
-    columns = list(GROUP_SCHEMA)
-    groups = pl.concat([part.groups for part in parts]).unique().with_row_index("number")
-    numbers = []
+    known: dict[tuple[Any, ...], int] = {}
+    keys, exemplars = [], []
     for part in parts:
-        found = part.groups.join(groups, on=columns, how="left", maintain_order="left")["number"]
-        numbers.append(found.cast(pl.Int64).to_numpy())
-    keys = [
-        (number[part.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (part.keys & _LOW)
-        for part, number in zip(parts, numbers, strict=True)
-    ]
+        rows = [known.setdefault(row, len(known)) for row in part.groups.iter_rows()]
+        number = np.array(rows, np.int64)
+        keys.append((number[part.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (part.keys & _LOW))
+        exemplars.append(part.exemplars._replace(group=number[part.exemplars.group]))
     sums = sums_by_key(np.concatenate(keys), np.concatenate([part.counts for part in parts]))
-    exemplars = [
-        part.exemplars.with_columns(
-            group=pl.Series(number[part.exemplars["group"].to_numpy()], dtype=pl.Int64)
-        )
-        for part, number in zip(parts, numbers, strict=True)
-    ]
-    return Counts(groups.drop("number"), *sums, greatest(pl.concat(exemplars)))
+    groups = pl.DataFrame(list(known), schema=GROUP_SCHEMA, orient="row")
+    return Counts(groups, *sums, greatest(together(exemplars)))
 
 
-def greatest(exemplars: pl.DataFrame) -> pl.DataFrame:
-    """Of each group and kind the exemplar with the greatest (duration, trace id)."""
-    ranked = exemplars.sort("duration_ns", "trace_id", descending=True)
-    return ranked.unique(["group", "failed"], keep="first", maintain_order=True)
+def together(parts: Sequence[Exemplars]) -> Exemplars:
+    """All exemplars of several parts."""
+    return Exemplars(*(np.concatenate(columns) for columns in zip(no_exemplars(), *parts, strict=True)))
 
 
-def named(found: native.Counts, words: Vocabulary, ids: ByteArray) -> dict[int, Counts]:
+def greatest(exemplars: Exemplars) -> Exemplars:
+    """Of each group and ``failed`` that with the greatest (duration, trace id), by group and ``failed``."""
+    slot = exemplars.group * 2 + exemplars.failed
+    halves = np.ascontiguousarray(exemplars.trace_id).view(">u8").reshape(-1, 2)
+    order = np.lexsort((halves[:, 1], halves[:, 0], exemplars.duration_ns, slot))
+    ordered = slot[order]
+    last = np.ones(len(order), np.bool_)
+    last[:-1] = ordered[1:] != ordered[:-1]
+    return exemplars.rows(order[last])
+
+
+def named(found: native.Counts, words: Vocabulary, ids: ByteArray) -> Counted:
     """The counts of each period, by names instead of numbers.
 
     ``ids`` are the trace ids of the rows that were counted, uint8, shape (n, 16).
     """
-    names = ("role", "connection", "source", "target")
-    raw = pl.DataFrame({name: getattr(found, name) for name in names})
-    unique = raw.unique(maintain_order=True).with_row_index("group")
-    group = raw.join(unique, on=names, how="left", maintain_order="left")["group"].cast(pl.Int64).to_numpy()
-    groups = _identities(unique, words)
-    result = {}
-    cell_period = found.period[found.group]
-    for period in np.unique(found.period).tolist():
-        here, cells = found.period == period, np.flatnonzero(cell_period == period)
-        keys = (group[found.group[cells]] << GROUP_SHIFT) | (found.measure[cells] << MEASURE_SHIFT)
-        sums = sums_by_key(keys | (found.code[cells] + OFFSET), found.counted[cells])
-        result[period] = used(groups, *sums, _exemplars(found, here, group, ids))
-    return result
-
-
-def used(groups: pl.DataFrame, keys: IntArray, counts: IntArray, exemplars: pl.DataFrame) -> Counts:
-    """Counts of the groups that occur, numbered anew; ``keys`` and ``exemplars`` have rows of ``groups``."""
-    present, numbers = np.unique(keys >> GROUP_SHIFT, return_inverse=True)
-    place = np.zeros(len(groups) + 1, np.int64)
-    place[present] = np.arange(len(present))
-    return Counts(
-        groups[present],
-        (numbers.astype(np.int64) << GROUP_SHIFT) | (keys & _LOW),
+    ends = (found.source << 31) | found.target
+    group, count = group_ids(ends, (found.connection << 8) | found.role)
+    first = np.zeros(count, np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
+    periods, period = np.unique(found.period, return_inverse=True)
+    # Within a period by group: sorting is all that it takes to tell them apart.
+    place = period.astype(np.int64) * count + group
+    keys = (place[found.group] << GROUP_SHIFT) | (found.measure << MEASURE_SHIFT) | (found.code + OFFSET)
+    keys, counts = sums_by_key(keys, found.counted)
+    if len(periods) > 1:
+        order = np.argsort(keys)
+        keys, counts = keys[order], counts[order]
+    exemplars = greatest(_noted(found, place, ids))
+    edges = np.arange(len(periods) + 1) * count
+    return Counted(
+        _identities(found, first, words),
+        periods,
+        np.searchsorted(keys, edges << GROUP_SHIFT) if len(periods) > 1 else np.array([0, len(keys)]),
+        ((keys >> GROUP_SHIFT) % max(count, 1) << GROUP_SHIFT) | (keys & _LOW),
         counts,
-        exemplars.with_columns(group=pl.Series(place[exemplars["group"].to_numpy()], dtype=pl.Int64)),
+        np.searchsorted(exemplars.group, edges),
+        exemplars._replace(group=exemplars.group % max(count, 1)),
     )
 
 
-def _identities(unique: pl.DataFrame, words: Vocabulary) -> pl.DataFrame:
+def used(groups: pl.DataFrame, keys: IntArray, counts: IntArray, exemplars: Exemplars) -> Counts:
+    """Counts of the groups that occur, numbered anew; ``keys`` and ``exemplars`` have rows of ``groups``."""
+    occurs = np.zeros(len(groups) + 1, np.bool_)
+    occurs[keys >> GROUP_SHIFT] = True
+    place = np.cumsum(occurs) - 1
+    return Counts(
+        groups[np.flatnonzero(occurs)],
+        (place[keys >> GROUP_SHIFT] << GROUP_SHIFT) | (keys & _LOW),
+        counts,
+        exemplars._replace(group=place[exemplars.group]),
+    )
+
+
+def _identities(found: native.Counts, first: IntArray, words: Vocabulary) -> pl.DataFrame:
     rows = []
-    for _, role, connection, source, target in unique.iter_rows():
+    columns = (found.role, found.connection, found.source, found.target)
+    for role, connection, source, target in zip(*(column[first].tolist() for column in columns), strict=True):
         source_kind, source_name, target_kind, target_name = 0, "", 0, ""
         if role != native.TOTAL:
             source_kind, source_name = words.nodes[source]
@@ -148,18 +221,12 @@ def _identities(unique: pl.DataFrame, words: Vocabulary) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=GROUP_SCHEMA, orient="row")
 
 
-def _exemplars(found: native.Counts, here: Any, group: IntArray, ids: ByteArray) -> pl.DataFrame:
-    frames = []
+def _noted(found: native.Counts, group: IntArray, ids: ByteArray) -> Exemplars:
+    parts = []
     for failed in (False, True):
         taken = found.failed if failed else found.slowest
         rows = found.failed_row if failed else found.slowest_row
-        some = np.flatnonzero(here & (taken >= 0))
-        traces = [ids[row].tobytes() for row in rows[some].tolist()]
-        columns = {
-            "group": group[some],
-            "failed": np.full(len(some), failed),
-            "duration_ns": taken[some],
-            "trace_id": pl.Series(traces, dtype=pl.Binary),
-        }
-        frames.append(pl.DataFrame(columns, schema=EXEMPLAR_SCHEMA))
-    return greatest(pl.concat(frames))
+        some = np.flatnonzero(taken >= 0)
+        flags = np.full(len(some), failed)
+        parts.append(Exemplars(group[some], flags, taken[some], ids[rows[some]]))
+    return together(parts)

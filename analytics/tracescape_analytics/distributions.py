@@ -22,19 +22,17 @@ def quantile_codes(cells: pl.DataFrame, keys: Sequence[str], shares: Mapping[str
     ``total`` is the sum of its counts; for each of ``shares`` a column of that name has the smallest code
     that at least this share of what is counted does not exceed.
     """
-    ordered = cells.sort("code").with_columns(
-        up_to=pl.col("count").cum_sum().over(keys), total=pl.col("count").sum().over(keys)
-    )
+    up_to, total = pl.col("count").cum_sum(), pl.col("count").sum()
     found = [
-        pl.col("code").filter(pl.col("up_to") >= _rank(share)).first().alias(name)
+        pl.col("code").filter(up_to >= _rank(share, total)).first().alias(name)
         for name, share in shares.items()
     ]
-    return ordered.group_by(keys).agg(pl.col("total").first(), *found)
+    return cells.sort("code").group_by(keys).agg(total.alias("total"), *found)
 
 
-def _rank(share: float) -> pl.Expr:
+def _rank(share: float, total: pl.Expr) -> pl.Expr:
     # The rank of the quantile; the small part keeps 0.95 · 100, which is 95.00000000000001 or less, at 95.
-    return (pl.col("total") * share - math.ulp(1.0) * pl.col("total")).ceil().clip(1, pl.col("total"))
+    return (total * share - math.ulp(1.0) * total).ceil().clip(1, total)
 
 
 def with_values(frame: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:

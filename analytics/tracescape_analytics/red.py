@@ -102,7 +102,9 @@ def _of(counts: Counts, window: Window, by: str) -> pl.DataFrame:
     cells = visits.join(counts.cells(), on="group")
     times = summed(cells.filter(pl.col("measure") == native.SERVER_TIME), keys)
     failed = cells.filter(pl.col("measure") == native.ERRORS).group_by(keys).agg(errors=pl.col("count").sum())
-    traces = visits.join(counts.exemplars, on="group").sort("duration_ns", "trace_id", descending=True)
+    traces = visits.join(counts.exemplars.frame(), on="group").sort(
+        "duration_ns", "trace_id", descending=True
+    )
     trace = pl.col("trace_id").bin.encode("hex")
     exemplars = traces.group_by(keys).agg(
         slowest_trace=trace.filter(~pl.col("failed")).first(),

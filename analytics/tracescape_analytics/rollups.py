@@ -8,27 +8,18 @@ knows which those are: ``tracescape_storage.rollups``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tracescape_analytics.calls import counts_in, counts_of_window
-from tracescape_analytics.counts import (
-    EXEMPLAR_SCHEMA,
-    GROUP_SCHEMA,
-    Counts,
-    greatest,
-    merged,
-    no_counts,
-    used,
-)
+from tracescape_analytics.blocks import Block, sum_of
+from tracescape_analytics.calls import counts_in, counts_of_window, spans_of
+from tracescape_analytics.counts import GROUP_SCHEMA, Counts, merged, no_counts, used
 from tracescape_analytics.namespaces import condition_of, shown
-from tracescape_analytics.shapes import shaped_spans
 from tracescape_analytics.windows import Window
 from tracescape_native.call_counts import GROUP_SHIFT
-from tracescape_native.tally import sums_by_key
 from tracescape_storage import rollups as kept
 from tracescape_storage.errors import StoreError
 from tracescape_storage.reader import Reader
@@ -41,20 +32,12 @@ _FOREVER: Final = 2**62
 SETTLE_NS: Final = 10_000_000_000
 #: Minutes of so many spans are read at once: they share the minutes around them, and memory is bounded.
 SPANS_AT_ONCE: Final = 2_000_000
-#: A minute that has more, together with its neighbours, gets no block: a collector's memory is bounded, and
-#: one that takes so much has no time to count it besides. It is answered from its spans.
+#: A minute for which more must be read, of it and its neighbours, gets no block: a collector's memory is
+#: bounded. It is answered from its spans.
 MOST_SPANS: Final = 3_000_000
 _MINUTES_AT_ONCE: Final = 60
-
-#: What a block's content is made of; ``keys`` are steps from one to the next.
-_PACKED: Final = {
-    "keys": pa.list_(pa.int64()),
-    "counts": pa.list_(pa.int64()),
-    "group": pa.list_(pa.int64()),
-    "failed": pa.list_(pa.bool_()),
-    "duration_ns": pa.list_(pa.int64()),
-    "trace_id": pa.list_(pa.binary()),
-}
+_BLOCKS_AT_ONCE: Final = 4_000
+_ATTEMPTS: Final = 3
 
 
 class KeepsBlocks(Protocol):
@@ -91,18 +74,48 @@ def counts_of(reader: Reader, window: Window, environment: str | None = None) ->
 
 def _full_counts(reader: Reader, window: Window) -> Counts:
     cursor = _cursor(reader)
-    if not cursor:
-        return counts_of_window(reader, window)
+    for _ in range(_ATTEMPTS if cursor else 0):
+        plan = _plan(reader, window, cursor)
+        contents = _contents(reader, plan.blocks)
+        if len(contents) == len(plan.blocks):  # none has gone since
+            parts = [counts_of_window(reader, one) for one in plan.windows]
+            if contents:
+                parts.append(used(_groups(reader), *sum_of(list(contents.values()))))
+            return merged(parts)
+    return counts_of_window(reader, window)
+
+
+class _Plan(NamedTuple):
+    # Which blocks, by start and width, and which windows of spans make up a window.
+    blocks: list[tuple[int, int]]
+    windows: list[Window]
+
+
+def _plan(reader: Reader, window: Window, cursor_ns: int) -> _Plan:
     since = -_FOREVER if window.since_ns is None else max(window.since_ns, -_FOREVER)
     until = _FOREVER if window.until_ns is None else min(window.until_ns, _FOREVER)
-    found = reader.sql(kept.blocks_sql(since, until, cursor))
-    widths = found["width_ns"].to_numpy()
-    minutes = found["start_ns"].to_numpy()[widths == 0] // MINUTE_NS
-    parts = [_unpacked(found.filter(pa.array(widths > 0)), _groups(reader))] if (widths > 0).any() else []
-    for first, last in _runs(minutes.tolist()):
-        begin, end = max(first * MINUTE_NS, since), min((last + 1) * MINUTE_NS, until)
-        parts.append(counts_of_window(reader, Window(begin, end)))
-    return merged(parts)
+    found = reader.sql(kept.blocks_sql(since, until, cursor_ns))
+    rows = list(zip(found["start_ns"].to_pylist(), found["width_ns"].to_pylist(), strict=True))
+    runs = _runs(start // MINUTE_NS for start, width in rows if not width)
+    cut = [Window(max(first * MINUTE_NS, since), min((last + 1) * MINUTE_NS, until)) for first, last in runs]
+    return _Plan([row for row in rows if row[1]], cut)
+
+
+def _contents(reader: Reader, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Block]:
+    blocks = sorted(wanted)
+    found: dict[tuple[int, int], Block] = {}
+    for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
+        rows = reader.sql(kept.contents_sql(blocks[first : first + _BLOCKS_AT_ONCE]))
+        names = zip(rows["start_ns"].to_pylist(), rows["width_ns"].to_pylist(), strict=True)
+        contents = [value.as_buffer() for chunk in rows["content"].chunks for value in chunk]
+        found.update(zip(names, map(Block.read, contents), strict=True))
+    return found
+
+
+def _groups(reader: Reader) -> pl.DataFrame:
+    groups = pl.from_arrow(reader.sql(kept.GROUPS_SQL))
+    assert isinstance(groups, pl.DataFrame)
+    return groups.select(pl.col(name).cast(kind) for name, kind in GROUP_SCHEMA.items())
 
 
 def kept_samples(reader: Reader, window: Window, length_ns: int, most: int) -> list[tuple[Window, Counts]]:
@@ -126,11 +139,11 @@ def kept_samples(reader: Reader, window: Window, length_ns: int, most: int) -> l
     room, steps = end - begin - size, max(samples - 1, 1)
     begins = [end - size - room * i // steps // width * width for i in reversed(range(samples))]
     wanted = [start for start in starts.tolist() if any(first <= start < first + size for first in begins)]
-    blocks, groups = reader.sql(kept.at_sql(wanted, width)), shown(reader, _groups(reader))
-    at = blocks["start_ns"].to_numpy()
-    inside = [blocks.filter(pa.array((at >= first) & (at < first + size))) for first in begins]
+    contents = _contents(reader, [(start, width) for start in wanted])
+    groups = shown(reader, _groups(reader))
+    inside = [[block for (at, _), block in contents.items() if 0 <= at - first < size] for first in begins]
     return [
-        (Window(first, first + size), _unpacked(some, groups) if some.num_rows else no_counts())
+        (Window(first, first + size), used(groups, *sum_of(some)) if some else no_counts())
         for first, some in zip(begins, inside, strict=True)
     ]
 
@@ -164,65 +177,6 @@ def _runs(minutes: Iterable[int], spans: Mapping[int, int] | None = None) -> lis
     return runs
 
 
-def _sum(blocks: pa.Table) -> tuple[Any, Any, pl.DataFrame]:
-    # Keys, counts and exemplars of all blocks together, with the store's numbers of groups.
-    tables = [pa.ipc.open_stream(content.as_buffer()).read_all() for content in _scalars(blocks["content"])]
-    keys = [np.cumsum(_list(table, "keys")) for table in tables]
-    counts = [_list(table, "counts") for table in tables]
-    columns = [
-        pl.DataFrame({name: pl.Series(_list(table, name)) for name in EXEMPLAR_SCHEMA}) for table in tables
-    ]
-    exemplars = pl.concat(
-        frame.select(pl.col(name).cast(kind) for name, kind in EXEMPLAR_SCHEMA.items()) for frame in columns
-    )
-    return *sums_by_key(np.concatenate(keys), np.concatenate(counts)), greatest(exemplars)
-
-
-def _scalars(column: pa.ChunkedArray) -> list[Any]:
-    return [value for chunk in column.chunks for value in chunk]
-
-
-def _list(table: pa.Table, name: str) -> Any:
-    values = table[name].chunk(0).flatten()
-    return values.to_numpy() if pa.types.is_int64(values.type) else pl.Series(values)
-
-
-def _packed(keys: Any, counts: Any, exemplars: pl.DataFrame) -> bytes:
-    # In order of key, and only the steps between keys: these are small, which compresses.
-    order = np.argsort(keys)
-    columns = {
-        "keys": np.diff(keys[order], prepend=0),
-        "counts": counts[order],
-        **{name: exemplars[name].to_arrow() for name in EXEMPLAR_SCHEMA},
-    }
-    lists = {
-        name: pa.ListArray.from_arrays(
-            pa.array([0, len(values)], pa.int32()), pa.array(values).cast(_PACKED[name].value_type)
-        )
-        for name, values in columns.items()
-    }
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(
-        sink, pa.schema(_PACKED), options=pa.ipc.IpcWriteOptions(compression="lz4")
-    ) as out:
-        out.write_table(pa.table(lists, schema=pa.schema(_PACKED)))
-    return bytes(sink.getvalue())
-
-
-def _groups(reader: Reader) -> pl.DataFrame:
-    groups = pl.from_arrow(reader.sql(kept.GROUPS_SQL))
-    assert isinstance(groups, pl.DataFrame)
-    return groups.select(pl.col(name).cast(kind) for name, kind in GROUP_SCHEMA.items())
-
-
-def _unpacked(blocks: pa.Table, groups: pl.DataFrame) -> Counts:
-    return used(groups, *_sum(blocks))
-
-
-def _block(start_ns: int, width_ns: int, *content: Any) -> dict[str, object]:
-    return {"start_ns": start_ns, "width_ns": width_ns, "content": _packed(*content)}
-
-
 class Upkeep:
     """Keeps the blocks of one store up to date; for one thread. Costs nothing between two steps."""
 
@@ -252,11 +206,7 @@ class Upkeep:
         pending = self._reader.sql(kept.PENDING_SQL).to_pylist()
         settled = [row["minute"] for row in pending if _is_settled(row["minute"], row["since_ns"], now_ns)]
         sizes = self._sizes({minute + step for minute in settled for step in (-1, 0, 1)})
-        ready = [
-            minute
-            for minute in settled
-            if sum(sizes.get(minute + step, 0) for step in (-1, 0, 1)) <= MOST_SPANS
-        ]
+        ready = [minute for minute in settled if self._fits(minute, sizes)]
         for first, last in _runs(ready, sizes):
             self._make_minutes(first, last, cursor)
         self._hours |= {minute // 60 for minute in ready}
@@ -274,21 +224,26 @@ class Upkeep:
             found.update(zip(sizes["minute"].to_pylist(), sizes["spans"].to_pylist(), strict=True))
         return found
 
+    def _fits(self, minute: int, sizes: Mapping[int, int]) -> bool:
+        # Whether what must be read for a minute is little enough.
+        if sum(sizes.get(minute + step, 0) for step in (-1, 0, 1)) <= MOST_SPANS:
+            return True
+        (read,) = self._reader.sql(kept.read_sql(minute))["spans"].to_pylist()
+        return sizes.get(minute, 0) <= MOST_SPANS and int(read) <= MOST_SPANS
+
     def _make_minutes(self, first: int, last: int, cursor_ns: int) -> None:
         window = Window(first * MINUTE_NS, (last + 1) * MINUTE_NS)
-        wide = window.in_context()
         prunes = self._reader.sql(kept.PRUNES_SQL)["prunes"][0].as_py()
-        shaped = shaped_spans(self._reader, wide.since_ns, wide.until_ns, kept.arrived_by(cursor_ns))
-        links = self._reader.links(since_ns=wide.since_ns, until_ns=wide.until_ns)
-        found = counts_in(shaped, links, window, by_minute=True)
+        found = counts_in(*spans_of(self._reader, window, kept.arrived_by(cursor_ns)), window, by_minute=True)
         new: list[tuple[Any, ...]] = []
+        numbers = np.array([self._number(row, new) for row in found.groups.iter_rows()], np.int64)
+        keys = (numbers[found.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (found.keys & _LOW)
+        exemplars = found.exemplars._replace(group=numbers[found.exemplars.group])
         blocks = []
-        for minute, counts in sorted(found.items()):
-            numbers = np.array([self._number(row, new) for row in counts.groups.iter_rows()], np.int64)
-            keys = (numbers[counts.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (counts.keys & _LOW)
-            groups = numbers[counts.exemplars["group"].to_numpy()]
-            exemplars = counts.exemplars.with_columns(group=pl.Series(groups, dtype=pl.Int64))
-            blocks.append(_block(minute * MINUTE_NS, MINUTE_NS, keys, counts.counts, exemplars))
+        for i, minute in enumerate(found.periods.tolist()):
+            cells, noted = slice(*found.cells[i : i + 2]), slice(*found.noted[i : i + 2])
+            block = Block(keys[cells], found.counts[cells], exemplars.rows(noted))
+            blocks.append(_row(minute * MINUTE_NS, MINUTE_NS, block))
         self._put(blocks, new, range(first, last + 1), prunes)
 
     def _make_hour(self, hour: int) -> None:
@@ -296,7 +251,9 @@ class Upkeep:
         minutes = self._reader.sql(kept.hour_sql(hour))
         if not minutes.num_rows or minutes["pending"][0].as_py():
             return  # what is pending will be ready some time, and the hour with it
-        self._put([_block(hour * HOUR_NS, HOUR_NS, *_sum(minutes))], [], [], prunes)
+        contents = [value.as_buffer() for chunk in minutes["content"].chunks for value in chunk]
+        block = sum_of([Block.read(content) for content in contents])
+        self._put([_row(hour * HOUR_NS, HOUR_NS, block)], [], [], prunes)
 
     def _number(self, identity: tuple[Any, ...], new: list[tuple[Any, ...]]) -> int:
         if identity not in self._numbers:
@@ -323,6 +280,10 @@ class Upkeep:
             if not done:  # the store does not know these groups
                 for row in new:
                     del self._numbers[row]
+
+
+def _row(start_ns: int, width_ns: int, block: Block) -> dict[str, object]:
+    return {"start_ns": start_ns, "width_ns": width_ns, "content": block.written()}
 
 
 def _is_settled(minute: int, since_ns: int, now_ns: int) -> bool:

@@ -16,8 +16,6 @@ from tracescape_analytics.connections import EVIDENCE, connection_of_name
 from tracescape_analytics.nodes import ENTRY_NAME, NODE_KINDS, far_end_of, queue_of
 from tracescape_native.call_counts import Shapes
 from tracescape_native.forest import CLIENT, CONSUMER, PRODUCER
-from tracescape_native.tally import places_of
-from tracescape_storage.errors import StoreError
 from tracescape_storage.reader import Reader
 from tracescape_storage.select import SHAPE_COLUMNS, SHAPED_IDS
 
@@ -29,7 +27,10 @@ _ATTRIBUTES: Final = _TEXTS[2:]
 
 
 class Shaped(NamedTuple):
-    """``spans``: ``SHAPED_IDS``, ``shape`` (uint64). ``shapes``: ``shape``, distinct, ``SHAPE_COLUMNS``."""
+    """``spans``: ``SHAPED_IDS`` and ``shape`` (int64), a row of ``shapes``, which has ``SHAPE_COLUMNS``.
+
+    Each of ``shapes`` is the shape of some span; no two are alike.
+    """
 
     spans: pa.Table
     shapes: pa.Table
@@ -59,7 +60,7 @@ def shaped_table(table: pa.Table) -> Shaped:
     here = pl.from_arrow(table.select([name for name in SHAPE_COLUMNS if name in table.column_names]))
     assert isinstance(here, pl.DataFrame)
     here = here.with_columns(pl.col(name).cast(pl.String) for name in _TEXTS if name in here.columns)
-    shapes = here.unique().with_row_index("shape").with_columns(pl.col("shape").cast(pl.UInt64))
+    shapes = here.unique().with_row_index("shape").with_columns(pl.col("shape").cast(pl.Int64))
     numbers = here.join(shapes, on=here.columns, how="left", nulls_equal=True, maintain_order="left")
     spans = table.select(list(SHAPED_IDS)).append_column("shape", numbers["shape"].to_arrow())
     return Shaped(spans, shapes.to_arrow())
@@ -76,18 +77,12 @@ def numbered_shapes(shaped: Shaped) -> tuple[IntArray, Shapes, Vocabulary]:
         pl.lit(None, dtype=pl.String).alias(name) for name in SHAPE_COLUMNS if name not in frame.columns
     ]
     frame = frame.with_columns(pl.col(name).cast(pl.String) for name in frame.columns if name in _TEXTS)
-    frame = frame.with_columns(missing).sort(SHAPE_COLUMNS, nulls_last=True)
-    known = frame["shape"].to_numpy().view(np.int64).copy()
-    hashes = np.empty(shaped.spans.num_rows, np.uint64)
-    begin = 0
-    for chunk in shaped.spans["shape"].chunks:
-        hashes[begin : begin + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
-        begin += len(chunk)
-    numbers = places_of(hashes.view(np.int64), known)
-    if len(numbers) and int(numbers.min()) < 0:
-        raise StoreError("Spans were pruned while they were read. Ask again.")
+    frame = frame.with_columns(missing).select(SHAPE_COLUMNS).with_row_index("row")
+    frame = frame.sort(SHAPE_COLUMNS, nulls_last=True)
+    place = np.empty(len(frame), np.int64)
+    place[frame["row"].to_numpy()] = np.arange(len(frame))
     shapes, vocabulary = _meaning(frame)
-    return numbers, shapes, vocabulary
+    return place[shaped.spans["shape"].to_numpy()], shapes, vocabulary
 
 
 def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:

@@ -21,7 +21,7 @@ from tracescape_analytics.baselines import (
 )
 from tracescape_analytics.calls import Unpaired, counts_in
 from tracescape_analytics.connections import CONNECTIONS
-from tracescape_analytics.counts import Counts, no_counts
+from tracescape_analytics.counts import Counts
 from tracescape_analytics.distributions import quantile_codes, summed, with_values
 from tracescape_analytics.health import DEFAULT, Thresholds
 from tracescape_analytics.naming import NamedCounts, named_counts
@@ -153,9 +153,9 @@ def topology_of(
     earlier = []
     if baseline is not None:
         before = checked(*baseline)
-        counts = counts_in(shaped, links, before).get(0, no_counts())
+        counts = counts_in(shaped, links, before).whole()
         earlier.append(Baseline(BEFORE, before, baseline[1] - baseline[0], [counts]))
-    now = counts_in(shaped, links, window).get(0, no_counts())
+    now = counts_in(shaped, links, window).whole()
     starts = pc.min_max(spans["start_ns"]).as_py() if spans.num_rows else {"min": 0, "max": -1}
     return judged(now, closed(window, starts["min"], starts["max"]), earlier, thresholds)
 

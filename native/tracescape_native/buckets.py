@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
+from tracescape_native.memory import leading_zeros
 from tracescape_native.sorting import IntArray
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
@@ -36,11 +37,13 @@ def _root(number: int) -> int:
     return number
 
 
-#: floor(2^(_TOP + k / _PARTS)): bounds are not whole, so a value is above one exactly if it is above this.
-_BOUNDS: Final = np.array([_root(2 ** (_TOP * _PARTS + k)) for k in range(_PARTS)], np.int64)
-#: By the eight bits below the leading one: a bucket that is not above the right one, nor far below it.
+#: floor(2^(_TOP + k / _PARTS)): bounds are not whole, so a value is above one exactly if it is above this;
+#: the first is whole and belongs to the bucket below it. No value is above the last one.
+_LAST: Final = 2**63 - 1
+_BOUNDS: Final = np.array([*(_root(2 ** (_TOP * _PARTS + k)) for k in range(_PARTS)), _LAST], np.int64)
+#: By the eight bits below the leading one: the right bucket or the one below, for buckets are wider.
 _GUESS: Final = np.array(
-    [int(np.searchsorted(_BOUNDS, (256 + i) << (_TOP - 8), "right")) - 1 for i in range(256)], np.int64
+    [int(np.searchsorted(_BOUNDS, (256 + i) << (_TOP - 8))) - 1 for i in range(256)], np.int64
 )
 
 
@@ -53,21 +56,13 @@ def bucket_code(value: int) -> int:
     negative = rest < 0
     if negative:
         rest = -rest
-    shift = 0
-    for step in (32, 16, 8, 4, 2, 1):
-        if rest < np.int64(1) << np.int64(63 - step):
-            rest <<= np.int64(step)
-            shift += step
+    shift = leading_zeros(rest) - 1
+    rest <<= np.int64(shift)
     # Now the leading one is at bit 62: int64 has no room for a 63rd.
-    power = _TOP - shift
-    if rest == np.int64(1) << np.int64(_TOP):
-        index = power * _PARTS - 1
-    else:
-        part = _GUESS[(rest >> np.int64(_TOP - 8)) & 255]
-        while part + 1 < _PARTS and rest > _BOUNDS[part + 1]:
-            part += 1
-        index = power * _PARTS + part
-    return -(index + 2) if negative else index + 2
+    part = _GUESS[(rest >> np.int64(_TOP - 8)) & 255]
+    part += np.int64(rest > _BOUNDS[part + 1])
+    index = (_TOP - shift) * _PARTS + part
+    return int(-(index + 2) if negative else index + 2)
 
 
 def bucket_values(codes: IntArray) -> IntArray:

@@ -6,6 +6,7 @@ again. Nothing is written per span, so ten million spans take little more room t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from tracescape_native.forest import CLIENT, CONSUMER, ORPHAN, PRODUCER, ROOT, S
 from tracescape_native.grouping import HASH_SEED, rows_by_code
 from tracescape_native.growing import Grown, SpanArrays, grow, scratch_for
 from tracescape_native.memory import ByteArray, NumberArray, pointer, wrapping
-from tracescape_native.parallel import ranges_of, run_all
+from tracescape_native.parallel import run_all, workers_for
 from tracescape_native.sorting import IntArray
 from tracescape_native.tally import Groups, Tally, add, counted, groups_for, number_of, room, tally_for
 
@@ -116,7 +117,8 @@ class Counts(NamedTuple):
 
 
 #: An event is a row of eight words: the two words of its group, what it is, two numbers (of what is counted:
-#: a code; the client's and the server's time, -1 for none), whether it failed, a row, and the delay.
+#: a code and how often; the client's and the server's time, -1 for none), whether it failed, a row, and the
+#: delay.
 _WORDS: Final = 8
 _PLAIN: Final = 0
 _VISIT: Final = 1
@@ -157,6 +159,12 @@ class _Columns(NamedTuple):
     inside: IntArray
 
 
+class _Sent(NamedTuple):
+    # How many ``spans`` services sent, by service, all 0 between two calls; ``services`` that have any.
+    spans: IntArray
+    services: IntArray
+
+
 @njit(cache=True, nogil=True)
 def _lay_out(
     first: int, last: int, offsets: IntArray, question: Question, tree: Grown, shapes: Shapes, here: _Columns
@@ -174,6 +182,34 @@ def _lay_out(
 
 
 @njit(cache=True, nogil=True)
+def _sent(count: int, width: int, tree: Grown, here: _Columns, sent: _Sent, events: IntArray, n: int) -> int:
+    # Spans by service, an event for many: they mostly are of one period. How many events there are then.
+    some, begin = 0, np.int64(0)
+    for i in range(count):
+        if not here.inside[i]:
+            continue
+        start, service = tree.start[i], here.service[i]
+        if width and not begin <= start < begin + width:
+            n, some = _flush(begin, some, width, sent, events, n), 0
+            begin = start // width * width
+        if sent.spans[service] == 0:
+            sent.services[some] = service
+            some += 1
+        sent.spans[service] += 1
+    return int(_flush(begin, some, width, sent, events, n))
+
+
+@njit(cache=True, nogil=True)
+def _flush(at: Any, some: int, width: int, sent: _Sent, events: IntArray, n: int) -> int:
+    first = _first(SPANS, 0, at, width)
+    for k in range(some):
+        service = sent.services[k]
+        n = _put(events, n, first, (service, 0), _PLAIN, (0, sent.spans[service]), 0, 0, 0)
+        sent.spans[service] = 0
+    return n
+
+
+@njit(cache=True, nogil=True)
 def _visits(
     count: int, width: int, tree: Grown, shapes: Shapes, here: _Columns, events: IntArray, n: int
 ) -> int:
@@ -182,10 +218,9 @@ def _visits(
         if not here.inside[i]:
             continue
         start, shape, service, kind = tree.start[i], tree.kind[i], here.service[i], here.kind[i]
-        n = _put(events, n, _first(SPANS, 0, start, width), (service, 0), _PLAIN, (0, 0), 0, 0, 0)
         p = tree.parent[i]
         if tree.origin[i] == ORPHAN:
-            n = _put(events, n, _first(TOTAL, 0, start, width), (0, 0), _PLAIN, (ORPHANS, 0), 0, 0, 0)
+            n = _put(events, n, _first(TOTAL, 0, start, width), (0, 0), _PLAIN, (ORPHANS, 1), 0, 0, 0)
         topmost = p < 0 or here.service[p] != service
         entry = kind in (SERVER, CONSUMER) or (kind == UNSET and topmost)
         if entry or topmost:
@@ -253,7 +288,7 @@ def _outgoing(
         shape, start = tree.kind[i], tree.start[i]
         target, connection = np.int64(-1), question.messaging
         if found.unanswered[i]:
-            n = _put(events, n, _first(TOTAL, 0, start, width), (0, 0), _PLAIN, (UNANSWERED, 0), 0, 0, 0)
+            n = _put(events, n, _first(TOTAL, 0, start, width), (0, 0), _PLAIN, (UNANSWERED, 1), 0, 0, 0)
             target, connection = shapes.far_end[shape], shapes.connection[shape]
         elif here.kind[i] == PRODUCER:
             target = shapes.queue[shape]
@@ -370,7 +405,7 @@ def _absorb(
         group = number_of(firsts, seconds, heads, last_head, used, events[n, 0], events[n, 1], seed)
         base, what, client, server = group << GROUP_SHIFT | OFFSET, events[n, 2], events[n, 3], events[n, 4]
         if what == _PLAIN:
-            fresh += add(slots, last, base + (NUMBER << MEASURE_SHIFT) + client, 1, seed)
+            fresh += add(slots, last, base + (NUMBER << MEASURE_SHIFT) + client, server, seed)
             continue
         if client >= 0:
             fresh += add(slots, last, base + (CLIENT_TIME << MEASURE_SHIFT) + bucket_code(client), 1, seed)
@@ -417,6 +452,7 @@ def _events_of(
     question: Question,
     here: _Columns,
     found: Matching,
+    sent: _Sent,
     events: IntArray,
 ) -> int:
     # The events of a few traces; how many there are.
@@ -428,44 +464,47 @@ def _events_of(
         root = tree.main_root[t]
         if here.inside[root]:
             word = _first(TOTAL, 0, tree.start[root], question.width)
-            n = _put(events, n, word, (0, 0), _PLAIN, (TRACES, 0), 0, 0, 0)
+            n = _put(events, n, word, (0, 0), _PLAIN, (TRACES, 1), 0, 0, 0)
+    n = _sent(count, question.width, tree, here, sent, events, n)
     n = _visits(count, question.width, tree, shapes, here, events, n)
     n = _answered(count, question, tree, shapes, here, found, events, n)
     n = _outgoing(count, question, tree, shapes, here, found, events, n)
     return int(_received(count, question, tree, spans, shapes, here, found, events, n))
 
 
-def _chunks(offsets: IntArray, first: int, last: int) -> list[tuple[int, int]]:
-    # Traces first … last in pieces of about _CHUNK spans, or one longer trace.
-    pieces = []
+def _chunks(offsets: IntArray) -> list[tuple[int, int]]:
+    # Traces in pieces of about _CHUNK spans, or one longer trace.
+    pieces, first, last = [], 0, len(offsets) - 1
     while first < last:
         end = int(np.searchsorted(offsets, offsets[first] + _CHUNK, "right")) - 1
-        end = min(max(end, first + 1), last)
+        end = max(end, first + 1)
         pieces.append((first, end))
         first = end
     return pieces
 
 
-def _count_range(
+def _count(
     spans: SpanArrays,
     rows: NumberArray,
     offsets: IntArray,
     shapes: Shapes,
     question: Question,
-    pieces: list[tuple[int, int]],
+    pieces: Iterator[tuple[int, int]],
 ) -> tuple[Groups, Tally]:
-    longest = int(np.diff(offsets[pieces[0][0] : pieces[-1][1] + 1]).max(initial=0))
+    # Whoever else takes of the pieces counts those.
+    longest = int(np.diff(offsets).max(initial=0))
     size = max(longest, _CHUNK)
     scratch = scratch_for(longest)
     tree = Grown(*np.empty((12, size), np.int64), *np.empty((2, size), np.int64))
     here, found = _Columns(*np.empty((4, size), np.int64)), matching_for(size)
+    sent = _Sent(*np.zeros((2, int(shapes.service.max()) + 1), np.int64))
     groups, tally = groups_for(_CHUNK // 8), tally_for(_CHUNK)
     events = np.empty((_MOST * size + 2 * len(question.link_consumer), _WORDS), np.int64)
     for first, last in pieces:
         begin, end = offsets[first], offsets[last]
         mine, bounds = rows[begin:end], offsets[first : last + 1] - begin
         grow(spans, mine, bounds, 0, last - first, HASH_SEED, scratch, tree)
-        count = _events_of(first, last, offsets, tree, spans, shapes, question, here, found, events)
+        count = _events_of(first, last, offsets, tree, spans, shapes, question, here, found, sent, events)
         done = _absorb(events, 0, count, question.ids, groups, tally, HASH_SEED)
         while done < count:
             groups, tally = room(groups, tally, int(groups.used[0]) + int(tally.used[0]))
@@ -482,13 +521,14 @@ def count_calls(spans: SpanArrays, traces: int, shapes: Shapes, question: Questi
     when. O(n log n).
     """
     offsets, rows = rows_by_code(spans.trace, traces)
+    pieces = iter(_chunks(offsets))
     parts: list[tuple[Groups, Tally]] = []
 
-    def count_range(first: int, last: int) -> None:
-        parts.append(_count_range(spans, rows, offsets, shapes, question, _chunks(offsets, first, last)))
+    def count(begin: int, end: int) -> None:
+        parts.append(_count(spans, rows, offsets, shapes, question, pieces))
 
     if traces:
-        run_all(count_range, ranges_of(offsets))
+        run_all(count, workers_for(len(rows)))
     return _unpacked(parts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
@@ -33,16 +33,24 @@ def mix(value: int, seed: int) -> np.int64:
     return np.int64(x >> np.uint64(1))
 
 
+@wrapping
+@njit(cache=True, nogil=True, forceinline=True)
+def spread(word: int, seed: int) -> Any:
+    """A cheap hash of an int64, from 0 to 2^44, whose lower bits are good: multiplication by a secret odd
+    number (Dietzfelbinger et al., J. Algorithms 25, 1997)."""
+    return np.int64((np.uint64(np.int64(word)) * np.uint64(seed * 2 + 1)) >> np.uint64(20))
+
+
 @njit(cache=True, nogil=True)
 def _refill(table: IntArray, heads: IntArray, count: int, seed: int) -> None:
     table[:] = -1
     last = len(table) - 1
     for code in range(count):
-        spread = mix(heads[code, 0] ^ mix(heads[code, 1], seed), seed)
-        slot = spread & last
+        hashed = mix(heads[code, 0] ^ mix(heads[code, 1], seed), seed)
+        slot = hashed & last
         while table[slot] >= 0:
             slot = (slot + 1) & last
-        table[slot] = (spread & _TAG) | code
+        table[slot] = (hashed & _TAG) | code
 
 
 @wrapping
@@ -61,11 +69,11 @@ def _group(high: IntArray, low: IntArray, seed: int) -> tuple[IntArray, int]:
             codes[row] = codes[row - 1]
             continue
         last = len(table) - 1
-        spread = mix(upper ^ mix(lower, seed), seed)
-        slot = spread & last
+        hashed = mix(upper ^ mix(lower, seed), seed)
+        slot = hashed & last
         code = -1
         while table[slot] >= 0:
-            if (table[slot] ^ spread) & _TAG == 0:
+            if (table[slot] ^ hashed) & _TAG == 0:
                 candidate = table[slot] & _CODE
                 if heads[candidate, 0] == upper and heads[candidate, 1] == lower:
                     code = candidate
@@ -74,7 +82,7 @@ def _group(high: IntArray, low: IntArray, seed: int) -> tuple[IntArray, int]:
         if code < 0:
             code = count
             heads[code, 0], heads[code, 1] = upper, lower
-            table[slot] = (spread & _TAG) | code
+            table[slot] = (hashed & _TAG) | code
             count += 1
             if count == len(heads):
                 more = np.empty((2 * count, 2), np.int64)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
-from tracescape_native.grouping import mix
+from tracescape_native.grouping import spread
 from tracescape_native.memory import NumberArray, behind, pointer, wrapping
 from tracescape_native.sorting import IntArray, sort_index
 
@@ -90,7 +90,7 @@ def _enter(ids: Any, count: int, table: Any, last: int, seed: int) -> bool:
     for slot in range(last + 1):
         table[slot] = -1
     for i in range(count):
-        slot = mix(ids[i], seed) & last
+        slot = spread(ids[i], seed) & last
         while table[slot] >= 0:
             if ids[table[slot]] == ids[i]:
                 twice = True
@@ -110,7 +110,7 @@ def _parents(
         origin[i] = ROOT
         if wanted[i] == 0:
             continue
-        slot = mix(wanted[i], seed) & last
+        slot = spread(wanted[i], seed) & last
         found = table[slot]
         while found >= 0 and ids[found] != wanted[i]:
             slot = (slot + 1) & last

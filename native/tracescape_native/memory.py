@@ -140,6 +140,13 @@ def _trailing_zeros(typing_context: Any, word: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
+def _leading_zeros(typing_context: Any, word: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
 def _check(array: Any, index: int, size: int) -> None:
     if index < 0 or index + size > len(array):
         raise IndexError(f"{size} bytes at {index} of {len(array)}")
@@ -202,6 +209,7 @@ if INTERPRETED:
     pointer: Any = np.ravel  # of what is contiguous: no copy
     behind: Any = lambda start, count: start[count:]  # noqa: E731
     trailing_zeros: Any = lambda word: (int(word) & -int(word)).bit_length() - 1  # noqa: E731
+    leading_zeros: Any = lambda word: 64 - (int(word) & (2**64 - 1)).bit_length()  # noqa: E731
 else:
     #: ``load64(bytes, index)`` is a uint64, the others are int64.
     load64 = intrinsic(_load(_WORD, types.uint64))
@@ -223,6 +231,8 @@ else:
     behind = intrinsic(_behind)
     #: The lowest bit that is set in an int64 other than 0.
     trailing_zeros = intrinsic(_trailing_zeros)
+    #: How many bits above the highest one that is set in an int64 other than 0.
+    leading_zeros = intrinsic(_leading_zeros)
 
 
 @njit(cache=True, nogil=True, forceinline=True)

@@ -66,6 +66,12 @@ def ranges_of(offsets: IntArray) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
+def workers_for(spans: int) -> list[tuple[int, int]]:
+    """A range for each core, fewer for few spans: for work that is not divided beforehand, see `run_all`."""
+    parts = 1 if INTERPRETED else max(1, min(cores(), spans // _WORTH_A_THREAD))
+    return [(i, i + 1) for i in range(parts)]
+
+
 def run_all(kernel: Callable[[int, int], None], ranges: list[tuple[int, int]]) -> None:
     """Call ``kernel(begin, end)`` for each range, at the same time where there are several.
 

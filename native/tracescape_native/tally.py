@@ -5,16 +5,17 @@ Tables do not grow inside a kernel: whoever calls makes `room` for what one call
 
 from __future__ import annotations
 
-import itertools
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from tracescape_native.grouping import HASH_SEED, mix
+from tracescape_native.grouping import HASH_SEED, mix, spread
 from tracescape_native.memory import NumberArray, pointer, wrapping
-from tracescape_native.parallel import run_all
 from tracescape_native.sorting import IntArray
+
+_FIRST_KEYS: Final = 16_384
+_LINE: Final = 2  # bits of a key that tell its slots in a line of the cache apart
 
 
 class Groups(NamedTuple):
@@ -61,13 +62,6 @@ def tally_for(capacity: int) -> Tally:
 
 @wrapping
 @njit(cache=True, nogil=True, forceinline=True)
-def _spread(word: int, seed: int) -> Any:
-    # A cheap hash whose upper bits are good: multiplication by a secret odd number.
-    return (np.uint64(np.int64(word)) * np.uint64(seed * 2 + 1)) >> np.uint64(20)
-
-
-@wrapping
-@njit(cache=True, nogil=True, forceinline=True)
 def number_of(
     firsts: Any, seconds: Any, slots: Any, last: int, used: Any, first: int, second: int, seed: int
 ) -> Any:
@@ -75,7 +69,7 @@ def number_of(
 
     ``firsts``, ``seconds``, ``slots`` and ``used`` are pointers to its arrays.
     """
-    slot = np.int64(_spread(first ^ np.int64(_spread(second, seed)), seed)) & last
+    slot = spread(first ^ spread(second, seed), seed) & last
     while slots[slot] >= 0:
         number = np.int64(slots[slot])
         if firsts[number] == first and seconds[number] == second:
@@ -96,7 +90,8 @@ def add(slots: Any, last: int, key: int, count: int, seed: int) -> int:
 
     ``slots`` is a pointer to those of a `Tally`. Returns how many keys that added: 1 or 0.
     """
-    slot = np.int64(_spread(key, seed)) & last
+    # Neighbouring codes are counted together, and their slots are in one line of the cache.
+    slot = (spread(key >> _LINE, seed) << _LINE | key & ((1 << _LINE) - 1)) & last
     while slots[2 * slot] != key:
         if slots[2 * slot] < 0:
             slots[2 * slot] = key
@@ -112,6 +107,18 @@ def _add_all(tally: Tally, keys: IntArray, counts: IntArray, seed: int) -> None:
     to, last = pointer(tally.slots), len(tally.slots) - 1
     for i in range(len(keys)):
         tally.used[0] += add(to, last, keys[i], counts[i], seed)
+
+
+@njit(cache=True, nogil=True)
+def _add_some(tally: Tally, keys: IntArray, counts: IntArray, begin: int, seed: int) -> int:
+    # Add from `begin` on until the table is half full; how far that was.
+    to, last, used = pointer(tally.slots), len(tally.slots) - 1, tally.used[0]
+    i = begin
+    while i < len(keys) and 2 * used <= last:
+        used += add(to, last, keys[i], counts[i], seed)
+        i += 1
+    tally.used[0] = used
+    return i
 
 
 @njit(cache=True, nogil=True)
@@ -146,47 +153,61 @@ def counted(tally: Tally) -> tuple[IntArray, IntArray]:
 
 def sums_by_key(keys: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
     """Distinct ``keys`` (int64, not negative, shape (n,)), in no order, and the sum of the counts of each."""
-    tally = tally_for(len(keys))
-    _add_all(tally, keys, counts, HASH_SEED)
+    # Most keys repeat: a table for all would be larger than the processor keeps near, and new memory is dear.
+    tally, done = tally_for(min(len(keys), _FIRST_KEYS)), 0
+    while (done := _add_some(tally, keys, counts, done, HASH_SEED)) < len(keys):
+        bigger = tally_for(4 * int(tally.used[0]))
+        _add_all(bigger, *counted(tally), HASH_SEED)
+        tally = bigger
     return counted(tally)
 
 
 @wrapping
 @njit(cache=True, nogil=True)
-def _enter_values(known: IntArray, slots: NumberArray, seed: int) -> None:
+def _refilled(values: IntArray, first: IntArray, count: int, seed: int) -> NumberArray:
+    # A hash table of the first `count` distinct values, an eighth full.
+    slots = np.full(8 * len(first), -1, np.int32)
     last = len(slots) - 1
-    for number in range(len(known)):
-        slot = mix(known[number], seed) & last
+    for number in range(count):
+        slot = mix(values[first[number]], seed) & last
         while slots[slot] >= 0:
             slot = (slot + 1) & last
         slots[slot] = number
+    return slots
 
 
 @wrapping
 @njit(cache=True, nogil=True)
-def _look_up(
-    values: IntArray, known: IntArray, slots: NumberArray, begin: int, end: int, seed: int, out: IntArray
-) -> None:
-    last = len(slots) - 1
-    for i in range(begin, end):
-        slot = mix(values[i], seed) & last
-        while slots[slot] >= 0 and known[slots[slot]] != values[i]:
-            slot = (slot + 1) & last
-        out[i] = slots[slot]
+def _distinct(values: IntArray, seed: int) -> tuple[IntArray, IntArray]:
+    numbers, first = np.empty(len(values), np.int64), np.empty(256, np.int64)
+    slots, count = _refilled(values, first, 0, seed), 0
+    for i in range(len(values)):
+        slot = mix(values[i], seed) & (len(slots) - 1)
+        while slots[slot] >= 0 and values[first[slots[slot]]] != values[i]:
+            slot = (slot + 1) & (len(slots) - 1)
+        if slots[slot] < 0:
+            if count == len(first):
+                more = np.empty(2 * count, np.int64)
+                more[:count] = first
+                first = more
+                slots = _refilled(values, first, count, seed)
+                slot = mix(values[i], seed) & (len(slots) - 1)
+                while slots[slot] >= 0:
+                    slot = (slot + 1) & (len(slots) - 1)
+            slots[slot] = count
+            first[count] = i
+            count += 1
+        numbers[i] = slots[slot]
+    return numbers, first[:count].copy()
 
 
-def places_of(values: IntArray, known: IntArray) -> IntArray:
-    """Where each value stands in ``known``, whose values are distinct; -1 for nowhere. int64, shape (n,)."""
-    slots = np.full(_power_of_two(2 * len(known)), -1, np.int32)
-    _enter_values(known, slots, HASH_SEED)
-    out = np.empty(len(values), np.int64)
-    bounds = np.linspace(0, len(values), 1 + max(1, min(8, len(values) // 100_000))).astype(np.int64)
+def distinct(values: IntArray) -> tuple[IntArray, IntArray]:
+    """Number distinct values (int64, shape (n,)) from 0 in order of first appearance.
 
-    def look_up(begin: int, end: int) -> None:
-        _look_up(values, known, slots, begin, end, HASH_SEED, out)
-
-    run_all(look_up, list(itertools.pairwise(bounds.tolist())))
-    return out
+    Returns the number of each, int64, shape (n,), and where each number appears first, int64. Expected O(n).
+    """
+    numbers, first = _distinct(values, HASH_SEED)
+    return numbers, first
 
 
 @njit(cache=True, nogil=True)
@@ -205,15 +226,17 @@ def extents_of(group: IntArray, values: IntArray, groups: int) -> tuple[IntArray
 
 
 @njit(cache=True, nogil=True)
-def _ends(start: IntArray, duration: IntArray, out: IntArray) -> None:
+def _ends(start: IntArray, duration: IntArray) -> None:
     latest = np.int64(2**63 - 1)
     for i in range(len(start)):
         length = max(duration[i], 0)
-        out[i] = latest if start[i] > 0 and length > latest - start[i] else start[i] + length
+        duration[i] = latest if start[i] > 0 and length > latest - start[i] else start[i] + length
 
 
 def ends_of(start: IntArray, duration: IntArray) -> IntArray:
-    """``start + duration``, negative durations being none, at the latest int64's last moment."""
-    out = np.empty(len(start), np.int64)
-    _ends(start, duration, out)
-    return out
+    """``start + duration``, negative durations being none, at the latest int64's last moment.
+
+    Written over ``duration``: memory that a process has not touched yet is dear.
+    """
+    _ends(start, duration)
+    return duration

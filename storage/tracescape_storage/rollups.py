@@ -5,7 +5,8 @@ Three tables say together what every minute holds, at any moment and in any one 
 * ``tracescape_rollups``: a row a *block*, which is a minute or an hour (``width_ns``) from ``start_ns``
   on. Who packs its ``content`` knows what it means; groups in it are numbers in
   ``tracescape_rollup_groups``, which only grows.
-* ``tracescape_rollup_pending``: minutes whose blocks are out of date or not there yet, and since when.
+* ``tracescape_rollup_pending``: minutes whose blocks are out of date or not there yet, and since when; where
+  a block was made in vain, from when on the next one may do.
 * ``tracescape_rollup_state``: ``cursor_ns``; spans that arrived later are in no block, and the minutes that
   they touch are not pending yet.
 
@@ -22,9 +23,12 @@ import duckdb
 import pyarrow as pa
 
 from tracescape_storage.schema import ARRIVED
+from tracescape_storage.select import alive
 
 MINUTE_NS: Final = 60_000_000_000
 HOUR_NS: Final = 60 * MINUTE_NS
+#: A minute whose block became out of date waits so long at most before the next one is made.
+LONGEST_WAIT_NS: Final = 5 * MINUTE_NS
 
 BLOCKS: Final = pa.schema(
     [
@@ -81,24 +85,22 @@ def arrived_by(arrived_ns: int) -> str:
 
 
 def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int) -> str:
-    """``SELECT`` of the blocks that make up [since_ns, until_ns), and of the minutes that spans must answer.
+    """``SELECT`` of the blocks, and of the minutes that spans must answer, that make up [since_ns, until_ns).
 
-    A row of width 0 is such a minute; it lies in the window at least in part. ``cursor_ns`` is one read
-    before: a later one of the store only makes blocks more up to date.
+    A row has ``start_ns`` and ``width_ns``; one of width 0 is such a minute, which lies in the window at
+    least in part. ``cursor_ns`` is one read before: a later one only makes blocks more up to date.
     """
     raw = f"SELECT minute FROM tracescape_rollup_pending UNION {_TOUCHED_SQL} WHERE {ARRIVED} > {cursor_ns}"
     inside = f"start_ns >= {since_ns} AND start_ns + width_ns <= {until_ns}"
-    names = ", ".join(BLOCKS.names)
-    empty = ", ".join(f"NULL AS {name}" for name in BLOCKS.names[2:])
     cut = [time // MINUTE_NS for time in (since_ns, until_ns) if time % MINUTE_NS]
     cut_minutes = "".join(f" OR start_ns = {minute * MINUTE_NS}" for minute in cut)
     return f"""
         WITH raw AS MATERIALIZED ({raw}),
         hours AS MATERIALIZED (
-            SELECT {names} FROM tracescape_rollups WHERE width_ns = {HOUR_NS} AND {inside}
+            SELECT start_ns, width_ns FROM tracescape_rollups WHERE width_ns = {HOUR_NS} AND {inside}
             AND start_ns // {HOUR_NS} NOT IN (SELECT minute // 60 FROM raw)),
         minutes AS (
-            SELECT {names} FROM tracescape_rollups WHERE width_ns = {MINUTE_NS} AND {inside}
+            SELECT start_ns, width_ns FROM tracescape_rollups WHERE width_ns = {MINUTE_NS} AND {inside}
             AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
             AND start_ns // {HOUR_NS} NOT IN (SELECT start_ns // {HOUR_NS} FROM hours)),
         cut AS (
@@ -107,7 +109,28 @@ def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int) -> str:
             UNION
             SELECT minute * {MINUTE_NS} FROM raw
             WHERE minute >= {since_ns // MINUTE_NS} AND minute * {MINUTE_NS} < {until_ns})
-        FROM hours UNION ALL FROM minutes UNION ALL SELECT start_ns, 0, {empty} FROM cut"""
+        FROM hours UNION ALL FROM minutes UNION ALL SELECT start_ns, 0 FROM cut"""
+
+
+def contents_sql(blocks: Iterable[tuple[int, int]]) -> str:
+    """``SELECT`` of blocks by their ``start_ns`` and ``width_ns``, those that are there.
+
+    What a block holds is read for those that are wanted only: it is nearly all that the table consists of.
+    """
+    starts: dict[int, list[str]] = {}
+    for start_ns, width_ns in blocks:
+        starts.setdefault(width_ns, []).append(str(start_ns))
+    wanted = [f"width_ns = {width} AND start_ns IN ({', '.join(of)})" for width, of in starts.items()]
+    return f"FROM tracescape_rollups WHERE {' OR '.join(wanted) or 'false'}"
+
+
+def read_sql(minute: int) -> str:
+    """``SELECT`` of how many ``spans`` of a minute and its neighbours are `select.alive` in the minute."""
+    begin, end = minute * MINUTE_NS, (minute + 1) * MINUTE_NS
+    return (
+        f"SELECT count(*) AS spans FROM spans WHERE start_ns >= {begin - MINUTE_NS}"
+        f" AND start_ns < {end + MINUTE_NS} AND {alive(begin, end)}"
+    )
 
 
 def starts_sql(since_ns: int, until_ns: int, width_ns: int) -> str:
@@ -115,15 +138,6 @@ def starts_sql(since_ns: int, until_ns: int, width_ns: int) -> str:
     return (
         f"SELECT start_ns FROM tracescape_rollups WHERE width_ns = {width_ns}"
         f" AND start_ns >= {since_ns} AND start_ns + width_ns <= {until_ns} ORDER BY start_ns"
-    )
-
-
-def at_sql(starts: Sequence[int], width_ns: int) -> str:
-    """``SELECT`` of the blocks of one width that begin at these times."""
-    listed = ", ".join(map(str, starts)) or "NULL"
-    return (
-        f"SELECT {', '.join(BLOCKS.names)} FROM tracescape_rollups"
-        f" WHERE width_ns = {width_ns} AND start_ns IN ({listed})"
     )
 
 
@@ -172,8 +186,12 @@ def touch_pruned(connection: duckdb.DuckDBPyConnection, before_ns: int) -> None:
 
 
 def _make_pending(connection: duckdb.DuckDBPyConnection, minutes: str, now_ns: int) -> None:
+    # Each span that comes late ends a block: the longer it took, the longer the next one will take.
+    late = f"greatest(({now_ns} - (minute + 2) * {MINUTE_NS}) // 4, 0)"
     connection.execute(
-        f"INSERT INTO tracescape_rollup_pending SELECT minute, {now_ns} FROM ({minutes})"
+        f"INSERT INTO tracescape_rollup_pending SELECT minute, {now_ns} + CASE WHEN minute IN"
+        f" (SELECT start_ns // {MINUTE_NS} FROM tracescape_rollups WHERE width_ns = {MINUTE_NS})"
+        f" THEN least({late}, {LONGEST_WAIT_NS}) ELSE 0 END FROM ({minutes})"
         " WHERE minute NOT IN (SELECT minute FROM tracescape_rollup_pending)"
     )
     connection.execute(

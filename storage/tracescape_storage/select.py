@@ -126,21 +126,42 @@ def spans_query(
     return SpansQuery(columns, table, _where(conditions))
 
 
-def shaped_sql(*, since_ns: int | None, until_ns: int | None, where: str = "") -> tuple[str, str]:
-    """Two ``SELECT``: spans as `SHAPED_IDS` and a ``shape``, and of each shape its `SHAPE_COLUMNS`.
+def shaped_sql(*, since_ns: int | None, until_ns: int | None, where: str = "") -> str:
+    """``SELECT`` of spans as `SHAPED_IDS` and a ``shape``.
 
-    Spans of one shape are alike in what those columns decide: there are few shapes and many spans, so names
+    Spans of one shape are alike in what `SHAPE_COLUMNS` decide: there are few shapes and many spans, so names
     and attributes are read once a shape. The shape is DuckDB's 64-bit hash of that; two of a million share
     one with a probability of 3e-8. ``where`` is a further condition.
     """
-    condition = _where([*_window(since_ns, until_ns), *([where] if where else [])])
+    condition = _shaped_where(since_ns, until_ns, where)
+    return f"SELECT {', '.join(SHAPED_IDS)}, {_SHAPE} AS shape FROM spans_full{condition}"
+
+
+def shapes_sql(*, since_ns: int | None, until_ns: int | None, where: str = "") -> str:
+    """``SELECT`` of the ``shape`` and `SHAPE_COLUMNS` of each shape that such spans have."""
+    condition = _shaped_where(since_ns, until_ns, where)
     names = ", ".join(f"any_value({name}) AS {name}" for name in SHAPE_COLUMNS)
     groups = f"SELECT {_SHAPE} AS shape, {names} FROM spans_full{condition} GROUP BY shape"
     said = ", ".join(f"{_DECIDING.get(name, name)} AS {name}" for name in SHAPE_COLUMNS)
-    return (
-        f"SELECT {', '.join(SHAPED_IDS)}, {_SHAPE} AS shape FROM spans_full{condition}",
-        f"SELECT shape, {said} FROM ({groups})",
-    )
+    return f"SELECT shape, {said} FROM ({groups})"
+
+
+def some_spans(starts: Sequence[int], span_ids: Sequence[int]) -> str:
+    """The condition of being one of a few spans, and perhaps others; stretches of time are passed over."""
+    return f"start_ns IN ({', '.join(map(str, starts))}) AND span_id IN ({', '.join(map(str, span_ids))})"
+
+
+def alive(since_ns: int | None, until_ns: int | None) -> str:
+    """The condition that a span is of a trace that has a span in a window.
+
+    Traces are told by `schema.TRACE_KEY`, so a few others may be among them. ``DISTINCT`` keeps the keys few:
+    a join with all of them is ten times slower where memory is scarce.
+    """
+    return f"{TRACE_KEY} IN (SELECT DISTINCT {TRACE_KEY} FROM spans{_where(_window(since_ns, until_ns))})"
+
+
+def _shaped_where(since_ns: int | None, until_ns: int | None, where: str) -> str:
+    return _where([*_window(since_ns, until_ns), *([where] if where else [])])
 
 
 def links_sql(*, since_ns: int | None, until_ns: int | None) -> str:

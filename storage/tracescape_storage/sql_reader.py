@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
+from tracescape_storage.known_shapes import KnownShapes
 from tracescape_storage.namespaces import ANY_SQL, with_namespaces
 from tracescape_storage.reader import Extent
 from tracescape_storage.schema import ARRIVED
@@ -18,6 +20,7 @@ from tracescape_storage.select import (
     extent_of,
     links_sql,
     shaped_sql,
+    shapes_sql,
     spans_query,
     traces_condition,
 )
@@ -34,6 +37,7 @@ class SqlReader(ABC):
     _extent: Extent | None = None
     _columns: dict[str, str] | None = None
     _namespaces: bool | None = None
+    _shapes: KnownShapes | None = None
 
     @abstractmethod
     def sql(self, query: str) -> pa.Table:
@@ -84,13 +88,25 @@ class SqlReader(ABC):
     def shaped_spans(
         self, *, since_ns: int | None = None, until_ns: int | None = None, where: str = ""
     ) -> tuple[pa.Table, pa.Table]:
-        """See `select.shaped_sql`. The shapes are asked for second, so none of the spans' is missing.
+        """Spans as `select.SHAPED_IDS` and the ``shape`` of each, and the shapes with their `SHAPE_COLUMNS`.
 
-        ``service`` is a full name, see `namespaces`.
+        ``shape`` is the row of the shape in the second table (int64), ``service`` is a full name: see
+        `select.shaped_sql` and `namespaces`.
         """
-        spans, shapes = shaped_sql(since_ns=since_ns, until_ns=until_ns, where=where)
+        from tracescape_native.tally import distinct  # brings along Numba: a collector should be ready before
+
         named = with_namespaces if self._has_namespaces() else str
-        return self.sql(named(spans)), self.sql(named(shapes))
+        spans = self.sql(named(shaped_sql(since_ns=since_ns, until_ns=until_ns, where=where)))
+        numbers, first = distinct(spans["shape"].to_numpy().view(np.int64))
+        self._shapes = known = self._shapes or KnownShapes()
+        met = spans.select(["shape", "start_ns", "span_id"]).take(pa.array(first))
+
+        def read(condition: str) -> pa.Table:
+            both = " AND ".join(filter(None, [where, condition]))
+            return self.sql(named(shapes_sql(since_ns=since_ns, until_ns=until_ns, where=both)))
+
+        shape = spans.schema.get_field_index("shape")
+        return spans.set_column(shape, "shape", pa.array(numbers)), known.of(met, read)
 
     def _has_namespaces(self) -> bool:
         if self._namespaces is None or (self.live and not self._namespaces):

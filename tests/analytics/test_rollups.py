@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_reader import KINDS, link, link_table, span, stored_span_table
-from tracescape_analytics import rollups
+from tracescape_analytics import calls, rollups
 from tracescape_analytics.calls import counts_of_window
 from tracescape_analytics.counts import Counts
 from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep, counts_of
@@ -19,6 +19,7 @@ from tracescape_analytics.topology import topology
 from tracescape_analytics.windows import Window
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
 from tracescape_storage.errors import StoreError
+from tracescape_storage.rollups import LONGEST_WAIT_NS
 
 Row = dict[str, object]
 NOW = 200 * HOUR_NS
@@ -30,7 +31,7 @@ def said(counts: Counts) -> tuple[list[tuple[object, ...]], list[tuple[object, .
     """Counts in a form that can be compared: groups by name, in order."""
     groups = counts.groups.rows()
     cells = [(groups[group], *rest) for group, *rest in counts.cells().iter_rows()]
-    exemplars = [(groups[group], *rest) for group, *rest in counts.exemplars.iter_rows()]
+    exemplars = [(groups[group], *rest) for group, *rest in counts.exemplars.frame().iter_rows()]
     return sorted(cells), sorted(exemplars)
 
 
@@ -48,7 +49,7 @@ def append(store: DuckDBStore, *rows: Row, links: list[Row] | None = None) -> No
 def keep(store: DuckDBStore, now_ns: int = NOW) -> None:
     upkeep = Upkeep(store)
     upkeep.step(now_ns)
-    upkeep.step(now_ns + SETTLE_NS)
+    upkeep.step(now_ns + LONGEST_WAIT_NS + SETTLE_NS)
     upkeep.close()
 
 
@@ -255,7 +256,7 @@ def test_a_minute_of_too_many_spans_is_left_to_the_spans(
     store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     minute = 100 * HOUR_NS
-    append(store, *a_call("a", minute), *a_call("b", minute + MINUTE_NS))
+    append(store, *a_call("a", minute), *a_call("a", minute + MINUTE_NS))
     append(store, *a_call("c", minute + 30 * MINUTE_NS))
     monkeypatch.setattr(rollups, "MOST_SPANS", 3)
     keep(store)
@@ -265,3 +266,51 @@ def test_a_minute_of_too_many_spans_is_left_to_the_spans(
     keep(store)
     assert (minute, MINUTE_NS) in blocks(store)
     same(store, None, None)
+
+
+def test_of_the_minutes_beside_a_large_one_only_what_belongs_to_it_is_read(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minute = 100 * HOUR_NS
+    append(store, *a_call("aaa", minute), *a_call("bbb", minute + MINUTE_NS))
+    monkeypatch.setattr(rollups, "MOST_SPANS", 3)
+    keep(store)
+    assert {start for start, _ in blocks(store)} == {minute, minute + MINUTE_NS}
+    same(store, None, None)
+
+
+def test_a_long_window_of_spans_is_read_in_pieces(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = 100 * HOUR_NS
+    for minute in range(8):
+        append(store, *a_call(f"{minute}", begin + (minute + 1) * MINUTE_NS - 5))
+    whole = [counts_of_window(store.reader(), Window(*ends)) for ends in ((None, None), (begin + 7, None))]
+    monkeypatch.setattr(calls, "_SPANS_A_PIECE", 3)
+    reader = store.reader()
+    for ends, expected in zip(((None, None), (begin + 7, None)), whole, strict=True):
+        assert said(counts_of_window(reader, Window(*ends))) == said(expected)
+
+
+def test_a_minute_that_keeps_changing_is_counted_ever_less_often(store: DuckDBStore) -> None:
+    minute = 100 * HOUR_NS
+    over = minute + 2 * MINUTE_NS
+    append(store, *a_call("a", minute))
+    upkeep = Upkeep(store)
+    upkeep.step(over)
+    assert upkeep.step(over + SETTLE_NS)
+    append(store, *a_call("b", minute))
+    late = over + 4 * MINUTE_NS
+    upkeep.step(late)
+    upkeep.step(late + SETTLE_NS)
+    assert (minute, MINUTE_NS) not in blocks(store)
+    upkeep.step(late + MINUTE_NS + SETTLE_NS)
+    assert (minute, MINUTE_NS) in blocks(store)
+    append(store, *a_call("c", minute))
+    upkeep.step(NOW)
+    upkeep.step(NOW + LONGEST_WAIT_NS)
+    assert (minute, MINUTE_NS) not in blocks(store)
+    same(store, None, None)
+    upkeep.step(NOW + LONGEST_WAIT_NS + SETTLE_NS)
+    assert (minute, MINUTE_NS) in blocks(store)
+    upkeep.close()
