@@ -19,6 +19,7 @@ BENCHES = (
     ("analyse.py", "--spans", "10000", "1000000"),
     ("topology.py",),
     ("render.py",),
+    ("root_cause/run.py",),
 )
 
 

@@ -1,4 +1,4 @@
-"""The commands that ask a store: ``query``, ``search`` and ``tail``."""
+"""The commands that ask a store: ``query``, ``search``, ``tail`` and ``diagnose``."""
 
 from __future__ import annotations
 
@@ -125,6 +125,25 @@ def tail(
     except BrokenPipeError:
         # Who read has seen enough. What is still buffered must not fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@commands.command()
+def diagnose(
+    target: StoreOption = "localhost:4318",
+    since: Annotated[str | None, typer.Option(help="From when: 10m, ISO time or epoch ns.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until when, likewise.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="Where the time before it begins.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what broke: ranked causes, with traces to open. Without --since it looks for when."""
+    from tracescape import printing
+
+    with open_target(target) as store:
+        found = store.diagnose(since=since, until=until, baseline=baseline)
+    if as_json:
+        printing.print_json(found.suspects.rows(named=True))
+    else:
+        out.print("\n".join(printing.visible(line) for line in str(found).split("\n")), markup=False)
 
 
 def _for_programs(frame: pl.DataFrame, as_json: bool, as_csv: bool, parquet: Path | None) -> bool:
