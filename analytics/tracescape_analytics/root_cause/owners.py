@@ -21,6 +21,7 @@ _RPC_NAME: Final = re.compile(r"/?([\w$]+(?:\.[\w$]+)+)/\w+")
 #: An operation calls out if so many of its spans do; to one node if so many of those go there.
 _MOSTLY: Final = 0.5
 _ALWAYS: Final = 0.9
+_SMALL: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _name_unanswered(
     client = np.flatnonzero((kind == CLIENT) & (callee < 0))
     callee[client] = number_far_ends(trees, client, nodes)
     code = trees.service * max(len(trees.operations), 1) + trees.operation
-    operation, number = np.unique(code, return_inverse=True)
+    operation, number = _numbered(code)
     here = leaf & ((kind == UNSET) | (kind == CLIENT)) & (callee < 0)
     works = np.zeros(len(operation), np.bool_)  # operations that do things themselves
     within = (trees.forest.parent >= 0) & ~crossed
@@ -93,10 +94,12 @@ def _usual_callees(number: IntArray, callee: IntArray, operations: int) -> IntAr
     # Of operations that mostly call, and always the same node: that node.
     spans = np.bincount(number, minlength=operations)
     called = callee >= 0
-    pair, count = np.unique(np.stack([number[called], callee[called]]), axis=1, return_counts=True)
+    width = int(callee.max(initial=0)) + 1
+    pair, place = _numbered(number[called] * width + callee[called])
+    count = np.bincount(place, minlength=len(pair))
     calls = np.bincount(number[called], minlength=operations)
     usual = np.full(operations, -1, np.int64)
-    for (operation, node), times in zip(pair.T, count, strict=True):
+    for operation, node, times in zip(pair // width, pair % width, count, strict=True):
         if times >= _ALWAYS * calls[operation] and calls[operation] >= _MOSTLY * spans[operation]:
             usual[operation] = node
     return usual
@@ -139,5 +142,17 @@ def _callees_by_name(
 
 
 def _pairs(left: IntArray, right: IntArray) -> list[tuple[int, int]]:
-    found = np.unique(np.stack([left, right]), axis=1) if len(left) else np.empty((2, 0), np.int64)
-    return [(int(a), int(b)) for a, b in found.T]
+    width = int(right.max(initial=0)) + 1
+    values, _ = _numbered(left * width + right)
+    return [(int(value) // width, int(value) % width) for value in values]
+
+
+def _numbered(code: IntArray) -> tuple[IntArray, IntArray]:
+    # The distinct codes in order, and which of them each is: without sorting where a table of all is small.
+    size = int(code.max(initial=0)) + 1
+    if size > 4 * len(code) + _SMALL:
+        values, number = np.unique(code, return_inverse=True)
+        return values, number.astype(np.int64)
+    seen = np.zeros(size, np.bool_)
+    seen[code] = True
+    return np.flatnonzero(seen), np.cumsum(seen)[code] - 1
