@@ -20,6 +20,7 @@ BENCHES = (
     ("beside_crisp.py", "--spans", "20000", "--ours", "1000000"),
     ("topology.py",),
     ("render.py",),
+    ("root_cause/run.py",),
 )
 
 

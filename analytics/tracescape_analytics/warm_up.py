@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tracescape_analytics.critical_path import critical_path_of
+from tracescape_analytics.root_cause import diagnose_of
 from tracescape_analytics.span_forest import plant
 from tracescape_analytics.topology import topology_of
 from tracescape_native.critical_path import critical_paths, path_segments
@@ -19,6 +20,7 @@ def warm_up() -> None:
     topology_of(table)
     for by in ("operation", "edge", "path"):
         critical_path_of(table, by=by)
+    diagnose_of(table, window=(1, 3), baseline=[(0, 1)])
     forest = plant(table).forest
     path_segments(forest, critical_paths(forest), 0)
     leeway(forest)

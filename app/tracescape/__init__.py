@@ -9,7 +9,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tracescape.answers import Found, Trace
+    from tracescape.answers import Diagnosis, Found, Trace
     from tracescape.plots import plot
     from tracescape.store import Store, Topology, connect, open
     from tracescape_analytics.errors import UnknownTraceError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracescape_storage.filters import field
 
 __all__ = [
+    "Diagnosis",
     "Found",
     "QueryError",
     "Store",
@@ -36,6 +37,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Diagnosis": "tracescape.answers",
     "Found": "tracescape.answers",
     "QueryError": "tracescape_storage.errors",
     "Store": "tracescape.store",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.trace
 
@@ -89,6 +90,28 @@ class Found(tracescape_analytics.search.Found):
         notes = ["store.trace(found.rows[0, 'trace_id']) opens the first"] if len(self) else []
         notes += [] if self.after is None else ["search again with after=found.after for more"]
         return table(self.rows, note=" · ".join(notes), rows=max(len(self), 1))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Diagnosis(tracescape_analytics.root_cause.Diagnosis):
+    """What broke: a note, and the frames behind it."""
+
+    def _repr_html_(self) -> str:
+        from tracescape_render.charts import table
+
+        note, shown = f"<pre>{escape(str(self))}</pre>", []
+        if not self.causes.is_empty():
+            brief = ["rank", "kind", "service", "operation", "traces", "waited_before_ns", "waited_after_ns"]
+            shown.append(
+                table(self.causes.select([*brief, "bad_trace"]), note=".causes · .suspects · .paths")
+            )
+        return "".join([note, *shown])
+
+
+def dressed_diagnosis(found: tracescape_analytics.root_cause.Diagnosis) -> Diagnosis:
+    """The same diagnosis, with tables."""
+    frames = {name: Frame(getattr(found, name)) for name in ("causes", "suspects", "paths")}
+    return Diagnosis(**{**_values(found), **frames})
 
 
 def dressed_trace(trace: tracescape_analytics.trace.Trace) -> Trace:

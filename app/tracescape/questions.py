@@ -1,4 +1,4 @@
-"""The commands that ask a store: ``query``, ``search``, ``tail`` and ``health``."""
+"""The commands that ask a store: ``query``, ``search``, ``tail``, ``health``, ``compare``, ``diagnose``."""
 
 from __future__ import annotations
 
@@ -172,6 +172,25 @@ def compare(
         found = store.compare(chosen, others)
     if not _for_programs(found.values, as_json, as_csv, parquet):
         out.print(str(found), markup=False, highlight=False, soft_wrap=True)
+
+
+@commands.command()
+def diagnose(
+    target: StoreOption = "localhost:4318",
+    since: Annotated[str | None, typer.Option(help="From when: 10m, ISO time or epoch ns.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until when, likewise.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="Where the time before it begins.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what broke: ranked causes, with traces to open. Without --since it looks for when."""
+    from tracescape import printing
+
+    with open_target(target) as store:
+        found = store.diagnose(since=since, until=until, baseline=baseline)
+    if as_json:
+        printing.print_json(found.suspects.rows(named=True))
+    else:
+        out.print("\n".join(printing.visible(line) for line in str(found).split("\n")), markup=False)
 
 
 def _for_programs(frame: pl.DataFrame, as_json: bool, as_csv: bool, parquet: Path | None) -> bool:

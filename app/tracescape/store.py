@@ -18,12 +18,22 @@ import tracescape_analytics.checkup
 import tracescape_analytics.critical_path
 import tracescape_analytics.latency
 import tracescape_analytics.red
+import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.services
 import tracescape_analytics.tail
 import tracescape_analytics.topology
 import tracescape_analytics.trace
-from tracescape.answers import Found, Frame, Trace, dressed_page, dressed_trace, topology_html
+from tracescape.answers import (
+    Diagnosis,
+    Found,
+    Frame,
+    Trace,
+    dressed_diagnosis,
+    dressed_page,
+    dressed_trace,
+    topology_html,
+)
 from tracescape.closing import Closing
 from tracescape.comparing import Comparing
 from tracescape.patience import patiently
@@ -411,6 +421,31 @@ class Store(RowFrames, Comparing, Closing):
             step_ns=parse_duration(step) if isinstance(step, str) else step,
         )
         return Frame(found)
+
+    @patiently("looking for causes")
+    def diagnose(
+        self, since: When = None, until: When = None, baseline: When | tuple[When, When] = None
+    ) -> Diagnosis:
+        """What broke: ranked causes with a sentence, numbers and traces to open; ``print`` it.
+
+        ``baseline`` is the time to compare with: where it begins (it ends at ``since``), or a pair of its
+        begin and end. Without it, it is the six lengths of the window before it. Without ``since``, the
+        stretch of time that stands out is looked for. See docs/root_cause.md.
+
+        Raises:
+            ValueError: there is nothing to compare, or the baseline overlaps the window.
+        """
+        begin = None if isinstance(baseline, tuple) else baseline
+        window, before = self._windows(since, until, begin)
+        if isinstance(baseline, tuple):
+            pair, _ = self._windows(*baseline, None)
+            if pair.since_ns is None or pair.until_ns is None:
+                raise ValueError("a baseline that is a pair needs both of its ends")
+            before = (pair.since_ns, pair.until_ns)
+        found = tracescape_analytics.root_cause.diagnose(
+            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
+        )
+        return dressed_diagnosis(found)
 
     @patiently("asking")
     def sql(self, query: str) -> pl.DataFrame:

@@ -244,3 +244,15 @@ def test_nobody_reads_on(collector: Collector) -> None:
 def test_the_public_frames_come_with_the_commands(shop: Path) -> None:
     with ts.open(shop) as store:
         assert store.spans(limit=1).height == 1
+
+
+def test_diagnose_writes_a_note(shop: Path) -> None:
+    result = run("diagnose", "--store", shop, "--since", "1m")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(("What broke from ", "Nothing significant from "))
+    rows = [json.loads(line) for line in run("diagnose", "--store", shop, "--json").stdout.splitlines()]
+    assert all({"service", "kind", "named", "sentence", "bad_trace"} <= row.keys() for row in rows)
+
+
+def test_diagnose_says_what_it_cannot_compare(shop: Path) -> None:
+    fails(run("diagnose", "--store", shop, "--since", "9h"), "choose a later since, or a baseline")

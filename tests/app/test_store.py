@@ -242,3 +242,27 @@ def test_critical_time_by_bucket_and_of_the_slowest_traces(store: ts.Store) -> N
     assert cohorts["critical_ns"].sum() == whole["critical_ns"].sum()
     with pytest.raises(ValueError, match="no duration"):
         store.critical_path(step="soon")
+
+
+def test_what_broke_is_named_with_traces_to_open(store: ts.Store) -> None:
+    found = store.diagnose(since="2m")
+    assert found.causes["service"].to_list() == ["postgresql inventory"]
+    assert found.causes["source"].to_list() == ["inventory"]
+    for column in ("typical_trace", "bad_trace"):
+        assert store.trace(found.causes[column][0]).spans.height > 1
+    assert "postgresql inventory" in str(found)
+    page = found._repr_html_()
+    assert "postgresql inventory" in page
+    assert "<table" in page
+
+
+def test_the_time_to_compare_with_can_be_chosen(store: ts.Store) -> None:
+    chosen = store.diagnose(since="2m", baseline="6m")
+    assert chosen.baseline[0][1] - chosen.baseline[0][0] == 4 * 60 * 10**9
+    pair = store.diagnose(since="2m", baseline=("7m", "3m"))
+    assert pair.window == chosen.window
+    assert pair.causes["service"].to_list() == ["postgresql inventory"]
+    with pytest.raises(ValueError, match="overlaps the window"):
+        store.diagnose(since="2m", baseline=("7m", "1m"))
+    with pytest.raises(ValueError, match="both of its ends"):
+        store.diagnose(since="2m", baseline=("7m", None))

@@ -97,8 +97,7 @@ class Selection:
         if self.slowest is not None:
             all_of_it = " AND ".join(conditions) or "true"
             found = reader.sql(
-                f"SELECT -quantile_disc(-duration_ns, {self.slowest!r}) AS least FROM spans"
-                f" WHERE {all_of_it}"
+                f"SELECT -quantile_disc(-duration_ns, {self.slowest!r}) AS least FROM spans WHERE {all_of_it}"
             )
             least = found["least"][0].as_py()
             conditions.append("false" if least is None else f"duration_ns >= {least}")

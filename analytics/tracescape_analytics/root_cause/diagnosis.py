@@ -1,0 +1,315 @@
+"""Ask what broke, and get a short list of causes with their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from tracescape_analytics.root_cause.blame import Suspect, suspects
+from tracescape_analytics.root_cause.choices import DEFAULT, Choices
+from tracescape_analytics.root_cause.evidence import evidence
+from tracescape_analytics.root_cause.exemplars import PATH_SCHEMA, exemplars, side_by_side, trace_id_of
+from tracescape_analytics.root_cause.measures import Measures, measured
+from tracescape_analytics.root_cause.moments import oddest_stretch
+from tracescape_analytics.root_cause.stories import KINDS, Names, told
+from tracescape_analytics.span_forest import CALL_COLUMNS, IntArray, plant
+from tracescape_analytics.windows import MARGIN_NS, Window, checked
+from tracescape_analytics.words import counted, readable_duration
+from tracescape_storage.reader import Extent, Reader
+
+Interval = tuple[int, int]
+
+#: Without a baseline, so many lengths of the window before it are one.
+BASELINE_LENGTHS: Final = 6
+#: A baseline is cut into blocks as long as the window, but into so many at least.
+LEAST_BLOCKS: Final = 8
+#: Without a window, it is looked for in about so many of the last spans.
+SEARCHED_SPANS: Final = 2_000_000
+_SHOWN_SUSPECTS: Final = 3
+
+CAUSE_SCHEMA: Final = {
+    "rank": pl.Int64,
+    "kind": pl.String,
+    "service": pl.String,
+    "operation": pl.String,
+    "source": pl.String,
+    "target": pl.String,
+    "named": pl.Boolean,
+    "since_ns": pl.Int64,
+    "score": pl.Float64,
+    "p_value": pl.Float64,
+    "channels": pl.Int64,
+    "traces": pl.Int64,
+    "base_traces": pl.Int64,
+    "before_ns": pl.Int64,
+    "after_ns": pl.Int64,
+    "before_share": pl.Float64,
+    "after_share": pl.Float64,
+    "waited_before_ns": pl.Int64,
+    "waited_after_ns": pl.Int64,
+    "sentence": pl.String,
+    "typical_trace": pl.String,
+    "bad_trace": pl.String,
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """What broke in a window, compared with a baseline.
+
+    ``causes`` (columns of ``CAUSE_SCHEMA``, see docs/columns.md): what is named as a cause, the strongest
+    first; empty when nothing is significant. ``suspects``: the same for every service that anything speaks
+    against, the causes among them. ``paths``: where the time of the typical and of the bad trace of each
+    cause went, by ``rank``. ``traces`` and ``base_traces`` count those whose main root starts in the window
+    and in the baseline. ``found`` says that the window was not given but stood out.
+    """
+
+    causes: pl.DataFrame
+    suspects: pl.DataFrame
+    paths: pl.DataFrame
+    window: Interval
+    baseline: tuple[Interval, ...]
+    traces: int
+    base_traces: int
+    found: bool = False
+
+    def __str__(self) -> str:
+        """A colleague's note."""
+        against = f"against {self.base_traces:,} before" if self.base_traces else "with nothing to compare"
+        where = f"{_clock(self.window[0])} to {_clock(self.window[1])}"
+        seen = f"{counted(self.traces, 'trace')}, {against}"
+        if self.causes.is_empty():
+            return f"Nothing significant from {where} ({seen}).{self._hints()}"
+        stands = "What stands out" if self.found else "What broke"
+        lines = [f"{stands} from {where} ({seen}):"]
+        for cause in self.causes.iter_rows(named=True):
+            lines += ["", *self._told(cause)]
+        return "\n".join(lines) + self._hints()
+
+    def __repr__(self) -> str:
+        """The same: whoever types its name wants to read it."""
+        return str(self)
+
+    def _told(self, cause: dict[str, Any]) -> list[str]:
+        sure = "p < 1e-12" if cause["p_value"] < 1e-12 else f"p = {cause['p_value']:.1g}"
+        waited = [readable_duration(cause[f"waited_{side}_ns"]) for side in ("before", "after")]
+        lines = [
+            f"{cause['rank']}. {cause['service']} ({cause['kind']}, since {_clock(cause['since_ns'])}). "
+            f"{cause['sentence']}",
+            f"   Traces wait for it {waited[1]} on average, before it was {waited[0]}. "
+            f"{counted(cause['channels'], 'sign')} of it ({sure}).",
+            f"   typical trace {cause['typical_trace'] or 'none'}, bad trace {cause['bad_trace'] or 'none'}",
+        ]
+        for part in self.paths.filter(pl.col("rank") == cause["rank"]).head(3).iter_rows(named=True):
+            place = f"{part['service']} → {part['target']}" if part["target"] else part["service"]
+            typical, bad = readable_duration(part["typical_ns"]), readable_duration(part["bad_ns"])
+            lines.append(f"     {typical:>8} → {bad:>8}  {place} ({part['operation']})")
+        return lines
+
+    def _hints(self) -> str:
+        weak = self.suspects.filter(~pl.col("named")).head(_SHOWN_SUSPECTS)["service"].to_list()
+        return f"\nNot proved, but it may be worth a look: {', '.join(weak)}." if weak else ""
+
+
+def diagnose(
+    reader: Reader,
+    *,
+    since_ns: int | None = None,
+    until_ns: int | None = None,
+    baseline: Interval | None = None,
+) -> Diagnosis:
+    """What broke in [since_ns, until_ns), compared with ``baseline``.
+
+    An open end is the last span that is stored. Without a baseline it is ``BASELINE_LENGTHS`` times the
+    length of the window just before it, as far as spans are stored. Without a window it is the stretch of the
+    last ``SEARCHED_SPANS`` spans that stands out most, and the baseline all that is around it; if none does,
+    the last tenth. Traces count by the start of their main root.
+
+    Raises ``ValueError`` for a window that ends before it begins or in which no trace starts, for a baseline
+    that overlaps it, and where nothing is stored to compare with.
+    """
+    extent = reader.extent()
+    if not extent.spans:
+        raise ValueError("the store has no spans yet: send some, then ask again")
+    if since_ns is None:
+        return _searched(reader, extent, until_ns, baseline)
+    until = extent.last_start_ns + 1 if until_ns is None else until_ns
+    window = _within(checked(since_ns, until), extent)
+    before = _before(window, baseline, extent)
+    spans = [Window(*part).read(reader, CALL_COLUMNS) for part in _joined(window, before)]
+    return diagnose_of(pa.concat_tables(spans), window=window, baseline=[before])
+
+
+def diagnose_of(spans: pa.Table, *, window: Interval, baseline: Sequence[Interval]) -> Diagnosis:
+    """``diagnose`` over a table with ``schema.ANALYSISCALL_COLUMNS`` and any of ``PROMOTED``."""
+    for since, until in baseline:
+        if since < window[1] and until > window[0]:
+            raise ValueError(
+                f"the baseline [{since}, {until}) overlaps the window [{window[0]}, {window[1]}): "
+                "choose one that ends where the window begins"
+            )
+    return judged(measured(plant(spans)), window, baseline)
+
+
+def _searched(reader: Reader, extent: Extent, until_ns: int | None, baseline: Interval | None) -> Diagnosis:
+    if baseline is not None:
+        raise ValueError("a baseline needs a window to compare with: give since")
+    last = extent.last_start_ns + 1
+    until = last if until_ns is None else min(until_ns, last)
+    share = min(SEARCHED_SPANS / extent.spans, 1.0)
+    since = max(until - max(round((last - extent.first_start_ns) * share), 1), extent.first_start_ns)
+    window = _within(checked(since, until), extent)
+    measures = measured(plant(Window(*window).read(reader, CALL_COLUMNS)))
+    stretch = oddest_stretch(measures, *window)
+    if stretch is None:
+        begin = window[1] - max((window[1] - window[0]) // 10, 1)
+        return judged(measures, (begin, window[1]), [(window[0], begin)])
+    around = [(window[0], stretch.since_ns), (stretch.until_ns, window[1])]
+    rest = [part for part in around if part[0] < part[1]]
+    return judged(measures, (stretch.since_ns, stretch.until_ns), rest, found=True)
+
+
+def _within(window: Window, extent: Extent) -> Interval:
+    since, until = window
+    assert since is not None
+    assert until is not None
+    if since > extent.last_start_ns or until <= extent.first_start_ns or since == until:
+        raise ValueError(
+            f"no trace starts from {_moment(since)} to {_moment(until)}: the store holds "
+            f"{_moment(extent.first_start_ns)} to {_moment(extent.last_start_ns)}"
+        )
+    return since, until
+
+
+def _before(window: Interval, baseline: Interval | None, extent: Extent) -> Interval:
+    if baseline is not None:
+        before = checked(*baseline)
+        assert before.since_ns is not None
+        assert before.until_ns is not None
+        return before.since_ns, before.until_ns
+    begin = max(window[0] - BASELINE_LENGTHS * (window[1] - window[0]), extent.first_start_ns)
+    if begin >= window[0]:
+        raise ValueError(
+            f"nothing is stored before {_moment(window[0])} to compare with: "
+            "choose a later since, or a baseline"
+        )
+    return begin, window[0]
+
+
+def _joined(window: Interval, baseline: Interval) -> list[Interval]:
+    # Read once what lies side by side: margins would else be read twice.
+    apart = max(window[0] - baseline[1], baseline[0] - window[1])
+    if apart <= 2 * MARGIN_NS:
+        return [(min(window[0], baseline[0]), max(window[1], baseline[1]))]
+    return [baseline, window]
+
+
+def blocks_of(starts: IntArray, window: Interval, baseline: Sequence[Interval]) -> IntArray:
+    """For each trace, by its start: -1 in the window, -2 in neither, else the number of a block of baseline.
+
+    Blocks are as long as the window, or as long as gives ``LEAST_BLOCKS``.
+    """
+    length = sum(until - since for since, until in baseline)
+    width = max(min(window[1] - window[0], length // LEAST_BLOCKS), 1)
+    block = np.full(len(starts), -2, np.int64)
+    for since, until in baseline:
+        inside = (starts >= since) & (starts < until)
+        block[inside] = starts[inside] // width
+    block[(starts >= window[0]) & (starts < window[1])] = -1
+    return block
+
+
+def judged(
+    measures: Measures,
+    window: Interval,
+    baseline: Sequence[Interval],
+    *,
+    found: bool = False,
+    choices: Choices = DEFAULT,
+) -> Diagnosis:
+    """The diagnosis of a window from what was measured of all traces."""
+    forest = measures.trees.forest
+    block = blocks_of(forest.start[forest.main_root], window, baseline)
+    every = suspects(evidence(measures, block, choices), choices)
+    rows = [_row(measures, block, rank, each) for rank, each in enumerate(every, 1)]
+    listed = pl.DataFrame(rows, schema=CAUSE_SCHEMA, orient="row")
+    causes = listed.filter("named")
+    paths = [_paths(measures, block, rank, every[rank - 1]) for rank in causes["rank"]]
+    return Diagnosis(
+        causes=causes,
+        suspects=listed,
+        paths=pl.concat(paths) if paths else pl.DataFrame(schema=PATH_SCHEMA),
+        window=window,
+        baseline=tuple(baseline),
+        traces=int((block == -1).sum()),
+        base_traces=int((block >= 0).sum()),
+        found=found,
+    )
+
+
+def _paths(measures: Measures, block: IntArray, rank: int, suspect: Suspect) -> pl.DataFrame:
+    return side_by_side(measures, rank, exemplars(measures, block, suspect.rows[0]))
+
+
+def _row(measures: Measures, block: IntArray, rank: int, suspect: Suspect) -> tuple[Any, ...]:
+    names = Names(measures.owners.nodes.frame()["name"].to_list(), measures.trees.operations)
+    first = suspect.rows[0]
+    shown = exemplars(measures, block, first)
+    ends = {
+        "source": {row["node"] for row in suspect.rows},
+        "target": {row["callee"] for row in suspect.rows},
+    }
+    edge = {
+        side: names.nodes[next(iter(nodes))] if suspect.way != "work" and len(nodes) == 1 else None
+        for side, nodes in ends.items()
+    }
+    lengths = first["measure"] == "time"
+    waited = _waited(measures, block, suspect)
+    return (
+        rank,
+        KINDS[first["measure"], suspect.way],
+        names.nodes[suspect.node],
+        names.operations[first["operation"]],
+        edge["source"],
+        edge["target"],
+        suspect.named,
+        shown.since_ns,
+        suspect.score,
+        first["p_value"],
+        len(suspect.rows),
+        first["traces"],
+        first["base_traces"],
+        *((round(2 ** first[side]) if lengths else None) for side in ("before", "after")),
+        *((None if lengths else first[side]) for side in ("before", "after")),
+        *waited,
+        told(suspect.node, suspect.way, suspect.rows, names),
+        trace_id_of(measures, shown.typical),
+        trace_id_of(measures, shown.bad),
+    )
+
+
+def _waited(measures: Measures, block: IntArray, suspect: Suspect) -> tuple[int, int]:
+    # Critical time a trace, before and after, of what the suspect is to blame for.
+    node, callee = pl.col("node") == suspect.node, pl.col("callee")
+    owned = {"work": node & (callee < 0), "to": callee == suspect.node, "from": node & (callee >= 0)}
+    rows = measures.times.filter(owned[suspect.way])
+    side = block[rows["trace"].to_numpy()]
+    spent = rows["critical_ns"].to_numpy()
+    return (
+        int(spent[side >= 0].sum()) // max(int((block >= 0).sum()), 1),
+        int(spent[side == -1].sum()) // max(int((block == -1).sum()), 1),
+    )
+
+
+def _clock(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%H:%M:%S")
+
+
+def _moment(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S")

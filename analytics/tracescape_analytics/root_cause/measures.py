@@ -1,0 +1,99 @@
+"""What a diagnosis compares, measured once for each trace: own time, errors, and what happens inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from tracescape_analytics.root_cause.owners import Owners, owners
+from tracescape_analytics.span_forest import BoolArray, IntArray, SpanForest
+from tracescape_native.critical_path import critical_paths
+from tracescape_native.entries import entry_spans
+
+_ERROR = 2
+#: Own time below this many ns is as good as none: clocks are no finer.
+_SHORTEST_NS = 1000
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Three frames; numbers are int64. Spans count once a trace and key: their mean.
+
+    ``times``: ``trace, node, operation, callee`` (-1 for the node's own work), ``own`` (log2 of ns),
+    ``failed`` (share of spans at which an error begins), ``critical_ns`` (sum).
+    ``visits``: ``trace, node, operation`` of the spans at which requests enter a service, ``entries``.
+    ``steps``: of those, what happens below within the service: ``called`` (1: a call to node ``item``, 0: an
+    operation ``item`` of its own), ``share`` of the entries that have it. Entries that fail, or that call
+    something that fails, are left out of these two: the errors explain what is missing there.
+    """
+
+    trees: SpanForest
+    owners: Owners
+    times: pl.DataFrame
+    visits: pl.DataFrame
+    steps: pl.DataFrame
+    critical_ns: IntArray
+    first_errors: BoolArray
+
+
+def measured(trees: SpanForest) -> Measures:
+    """Measure all traces of a forest."""
+    forest, who = trees.forest, owners(trees)
+    paths = critical_paths(forest)
+    failed = _failed(trees)
+    starts_error = failed.copy()
+    above = forest.parent[failed & (forest.parent >= 0)]
+    starts_error[above] = False  # an error below explains it
+    keys = ["trace", "node", "operation", "callee"]
+    spans = pl.DataFrame(
+        {
+            "trace": forest.trace,
+            "node": trees.service,
+            "operation": trees.operation,
+            "callee": who.callee,
+            "own": np.log2(np.maximum(paths.self_ns, _SHORTEST_NS)),
+            "failed": starts_error.astype(np.float64),
+            "critical_ns": paths.critical_ns,
+        }
+    )
+    times = spans.group_by(keys).agg(pl.col("own", "failed").mean(), pl.col("critical_ns").sum())
+    visits, steps = _structure(trees, who, failed)
+    return Measures(trees, who, times, visits, steps, paths.critical_ns, starts_error)
+
+
+def _failed(trees: SpanForest) -> BoolArray:
+    # Status, or an HTTP status of the server's fault: not every instrumentation sets both.
+    failed: BoolArray = trees.status == _ERROR
+    if "http_status" in trees.table.column_names:
+        codes = trees.table["http_status"].combine_chunks().fill_null(0).to_numpy(zero_copy_only=False)
+        failed |= codes[trees.forest.rows] >= 500
+    return failed
+
+
+def _structure(trees: SpanForest, who: Owners, failed: BoolArray) -> tuple[pl.DataFrame, pl.DataFrame]:
+    forest = trees.forest
+    entry = entry_spans(forest, trees.service)
+    explained = np.zeros(len(entry), np.bool_)
+    explained[entry[failed]] = True
+    explained[entry[forest.parent[failed & who.crossed]]] = True
+    enters = entry == np.arange(len(entry))
+    inside = np.flatnonzero(~enters & (who.callee < 0))
+    crossed = np.flatnonzero(who.crossed)
+    silent = np.flatnonzero((who.callee >= 0) & ~who.answered)
+    at = np.concatenate([entry[inside], entry[forest.parent[crossed]], entry[silent]])
+    item = np.concatenate([trees.operation[inside], trees.service[crossed], who.callee[silent]])
+    called = np.repeat([0, 1], [len(inside), len(crossed) + len(silent)])
+    steps = (
+        pl.DataFrame({"entry": at, "called": called, "item": item}).filter(pl.Series(~explained[at])).unique()
+    )
+    at = steps["entry"].to_numpy()
+    keys = ["trace", "node", "operation"]
+    place = {"trace": forest.trace, "node": trees.service, "operation": trees.operation}
+    steps = steps.with_columns(pl.Series(name, column[at]) for name, column in place.items())
+    counted = enters & ~explained
+    visits = pl.DataFrame({name: column[counted] for name, column in place.items()})
+    visits = visits.group_by(keys).agg(entries=pl.len())
+    steps = steps.group_by(*keys, "called", "item").agg(having=pl.len()).join(visits, on=keys)
+    return visits, steps.select(*keys, "called", "item", share=pl.col("having") / pl.col("entries"))

@@ -1,0 +1,213 @@
+"""Faults that somebody put into a small shop are found, quiet time names nobody, bad questions say why."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from memory_reader import MemoryReader, reader
+from support.small_shop import HEALTHY, MINUTE, Faults, faulty, small_shop
+from tracescape_analytics.root_cause import CAUSE_SCHEMA, Diagnosis, diagnose
+
+WINDOW = (12 * MINUTE, 14 * MINUTE)
+
+
+def found(faults: Faults, **how: int) -> Diagnosis:
+    return diagnose(small_shop(faults=faults, **how), since_ns=WINDOW[0])
+
+
+def first(faults: Faults, **how: int) -> dict[str, object]:
+    causes = found(faults, **how).causes
+    assert not causes.is_empty()
+    return causes.row(0, named=True)
+
+
+def test_slow_work_is_the_services_own() -> None:
+    cause = first(faulty(slow_work={"cart": 20.0}))
+    assert (cause["service"], cause["kind"], cause["operation"]) == ("cart", "slow work", "GET /cart")
+    assert cause["before_ns"] == pytest.approx(3.5e6, rel=0.1)
+    assert cause["after_ns"] == pytest.approx(23.5e6, rel=0.1)
+    assert (cause["source"], cause["target"]) == (None, None)
+
+
+def test_a_caller_is_explained_by_its_callee() -> None:
+    answer = found(faulty(slow_work={"bank": 50.0}))
+    assert answer.causes["service"].to_list() == ["bank"]
+
+
+def test_a_slow_network_blames_whom_all_callers_wait_for() -> None:
+    cause = first(faulty(slow_way={"catalog": 30.0}))
+    assert (cause["service"], cause["kind"], cause["target"]) == ("catalog", "slow calls to it", "catalog")
+    assert cause["source"] is None, "web and ads both call it"
+    assert first(faulty(slow_way={"ads": 30.0}))["source"] == "web"
+
+
+def test_a_starved_process_blames_who_calls() -> None:
+    slow = dict.fromkeys(("cart", "catalog", "pay", "ads"), 30.0)
+    cause = first(faulty(slow_way=slow))
+    assert (cause["service"], cause["kind"]) == ("web", "slow calls from it")
+
+
+def test_a_database_can_be_the_cause() -> None:
+    cause = first(faulty(slow_way={"carts": 60.0}))
+    assert (cause["service"], cause["source"]) == ("postgresql carts", "cart")
+
+
+def test_the_deepest_error_starts_it() -> None:
+    answer = found(faulty(fails={"bank": 0.5}))
+    assert answer.causes["service"].to_list() == ["bank"]
+    cause = answer.causes.row(0, named=True)
+    assert cause["kind"] == "errors"
+    assert cause["before_share"] == 0.0
+    assert cause["after_share"] == pytest.approx(0.5, abs=0.25)
+
+
+def test_a_service_that_is_gone_is_named_by_its_callers() -> None:
+    assert "bank" in found(faulty(absent=frozenset({"bank"}))).causes["service"].to_list()
+
+
+def test_who_no_longer_calls_is_named_and_the_callee_suspected() -> None:
+    answer = found(faulty(skips={"pay": 0.9}))
+    assert answer.causes["service"].to_list() == ["web"]
+    assert answer.causes["kind"].to_list() == ["changed behaviour"]
+    assert "pay" in answer.suspects["service"].to_list()
+
+
+def test_without_kinds_the_same_is_found() -> None:
+    for faults, service in (
+        (faulty(slow_work={"cart": 20.0}), "cart"),
+        (faulty(slow_way={"catalog": 30.0}), "catalog"),
+        (faulty(fails={"bank": 0.5}), "bank"),
+    ):
+        answer = diagnose(small_shop(faults=faults, kinds=False), since_ns=WINDOW[0])
+        assert answer.causes["service"][0] == service
+
+
+def test_a_service_that_sends_no_spans_is_known_by_the_names_of_calls() -> None:
+    def grpc_names(row: dict[str, object]) -> dict[str, object]:
+        if row["operation"] in ("call bank", "POST /transfer"):
+            return {**row, "operation": "shop.BankService/Transfer", "server_address": None}
+        return row
+
+    shop = small_shop(faults=faulty(slow_way={"bank": 60.0}), kinds=False, change=grpc_names)
+    kept = shop.table.filter(pl.Series(shop.table["service"].to_pylist()).ne("bank").to_arrow())
+    answer = diagnose(MemoryReader(kept), since_ns=WINDOW[0])
+    assert answer.causes["service"].to_list() == ["shop.BankService"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_quiet_time_names_nobody(seed: int) -> None:
+    answer = found(HEALTHY, seed=seed)
+    assert answer.causes.is_empty()
+    assert str(answer).startswith("Nothing significant from ")
+
+
+@pytest.mark.parametrize("service", ["web", "cart", "catalog", "pay", "bank", "ads"])
+@pytest.mark.parametrize("way", ["slow_work", "fails"])
+def test_whoever_it_is(service: str, way: str) -> None:
+    amount = {"slow_work": 25.0, "fails": 0.4}[way]
+    assert first(faulty(**{way: {service: amount}}), seed=3)["service"] == service
+
+
+def test_order_of_arrival_does_not_matter() -> None:
+    shop = small_shop(faults=faulty(slow_work={"cart": 20.0}))
+    backwards = MemoryReader(shop.table.take(list(range(shop.table.num_rows - 1, -1, -1))))
+    one, other = (diagnose(each, since_ns=WINDOW[0]) for each in (shop, backwards))
+    columns = ["rank", "kind", "service", "operation", "named", "since_ns", "sentence", "bad_trace"]
+    assert one.causes.select(columns).equals(other.causes.select(columns))
+
+
+def test_the_time_is_found_where_none_is_given() -> None:
+    answer = diagnose(small_shop(minutes=30, fault_minutes=5, faults=faulty(slow_work={"cart": 40.0})))
+    assert answer.found
+    assert answer.window[0] == pytest.approx(25 * MINUTE, abs=MINUTE)
+    assert answer.causes["service"].to_list() == ["cart"]
+
+
+def test_nothing_stands_out_of_quiet_time() -> None:
+    answer = diagnose(small_shop(minutes=30))
+    assert answer.causes.is_empty()
+
+
+def test_exemplars_are_traces_of_the_window_and_of_the_baseline() -> None:
+    shop = small_shop(faults=faulty(slow_work={"cart": 20.0}))
+    answer = diagnose(shop, since_ns=WINDOW[0])
+    cause = answer.causes.row(0, named=True)
+    starts = {
+        row["trace_id"].hex(): row["start_ns"] for row in shop.table.to_pylist() if row["parent_span_id"] == 0
+    }
+    assert starts[cause["bad_trace"]] >= WINDOW[0] > starts[cause["typical_trace"]]
+    assert WINDOW[0] <= cause["since_ns"] < WINDOW[0] + MINUTE
+    top = answer.paths.row(0, named=True)
+    assert (top["rank"], top["service"], top["operation"]) == (1, "cart", "GET /cart")
+    assert top["bad_ns"] > 3 * top["typical_ns"]
+
+
+def test_waiting_is_the_mean_over_all_traces() -> None:
+    cause = first(faulty(slow_work={"cart": 20.0}))
+    assert cause["waited_before_ns"] == pytest.approx(3.5e6 * 0.5, rel=0.2)
+    assert cause["waited_after_ns"] == pytest.approx(23.5e6 * 0.5, rel=0.4)
+
+
+def test_it_reads_like_a_note() -> None:
+    answer = found(faulty(slow_work={"cart": 20.0}))
+    lines = str(answer).splitlines()
+    assert lines[0].startswith("What broke from ")
+    assert f"({answer.traces} traces, against {answer.base_traces} before):" in lines[0]
+    assert lines[2].startswith("1. cart (slow work, since ")
+    assert re.search(r"cart itself works 2\d.* ms on GET /cart instead of 3\.\d+ ms\.$", lines[2])
+    assert lines[3].startswith("   Traces wait for it ")
+    assert lines[4].startswith("   typical trace ")
+    assert " → " in lines[5]
+    assert repr(answer) == str(answer)
+
+
+def test_columns_are_those_of_the_schema() -> None:
+    for faults in (HEALTHY, faulty(slow_work={"cart": 20.0})):
+        answer = found(faults)
+        for frame in (answer.causes, answer.suspects):
+            assert dict(frame.schema) == CAUSE_SCHEMA
+        assert answer.suspects["rank"].to_list() == list(range(1, len(answer.suspects) + 1))
+        assert answer.suspects["score"].is_sorted(descending=True)
+
+
+def test_columns_are_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "columns.md").read_text()
+    section = page.split("## `store.diagnose()`")[1].split("\n## ")[0]
+    for column in (*CAUSE_SCHEMA, "typical_ns", "bad_ns"):
+        assert f"`{column}`" in section, column
+
+
+def test_a_window_beyond_the_data_says_what_is_stored() -> None:
+    with pytest.raises(ValueError, match="no trace starts from .* the store holds"):
+        diagnose(small_shop(), since_ns=99 * MINUTE, until_ns=100 * MINUTE)
+
+
+def test_a_window_without_a_before_needs_a_baseline() -> None:
+    with pytest.raises(ValueError, match="nothing is stored before .* choose a later since"):
+        diagnose(small_shop(), since_ns=0)
+
+
+def test_a_baseline_that_overlaps_is_refused() -> None:
+    with pytest.raises(ValueError, match="overlaps the window"):
+        diagnose(small_shop(), since_ns=WINDOW[0], baseline=(10 * MINUTE, 13 * MINUTE))
+
+
+def test_a_baseline_without_a_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="give since"):
+        diagnose(small_shop(), baseline=(0, MINUTE))
+
+
+def test_an_empty_store_says_so() -> None:
+    with pytest.raises(ValueError, match="no spans yet"):
+        diagnose(reader())
+
+
+def test_a_baseline_far_away_is_as_good_as_one_beside() -> None:
+    shop = small_shop(faults=faulty(slow_work={"cart": 20.0}))
+    answer = diagnose(shop, since_ns=WINDOW[0], baseline=(0, 5 * MINUTE))
+    assert answer.causes["service"].to_list() == ["cart"]
+    assert answer.base_traces == 100
