@@ -34,6 +34,7 @@ def x_server() -> Iterator[str]:
         "1700x1000x24",
         "-nolisten",
         "tcp",
+        "-noreset",  # or it is away for a moment each time its last client has left
         "-r",  # a busy machine that is late to see a key go up must not repeat it
     ]
     server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
