@@ -24,6 +24,7 @@ DEFAULT_HTTP_PORT: Final = 4318
 _TIMEOUT: Final = httpx.Timeout(75.0, connect=3.0)
 _BUSY_S: Final = 15.0
 _READ_BYTES: Final = 1 << 20
+_NOTHING: Final = pa.record_batch([], names=[])
 
 
 class UnreachableError(StoreError):
@@ -77,7 +78,9 @@ class CollectorReader(SqlReader):
     def stream(self, query: str) -> pa.RecordBatchReader:
         """See `Reader.stream`."""
         answer = self._answer(query)
-        return pa.RecordBatchReader.from_batches(answer.schema, answer.batches())
+        batches = _closing(answer)
+        next(batches)  # from here on dropping it closes the connection, even if nothing of it was taken
+        return pa.RecordBatchReader.from_batches(answer.schema, batches)
 
     def _answer(self, query: str) -> _Answer:
         give_up = time.monotonic() + _BUSY_S
@@ -146,13 +149,26 @@ class _Answer:
         except (pa.ArrowInvalid, OSError, httpx.HTTPError) as error:
             raise self._broken() from error
         finally:
-            self._response.close()
+            self.close()
+
+    def close(self) -> None:
+        """End the answer, and with it the query. Idempotent."""
+        self._response.close()
 
     def _broken(self) -> StoreError:
         return StoreError(
             f"The answer of {self._location} broke off after {self._rows:,} rows: the collector ended, or the"
             " connection to it. Ask again."
         )
+
+
+def _closing(answer: _Answer) -> Iterator[pa.RecordBatch]:
+    """Nothing, and then the rows of ``answer``."""
+    try:
+        yield _NOTHING
+        yield from answer.batches()
+    finally:
+        answer.close()
 
 
 class _Body(io.RawIOBase):
