@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from memory_reader import MemoryReader, reader
 from support.small_shop import HEALTHY, MINUTE, Faults, faulty, small_shop
 from tracescape_analytics.root_cause import CAUSE_SCHEMA, Diagnosis, diagnose
+from tracescape_storage.schema import EVENTS
 
 WINDOW = (12 * MINUTE, 14 * MINUTE)
 
@@ -74,6 +76,32 @@ def test_who_no_longer_calls_is_named_and_the_callee_suspected() -> None:
     assert answer.causes["service"].to_list() == ["web"]
     assert answer.causes["kind"].to_list() == ["changed behaviour"]
     assert "pay" in answer.suspects["service"].to_list()
+
+
+def test_retries_are_behaviour_of_who_calls() -> None:
+    cause = first(faulty(retries={"pay": 5}))
+    assert (cause["service"], cause["kind"]) == ("web", "more calls")
+    assert (cause["before_times"], cause["after_times"]) == (1.0, pytest.approx(5.0))
+    assert cause["sentence"] == "web calls pay 5 times a request instead of 1 in GET /buy."
+
+
+def test_an_exception_that_a_span_recorded_is_an_error() -> None:
+    shop = small_shop()
+    threw = [
+        {
+            "trace_id": row["trace_id"],
+            "span_id": row["span_id"],
+            "time_ns": row["start_ns"],
+            "name": "exception",
+            "attributes": "{}",
+            "dropped_attributes": 0,
+        }
+        for row in shop.table.to_pylist()
+        if row["service"] == "pay" and row["kind"] == 2 and row["start_ns"] >= WINDOW[0]
+    ]
+    shop.others["events"] = pa.Table.from_pylist(threw, schema=EVENTS)
+    cause = diagnose(shop, since_ns=WINDOW[0]).causes.row(0, named=True)
+    assert (cause["service"], cause["kind"], cause["after_share"]) == ("pay", "errors", 1.0)
 
 
 def test_without_kinds_the_same_is_found() -> None:

@@ -51,6 +51,15 @@ def test_an_earlier_incident_hides_nothing() -> None:
     assert found["z"] > 3.5
 
 
+def test_what_never_varied_is_sure_to_have_moved() -> None:
+    rows = sample(3, 12, 10, 4).with_columns(value=pl.lit(1.0))
+    moved = (pl.col("key") == 1) & (pl.col("block") < 0)
+    rows = rows.with_columns(value=pl.when(moved).then(2.0).otherwise("value"))
+    z = dict(log_shifts(rows, ["key"], "value").select("key", "z").iter_rows())
+    assert z[1] > 4
+    assert (z[0], z[2]) == (0, 0)
+
+
 def shares(now: int, then: int, traces: int = 20, blocks: int = 10) -> float:
     # Of `traces` in the window `now` have it, of as many in each block `then`.
     totals = pl.DataFrame({"of": 0, "block": np.repeat(np.arange(-1, blocks), traces)})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_numbers = itertools.count()
 
 
 def need(program: str, package: str) -> str:
@@ -18,10 +21,12 @@ def need(program: str, package: str) -> str:
 
 @contextmanager
 def x_server() -> Iterator[str]:
-    """Xvfb on a free display, whose name this yields."""
+    """Xvfb on a display of this process alone, whose name this yields."""
     reading, writing = os.pipe()
     command = [
         need("Xvfb", "xvfb"),
+        # Servers that look for a free number at the same time can take the same one.
+        f":{100 + (os.getpid() * 8 + next(_numbers) % 8) % 60_000}",
         "-displayfd",
         str(writing),
         "-screen",
@@ -29,6 +34,7 @@ def x_server() -> Iterator[str]:
         "1700x1000x24",
         "-nolisten",
         "tcp",
+        "-noreset",  # or it is away for a moment each time its last client has left
         "-r",  # a busy machine that is late to see a key go up must not repeat it
     ]
     server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)

@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
 from tracescape_analytics.root_cause.choices import DEFAULT, Choices
 
 Row = dict[str, Any]
+
+_DOING: Final = ("steps", "calls")
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,12 @@ def _cases(rows: Iterable[Row], missing: float) -> dict[int, dict[str, list[Row]
 
     for row in rows:
         node, callee, sure = row["node"], row["callee"], row["sure"]
-        if row["measure"] == "steps":
-            # What one request does no longer comes as many rows: the strongest counts.
+        if row["measure"] in _DOING:
+            # What one request does differently comes as many rows: the strongest counts.
             key = (node, row["operation"])
             if sure > 0 and (key not in path or sure > path[key]["sure"]):
                 path[key] = row
-            if sure > 0 and callee >= 0 and row["shift"] < 0:
+            if sure > 0 and callee >= 0 and row["measure"] == "steps" and row["shift"] < 0:
                 add(callee, "to", row, missing * sure)
         elif callee < 0:
             add(node, "work", row, sure)
@@ -122,5 +124,5 @@ def _explained(node: int, ways: dict[str, list[Row]], rows: list[Row]) -> set[in
     return own | {
         row["channel"]
         for row in rows
-        if row["measure"] == "steps" and (row["node"] in nodes or row["node"] == node)
+        if row["measure"] in _DOING and (row["node"] in nodes or row["node"] == node)
     }

@@ -51,6 +51,8 @@ CAUSE_SCHEMA: Final = {
     "after_ns": pl.Int64,
     "before_share": pl.Float64,
     "after_share": pl.Float64,
+    "before_times": pl.Float64,
+    "after_times": pl.Float64,
     "waited_before_ns": pl.Int64,
     "waited_after_ns": pl.Int64,
     "sentence": pl.String,
@@ -142,19 +144,38 @@ def diagnose(
     until = extent.last_start_ns + 1 if until_ns is None else until_ns
     window = _within(checked(since_ns, until), extent)
     before = _before(window, baseline, extent)
-    spans = [Window(*part).read(reader, CALL_COLUMNS) for part in _joined(window, before)]
-    return diagnose_of(pa.concat_tables(spans), window=window, baseline=[before])
+    parts = [Window(*part) for part in _joined(window, before)]
+    spans = pa.concat_tables([part.read(reader, CALL_COLUMNS) for part in parts])
+    thrown = pa.concat_tables([_thrown(reader, part.widened()) for part in parts])
+    return diagnose_of(spans, thrown, window=window, baseline=[before])
 
 
-def diagnose_of(spans: pa.Table, *, window: Interval, baseline: Sequence[Interval]) -> Diagnosis:
-    """``diagnose`` over a table with ``schema.ANALYSISCALL_COLUMNS`` and any of ``PROMOTED``."""
+def _thrown(reader: Reader, window: Window) -> pa.Table:
+    # Spans that recorded an exception at that time.
+    return reader.sql(
+        "SELECT DISTINCT trace_id, span_id FROM events WHERE name = 'exception' "
+        f"AND time_ns >= {window.since_ns} AND time_ns < {window.until_ns}"
+    )
+
+
+def diagnose_of(
+    spans: pa.Table,
+    exceptions: pa.Table | None = None,
+    *,
+    window: Interval,
+    baseline: Sequence[Interval],
+) -> Diagnosis:
+    """``diagnose`` over a table with ``schema.ANALYSIS_COLUMNS`` and any of ``PROMOTED``.
+
+    ``exceptions``: see ``measured``.
+    """
     for since, until in baseline:
         if since < window[1] and until > window[0]:
             raise ValueError(
                 f"the baseline [{since}, {until}) overlaps the window [{window[0]}, {window[1]}): "
                 "choose one that ends where the window begins"
             )
-    return judged(measured(plant(spans)), window, baseline)
+    return judged(measured(plant(spans), exceptions), window, baseline)
 
 
 def _searched(reader: Reader, extent: Extent, until_ns: int | None, baseline: Interval | None) -> Diagnosis:
@@ -165,7 +186,9 @@ def _searched(reader: Reader, extent: Extent, until_ns: int | None, baseline: In
     share = min(SEARCHED_SPANS / extent.spans, 1.0)
     since = max(until - max(round((last - extent.first_start_ns) * share), 1), extent.first_start_ns)
     window = _within(checked(since, until), extent)
-    measures = measured(plant(Window(*window).read(reader, CALL_COLUMNS)))
+    whole = Window(*window)
+    spans, thrown = whole.read(reader, CALL_COLUMNS), _thrown(reader, whole.widened())
+    measures = measured(plant(spans), thrown)
     stretch = oddest_stretch(measures, *window)
     if stretch is None:
         begin = window[1] - max((window[1] - window[0]) // 10, 1)
@@ -269,7 +292,6 @@ def _row(measures: Measures, block: IntArray, rank: int, suspect: Suspect) -> tu
         side: names.nodes[next(iter(nodes))] if suspect.way != "work" and len(nodes) == 1 else None
         for side, nodes in ends.items()
     }
-    lengths = first["measure"] == "time"
     waited = _waited(measures, block, suspect)
     return (
         rank,
@@ -285,13 +307,22 @@ def _row(measures: Measures, block: IntArray, rank: int, suspect: Suspect) -> tu
         len(suspect.rows),
         first["traces"],
         first["base_traces"],
-        *((round(2 ** first[side]) if lengths else None) for side in ("before", "after")),
-        *((None if lengths else first[side]) for side in ("before", "after")),
+        *_numbers(first),
         *waited,
         told(suspect.node, suspect.way, suspect.rows, names),
         trace_id_of(measures, shown.typical),
         trace_id_of(measures, shown.bad),
     )
+
+
+def _numbers(row: dict[str, Any]) -> tuple[float | None, ...]:
+    # Before and after: in ns, as a share, how many times; what it is not is null.
+    sides, none = (row["before"], row["after"]), (None, None)
+    if row["measure"] == "time":
+        return (*(round(2**side) for side in sides), *none, *none)
+    if row["measure"] == "calls":
+        return (*none, *none, *(2**side for side in sides))
+    return (*none, *sides, *none)
 
 
 def _waited(measures: Measures, block: IntArray, suspect: Suspect) -> tuple[int, int]:

@@ -21,12 +21,12 @@ def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) ->
     """The shifts of all channels.
 
     ``block`` says for each trace which block of the baseline it belongs to, -1 for the window, -2 for
-    neither. A row a channel: ``measure`` ('time', 'errors', 'steps'), ``node, operation``, ``callee`` (the
-    node that is called, -1 for none), ``item`` (of 'steps': the operation that comes or goes, -1 where it is
-    a call), the columns of ``shifts``, ``sure``: what of the shift is certain, in log2 and without sign (0
-    for none), ``significant``: whether it is a discovery among all channels.
+    neither. A row a channel: ``measure`` ('time', 'errors', 'steps', 'calls'), ``node, operation``,
+    ``callee`` (the node that is called, -1 for none), ``item`` (of 'steps' and 'calls': the operation that
+    comes or goes, -1 where it is a call), the columns of ``shifts``, ``sure``: what of the shift is certain,
+    in log2 and without sign (0 for none), ``p_value``, ``significant``: whether it is a discovery among all.
 
-    Time and errors count where they rose, steps where they became rarer or more frequent.
+    Time, errors and calls count where they rose, steps where they became rarer or more frequent.
     """
     times = _in_blocks(measures.times, block)
     visits, steps = _in_blocks(measures.visits, block), _in_blocks(measures.steps, block)
@@ -40,10 +40,15 @@ def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) ->
         callee=pl.when(pl.col("called") == 1).then("item").otherwise(-1),
         item=pl.when(pl.col("called") == 1).then(-1).otherwise("item"),
     )
+    often = log_shifts(steps, [*path, "called", "item"], "times").with_columns(
+        measure=pl.lit("calls"),
+        callee=pl.when(pl.col("called") == 1).then("item").otherwise(-1),
+        item=pl.when(pl.col("called") == 1).then(-1).otherwise("item"),
+    )
     columns = ["measure", *keys, "item", *_SHIFT]
     rows = pl.concat(
         [frame.with_columns(item=pl.lit(-1, pl.Int64)).select(columns) for frame in (slower, failing)]
-        + [moved.select(columns)],
+        + [moved.select(columns), often.select(columns)],
         how="vertical_relaxed",
     )
     return _judged(rows, choices)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tracescape_analytics.root_cause.owners import Owners, owners
 from tracescape_analytics.span_forest import BoolArray, IntArray, SpanForest
@@ -25,8 +26,9 @@ class Measures:
     ``failed`` (share of spans at which an error begins), ``critical_ns`` (sum).
     ``visits``: ``trace, node, operation`` of the spans at which requests enter a service, ``entries``.
     ``steps``: of those, what happens below within the service: ``called`` (1: a call to node ``item``, 0: an
-    operation ``item`` of its own), ``share`` of the entries that have it. Entries that fail, or that call
-    something that fails, are left out of these two: the errors explain what is missing there.
+    operation ``item`` of its own), ``share`` of the entries that have it, ``times`` (log2 of how often, of
+    those that have it). Entries that fail, or that call something that fails, are left out of these two: the
+    errors explain what is missing there.
     """
 
     trees: SpanForest
@@ -38,11 +40,14 @@ class Measures:
     first_errors: BoolArray
 
 
-def measured(trees: SpanForest) -> Measures:
-    """Measure all traces of a forest."""
+def measured(trees: SpanForest, exceptions: pa.Table | None = None) -> Measures:
+    """Measure all traces of a forest.
+
+    ``exceptions`` has ``trace_id`` and ``span_id`` of spans that recorded one: they count as failed.
+    """
     forest, who = trees.forest, owners(trees)
     paths = critical_paths(forest)
-    failed = _failed(trees)
+    failed = _failed(trees) | _threw(trees, exceptions)
     starts_error = failed.copy()
     above = forest.parent[failed & (forest.parent >= 0)]
     starts_error[above] = False  # an error below explains it
@@ -72,6 +77,19 @@ def _failed(trees: SpanForest) -> BoolArray:
     return failed
 
 
+def _threw(trees: SpanForest, exceptions: pa.Table | None) -> BoolArray:
+    threw = np.zeros(len(trees.forest.rows), np.bool_)
+    if exceptions is None or not exceptions.num_rows:
+        return threw
+    ids = np.unique(exceptions["span_id"].to_numpy())
+    maybe = np.flatnonzero(np.isin(trees.forest.span_id, ids))
+    known = set(zip(exceptions["trace_id"].to_pylist(), exceptions["span_id"].to_pylist(), strict=True))
+    traces = trees.table["trace_id"].take(pa.array(trees.forest.rows[maybe])).to_pylist()
+    spans = trees.forest.span_id[maybe].tolist()
+    threw[maybe] = [each in known for each in zip(traces, spans, strict=True)]
+    return threw
+
+
 def _structure(trees: SpanForest, who: Owners, failed: BoolArray) -> tuple[pl.DataFrame, pl.DataFrame]:
     forest = trees.forest
     entry = entry_spans(forest, trees.service)
@@ -85,9 +103,8 @@ def _structure(trees: SpanForest, who: Owners, failed: BoolArray) -> tuple[pl.Da
     at = np.concatenate([entry[inside], entry[forest.parent[crossed]], entry[silent]])
     item = np.concatenate([trees.operation[inside], trees.service[crossed], who.callee[silent]])
     called = np.repeat([0, 1], [len(inside), len(crossed) + len(silent)])
-    steps = (
-        pl.DataFrame({"entry": at, "called": called, "item": item}).filter(pl.Series(~explained[at])).unique()
-    )
+    steps = pl.DataFrame({"entry": at, "called": called, "item": item}).filter(pl.Series(~explained[at]))
+    steps = steps.group_by("entry", "called", "item").agg(times=pl.len())
     at = steps["entry"].to_numpy()
     keys = ["trace", "node", "operation"]
     place = {"trace": forest.trace, "node": trees.service, "operation": trees.operation}
@@ -95,5 +112,7 @@ def _structure(trees: SpanForest, who: Owners, failed: BoolArray) -> tuple[pl.Da
     counted = enters & ~explained
     visits = pl.DataFrame({name: column[counted] for name, column in place.items()})
     visits = visits.group_by(keys).agg(entries=pl.len())
-    steps = steps.group_by(*keys, "called", "item").agg(having=pl.len()).join(visits, on=keys)
-    return visits, steps.select(*keys, "called", "item", share=pl.col("having") / pl.col("entries"))
+    often = pl.col("times").log(2).mean()
+    steps = steps.group_by(*keys, "called", "item").agg(often, having=pl.len()).join(visits, on=keys)
+    share = pl.col("having") / pl.col("entries")
+    return visits, steps.select(*keys, "called", "item", "times", share=share)

@@ -59,7 +59,10 @@ def log_shifts(rows: pl.DataFrame, keys: list[str], value: str) -> pl.DataFrame:
     sampling = pl.col("variance") * (1 / pl.col("traces") + 1 / pl.col("base_traces"))
     error = (sampling + pl.col("between") * (1 + 1 / pl.col("blocks"))).sqrt()
     shifted = now.join(usual, on=keys).with_columns(shift=pl.col("after") - pl.col("before"), error=error)
-    t = pl.when(pl.col("error") > 0).then(pl.col("shift") / pl.col("error")).otherwise(0.0)
+    # What never varied has no error: that of one more sample of the baseline, like the window, is used.
+    n, m = pl.col("traces"), pl.col("base_traces")
+    least = pl.col("shift").sign() * ((m + 1) / (1 / n + 1 / m)).sqrt()
+    t = pl.when(pl.col("error") > 0).then(pl.col("shift") / pl.col("error")).otherwise(least)
     freedom = (pl.col("blocks") - 1 + _PRIOR).cast(pl.Float64)
     return shifted.with_columns(z=normal_score(t, freedom)).select(
         *keys, "traces", "base_traces", "before", "after", "shift", "z"

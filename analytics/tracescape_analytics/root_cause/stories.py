@@ -16,6 +16,7 @@ KINDS: Final = {
     ("errors", "from"): "failing calls from it",
     ("steps", "work"): "changed behaviour",
     ("steps", "to"): "no longer called",
+    ("calls", "work"): "more calls",
 }
 
 
@@ -71,7 +72,18 @@ def _steps(name: str, way: str, row: dict[str, Any], rows: list[dict[str, Any]],
     return f"{name} behaves differently in {operation}: it {what} in {shares}."
 
 
-_SENTENCES: Final = {"time": _times, "errors": _errors, "steps": _steps}
+def _calls(name: str, _: str, row: dict[str, Any], __: list[dict[str, Any]], names: Names) -> str:
+    times = f"{2 ** row['after']:.2g} times a request instead of {2 ** row['before']:.2g}"
+    operation = names.operations[row["operation"]]
+    what = (
+        f"calls {names.nodes[row['callee']]}"
+        if row["callee"] >= 0
+        else f"does {names.operations[row['item']]}"
+    )
+    return f"{name} {what} {times} in {operation}."
+
+
+_SENTENCES: Final = {"time": _times, "errors": _errors, "steps": _steps, "calls": _calls}
 
 
 def _listed(names: Any) -> str:
