@@ -295,12 +295,15 @@ def demo(
     grpc: Annotated[str, typer.Option(help="OTLP/gRPC at HOST:PORT.")] = DEFAULT_GRPC,
     http: Annotated[str, typer.Option(help="OTLP/HTTP and questions at HOST:PORT.")] = DEFAULT_HTTP,
     picture: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("tracescape-demo.png"),
+    fault: Annotated[
+        str, typer.Option(metavar="NAME[@WHERE]", help="What goes wrong; a wrong name lists what can.")
+    ] = "slow-dependency",
     off_screen: Annotated[bool, typer.Option("--off-screen", help="No window, even with a display.")] = False,
 ) -> None:
     """A collector, a shop of a dozen services that sends real OTLP, and the window."""
     from tracescape.demo import run_demo
 
-    run_demo(db, grpc=grpc, http=http, picture=picture, off_screen=off_screen, console=out)
+    run_demo(db, grpc=grpc, http=http, picture=picture, off_screen=off_screen, console=out, fault=fault)
 
 
 def _prepare_kernels() -> None:

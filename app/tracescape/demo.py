@@ -18,7 +18,7 @@ from rich.console import Console
 
 from tracescape.collector import Collector
 from tracescape.progress import counting
-from tracescape.shop import Shop, ShopConfig
+from tracescape.shop import KINDS, Fault, Shop, ShopConfig, parsed
 from tracescape.store import Store, connect
 from tracescape.times import format_duration
 from tracescape.view import follow, recent, scene_of
@@ -35,16 +35,30 @@ HISTORY_NS: Final = 8 * _MINUTE
 DEGRADED_NS: Final = 2 * _MINUTE
 LIVE_S: Final = 6.0
 RATE_PER_S: Final = 6.0
+FAULT: Final = "slow-dependency"
 
 
-def run_demo(db: Path, *, grpc: str, http: str, picture: Path, off_screen: bool, console: Console) -> None:
+def run_demo(
+    db: Path,
+    *,
+    grpc: str,
+    http: str,
+    picture: Path,
+    off_screen: bool,
+    console: Console,
+    fault: str = FAULT,
+) -> None:
     """Run the demo until its window closes; without a display, until its picture is written.
 
+    ``fault`` is what goes wrong, as `shop.parsed` reads it.
+
     Raises:
+        ValueError: there is no such fault.
         RenderError: libraries that every picture needs are missing; said before anything starts.
         StoreError, PortInUseError: the store or an address cannot be had.
     """
     display = not off_screen and not missing_packages(display=True) and display_answers()
+    wrong = parsed(fault, since_s=(HISTORY_NS - DEGRADED_NS) / 1e9)
     check_graphics(display=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like by Ctrl-C: in order
     _forget(db)
@@ -57,8 +71,12 @@ def run_demo(db: Path, *, grpc: str, http: str, picture: Path, off_screen: bool,
         with console.status("preparing the kernels (compiled once after installation, then cached) …"):
             warm_up()
         console.print(f"kernels     ready in {(time.time_ns() - begin) / 1e9:.1f} s")
-        shop = stack.enter_context(_shop(collector.grpc_endpoint))
+        shop = stack.enter_context(_shop(collector.grpc_endpoint, wrong))
         degraded_since = _send_history(shop, console)
+        minutes = DEGRADED_NS // _MINUTE
+        console.print(
+            f"fault       {wrong}: {KINDS[wrong.kind].summary}, for {minutes} minutes now", markup=False
+        )
         store = stack.enter_context(connect(collector.http_url))
         stack.enter_context(_live(shop))
         if not display:
@@ -124,8 +142,8 @@ def _send_history(shop: Shop, console: Console) -> int:
 
 
 @contextlib.contextmanager
-def _shop(endpoint: str) -> Iterator[Shop]:
-    config = ShopConfig(rate_per_s=RATE_PER_S, degrade_after_s=(HISTORY_NS - DEGRADED_NS) / 1e9)
+def _shop(endpoint: str, fault: Fault) -> Iterator[Shop]:
+    config = ShopConfig(rate_per_s=RATE_PER_S, faults=(fault,))
     shop = Shop(lambda: OTLPSpanExporter(endpoint=endpoint, insecure=True), config)
     try:
         yield shop

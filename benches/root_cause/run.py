@@ -2,6 +2,8 @@
 
     python benches/root_cause/run.py [--data ../shared/data] [--set online-boutique] [--method diagnose …]
 
+The demo's shop with faults put in (shop_cases.py) needs no data: it is the set ``shop``.
+
 ``TRACESCAPE_BENCH_DATA`` says where the data is, ``TRACESCAPE_BENCH_PEERS`` where RCAEval is (see peers.py).
 Windows and baselines are frozen before a method sees a span (cases.py), labels are used for scoring alone
 (scoring.py). AC@k: the true service is among the first k; Avg@5: the mean of AC@1 … AC@5, with the interval
@@ -16,7 +18,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from datasets import Labelled, load
 from ours import diagnosed
 from peers import peers
 from scoring import accuracy, average, interval, rank_of
+from shop_cases import shop
 
 import naive
 
@@ -81,21 +84,31 @@ def main() -> int:
     parser.add_argument("--method", action="append", help="only methods whose name has this")
     parser.add_argument("--no-quiet", dest="quiet", action="store_false", help="leave quiet windows out")
     parser.add_argument("--cases", action="store_true", help="say for each case what was answered")
+    parser.add_argument("--shop-cases", type=int, default=12, help="so many faults of each kind in the shop")
+    parser.add_argument("--shop-quiet", type=int, default=60, help="so many of its quiet windows")
+    parser.add_argument("--shop-seed", type=int, default=0, help="where its seeds begin")
     options = parser.parse_args()
-    if not (options.data / "rca").is_dir():
-        print(f"root cause: not measured, for there is no {options.data / 'rca'}; see --data")
-        return 0
     wanted = options.method or [""]
     others = {**NAIVE, **peers()}
     others = {name: ask for name, ask in others.items() if any(part in name for part in wanted)}
-    for labelled in load(options.data / "rca"):
-        if any(part in labelled.name for part in options.sets or [""]):
-            results = []
-            if any(part in OURS for part in wanted):
-                results += measured_ours(labelled, quiet=options.quiet, tell=options.cases)
-            results += [measured(labelled, name, ask, tell=options.cases) for name, ask in others.items()]
-            show(labelled, results)
+    for labelled in _sets(options):
+        results = []
+        if any(part in OURS for part in wanted):
+            results += measured_ours(labelled, quiet=options.quiet, tell=options.cases)
+        results += [measured(labelled, name, ask, tell=options.cases) for name, ask in others.items()]
+        show(labelled, results)
     return 0
+
+
+def _sets(options: argparse.Namespace) -> Iterator[Labelled]:
+    wanted: list[str] = options.sets or [""]
+    if any(part in "shop" for part in wanted):
+        yield shop(options.shop_cases, options.shop_quiet, options.shop_seed)
+    folder: Path = options.data / "rca"
+    if not folder.is_dir():
+        print(f"root cause: the public sets are not measured, for there is no {folder}; see --data")
+        return
+    yield from (each for each in load(folder) if any(part in each.name for part in wanted))
 
 
 def measured(labelled: Labelled, name: str, ask: Method, *, tell: bool) -> Result:
@@ -126,7 +139,7 @@ def measured_ours(labelled: Labelled, *, quiet: bool, tell: bool) -> list[Result
 
 
 def show(labelled: Labelled, results: Sequence[Result]) -> None:
-    """The table of a set: all faults, then Avg@5 by type of fault."""
+    """The table of a set: all faults, then AC@1 and Avg@5 by type of fault."""
     faults = sorted({case.fault for case in labelled.cases})
     print(f"\n{labelled.name}: {len(labelled.cases)} cases, {labelled.spans.num_rows:,} spans", flush=True)
     for skipped in labelled.skipped:
@@ -138,9 +151,8 @@ def show(labelled: Labelled, results: Sequence[Result]) -> None:
         low, high = interval(result.ranks)
         silent = f"{sum(result.quiet)}/{len(result.quiet)}" if result.quiet else "–"
         seconds = sorted(result.seconds)[len(result.seconds) // 2]
-        by_fault = "".join(
-            f"{average(result.of(lambda case, f=fault: case.fault == f)):>15.3f}" for fault in faults
-        )
+        by_type = [result.of(lambda case, f=fault: case.fault == f) for fault in faults]
+        by_fault = "".join(f"{accuracy(ranks, 1):>9.2f} {average(ranks):.3f}" for ranks in by_type)
         print(
             f"  {result.method:<20} {reached}  {average(result.ranks):.3f} [{low:.3f}, {high:.3f}] "
             f"{silent:>8} {seconds:>9.2f} {by_fault}",

@@ -13,9 +13,11 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from support.otlp_sink import Sink, running_sink
-from tracescape.shop import Shop, ShopConfig
-from tracescape.shop.requests import INVENTORY_TIMEOUT_MS, SLOWER
-from tracescape.shop.shop import LIVE_LAG_NS, SERVICES
+from tracescape.shop import Fault, Shop, ShopConfig
+from tracescape.shop.places import SERVICES
+from tracescape.shop.requests import INVENTORY_TIMEOUT_MS
+from tracescape.shop.shop import LIVE_LAG_NS
+from tracescape.shop.trouble import SLOWER
 
 SECOND = 1_000_000_000
 BEGIN = 1_700_000_000 * SECOND
@@ -25,7 +27,7 @@ BEGIN = 1_700_000_000 * SECOND
 def history() -> Iterator[tuple[Sink, int]]:
     """Two minutes healthy, two degraded, through the real exporter; and how many spans the shop counted."""
     with running_sink() as sink:
-        config = ShopConfig(rate_per_s=4.0, degrade_after_s=120.0, seed=5)
+        config = ShopConfig(rate_per_s=4.0, faults=(Fault("slow-dependency", since_s=120.0),), seed=5)
         shop = Shop(lambda: OTLPSpanExporter(endpoint=sink.endpoint, insecure=True), config)
         sent = shop.backfill(BEGIN, BEGIN + 240 * SECOND)
         assert shop.failed == 0
@@ -161,9 +163,9 @@ def record(config: ShopConfig) -> list[tuple[object, ...]]:
 
 
 def test_the_same_seed_is_the_same_shop_and_another_is_not() -> None:
-    config = ShopConfig(rate_per_s=3.0, degrade_after_s=10.0, seed=9)
+    config = ShopConfig(rate_per_s=3.0, faults=(Fault("cpu", since_s=10.0),), seed=9)
     assert record(config) == record(config)
-    assert record(config) != record(ShopConfig(rate_per_s=3.0, degrade_after_s=10.0, seed=10))
+    assert record(config) != record(ShopConfig(rate_per_s=3.0, faults=(Fault("cpu", since_s=10.0),), seed=10))
 
 
 def test_live_traffic_never_ends_in_the_future() -> None:
@@ -179,7 +181,7 @@ def test_live_traffic_never_ends_in_the_future() -> None:
             return super().export(spans)
 
     exporter = Watching()
-    shop = Shop(lambda: exporter, ShopConfig(rate_per_s=30.0, degrade_after_s=None))
+    shop = Shop(lambda: exporter, ShopConfig(rate_per_s=30.0))
     stop = threading.Event()
     thread = threading.Thread(target=shop.run, args=(stop,))
     thread.start()

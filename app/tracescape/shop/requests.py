@@ -1,23 +1,22 @@
 """What the shop does: a function a request, from the browser's edge down to the databases.
 
-The fault: from some moment on, inventory's database answers about eight times slower and now and then waits
-for a lock, so that checkout gives up on it.
+Each request has chance of its own, from the shop's seed and its number: what happens to one changes no other.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from opentelemetry.trace import Link, SpanContext, SpanKind
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind
 
-from tracescape.shop.simulation import MS, Branch, CallError, Service, Step, consume
+from tracescape.shop.faults import Fault
+from tracescape.shop.places import MAIL_HOST, ORDERS, PAYMENTS_HOST
+from tracescape.shop.simulation import MS, Branch, CallError, Service, Step, answered, consume
+from tracescape.shop.trouble import Trouble
 
-ORDERS: Final = "orders"
-PAYMENTS_HOST: Final = "api.payments.example"
-SLOWER: Final = 8.0
 INVENTORY_TIMEOUT_MS: Final = 1_500.0
 _BATCH_OF_ORDERS: Final = 5
 _SHARDS: Final = 4
@@ -25,13 +24,25 @@ _SHARDS: Final = 4
 
 @dataclass
 class Town:
-    """Everything a request may need: the services by name, chance, and the state between requests."""
+    """Everything a request may need: the services by name, chance, and the state between requests.
+
+    ``unread`` are the orders that email has yet to take, ``waiting_orders`` those of fulfilment.
+    """
 
     services: dict[str, Service]
-    chance: random.Random
-    degraded: bool = False
+    seed: int
     error_rate: float = 0.002
+    unread: list[Span] = field(default_factory=list)
     waiting_orders: list[SpanContext] = field(default_factory=list)
+    requests: int = 0
+    chance: random.Random = field(default_factory=random.Random)
+    trouble: Trouble = field(default_factory=Trouble)
+
+    def begin(self, faults: Iterable[Fault]) -> None:
+        """The next request, which meets these faults."""
+        self.requests += 1
+        self.chance = random.Random(f"{self.seed}/{self.requests}")
+        self.trouble = Trouble(faults, random.Random(f"{self.seed}/{self.requests}/trouble"))
 
     def __getitem__(self, name: str) -> Service:
         return self.services[name]
@@ -52,18 +63,24 @@ def visit(town: Town, start: int) -> None:
         _checkout: 14,
     }
     kind = town.chance.choices(list(kinds), list(kinds.values()))[0]
-    edge = Branch(town["web"], start, town.chance)
+    edge = Branch(town["web"].instance(town.trouble), start, town.chance, town.trouble)
     method, route = _ROUTES[kind]
     user = f"user-{town.chance.randrange(500)}"
     attributes = {"http.request.method": method, "http.route": route, "url.path": route, "user.id": user}
     try:
-        with edge.span(f"{method} {route}", SpanKind.SERVER, attributes) as span:
-            edge.work(1.5)
-            kind(town, edge)
-            edge.work(2.0)
-            span.set_attribute("http.response.status_code", 200)
+        with (
+            edge.span(f"{method} {route}", SpanKind.SERVER, attributes) as span,
+            answered(span, attributes),
+        ):
+            edge.handle(lambda branch: _serve(town, branch, kind))
     except CallError:
         return  # the visitor sees an error page; the spans have it
+
+
+def _serve(town: Town, edge: Branch, kind: Callable[[Town, Branch], None]) -> None:
+    edge.work(1.5)
+    kind(town, edge)
+    edge.work(2.0)
 
 
 def _home(town: Town, edge: Branch) -> None:
@@ -139,16 +156,23 @@ def _authenticate(town: Town, branch: Branch) -> None:
         with side.span("verify token"):
             side.work(1.2)
         if side.chance.random() < 0.2:
-            side.query("redis", "sessions", "sessions-redis", "GET session", 0.5)
+            _read_session(side)
         town.hiccup("auth")
 
     branch.grpc(town["auth"], "shop.Auth/Verify", auth)
 
 
+def _read_session(branch: Branch) -> None:
+    if branch.cached("sessions", "sessions-redis", "GET session", 0.5, usually_missed=0.04):
+        return
+    with branch.span("rebuild session"):
+        branch.work(5.0)
+    branch.query("redis", "sessions", "sessions-redis", "SET session", 0.6)
+
+
 def _catalog_list(town: Town) -> Step:
     def catalog(branch: Branch) -> None:
-        branch.query("redis", "catalog", "catalog-redis", "GET products", 0.6)
-        if branch.chance.random() < 0.15:  # a cache miss
+        if not branch.cached("catalog", "catalog-redis", "GET products", 0.6, usually_missed=0.15):
             branch.query("postgresql", "catalog", "catalog-db", "SELECT products", 14.0)
             branch.query("redis", "catalog", "catalog-redis", "SET products", 0.7)
         branch.work(2.0)
@@ -169,12 +193,20 @@ def _catalog_item(town: Town) -> Step:
 def _recommend(town: Town) -> Step:
     def recommendations(branch: Branch) -> None:
         with branch.span("load model features"):
-            branch.query("redis", "features", "features-redis", "MGET features", 0.9)
+            _load_features(branch)
         with branch.span("infer"):
             branch.work(9.0, 0.4)
         branch.http(town["catalog"], "GET", "/products/{id}", _catalog_item(town))
 
     return recommendations
+
+
+def _load_features(branch: Branch) -> None:
+    if branch.cached("features", "features-redis", "MGET features", 0.9, usually_missed=0.03):
+        return
+    with branch.span("compute features"):
+        branch.work(18.0, 0.4)
+    branch.query("redis", "features", "features-redis", "MSET features", 1.1)
 
 
 def _price(town: Town) -> Step:
@@ -230,12 +262,9 @@ def _quote_shipping(town: Town) -> Step:
 
 def _reserve(town: Town) -> Step:
     def inventory(branch: Branch) -> None:
-        slower = SLOWER if town.degraded else 1.0
         branch.work(1.0)
-        branch.query("postgresql", "inventory", "inventory-db", "SELECT stock", 6.0 * slower)
-        locked = town.degraded and branch.chance.random() < 0.12
-        median_ms = 1_900.0 if locked else 9.0 * slower
-        branch.query("postgresql", "inventory", "inventory-db", "UPDATE stock", median_ms)
+        branch.query("postgresql", "inventory", "inventory-db", "SELECT stock", 6.0)
+        branch.query("postgresql", "inventory", "inventory-db", "UPDATE stock", 9.0)
 
     return inventory
 
@@ -252,23 +281,32 @@ def _charge(town: Town) -> Step:
 
 
 def _announce(town: Town, branch: Branch) -> None:
-    """Publish the order: email takes it below the producer, fulfilment in batches that link to producers."""
+    """Publish the order: email takes it below the producer, fulfilment in batches that link to producers.
+
+    A consumer that is lost takes nothing; when it is back, it takes what has waited with the next order.
+    """
     producer, there = branch.publish(ORDERS)
-
-    def email(side: Branch) -> None:
-        side.work(6.0)
-        side.external("smtp.mail.example", "POST", "/send", 25.0)
-
     delay = round(30 * MS * town.chance.lognormvariate(0.0, 0.5))
-    consume(town["email"], ORDERS, there + delay, town.chance, email, parent=producer)
+    town.unread.append(producer)
+    if not town.trouble.lost("email"):
+        for late, order in enumerate(reversed(town.unread)):
+            at = there + delay * (1 + late)
+            consume(town["email"], ORDERS, at, town.chance, town.trouble, _confirm, parent=order)
+        town.unread.clear()
     town.waiting_orders.append(producer.get_span_context())
-    if len(town.waiting_orders) >= _BATCH_OF_ORDERS:
-        links = [Link(context) for context in town.waiting_orders]
-        town.waiting_orders.clear()
+    while len(town.waiting_orders) >= _BATCH_OF_ORDERS and not town.trouble.lost("fulfilment"):
+        links = [Link(context) for context in town.waiting_orders[:_BATCH_OF_ORDERS]]
+        del town.waiting_orders[:_BATCH_OF_ORDERS]
+        at = there + 2 * delay
+        consume(town["fulfilment"], ORDERS, at, town.chance, town.trouble, _fulfil, links=links)
 
-        def fulfil(side: Branch) -> None:
-            with side.span("plan picking"):
-                side.work(8.0)
-            side.query("postgresql", "fulfilment", "fulfilment-db", "INSERT pick_list", 7.0)
 
-        consume(town["fulfilment"], ORDERS, there + 2 * delay, town.chance, fulfil, links=links)
+def _confirm(branch: Branch) -> None:
+    branch.work(6.0)
+    branch.external(MAIL_HOST, "POST", "/send", 25.0)
+
+
+def _fulfil(branch: Branch) -> None:
+    with branch.span("plan picking"):
+        branch.work(8.0)
+    branch.query("postgresql", "fulfilment", "fulfilment-db", "INSERT pick_list", 7.0)

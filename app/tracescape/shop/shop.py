@@ -16,46 +16,34 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from tracescape.exporter_log import ExporterLog, collected
+from tracescape.shop.faults import Fault, Truth, truth_of
+from tracescape.shop.places import SERVICES, hosts_of, next_version
 from tracescape.shop.requests import Town, visit
-from tracescape.shop.simulation import Service
+from tracescape.shop.simulation import Instance, Service
 
 _log = logging.getLogger(__name__)
 
-#: Service: (version, port).
-SERVICES: Final[dict[str, tuple[str, int]]] = {
-    "web": ("5.2.0", 443),
-    "gateway": ("2.9.1", 8080),
-    "auth": ("1.4.0", 9090),
-    "catalog": ("3.1.4", 8080),
-    "search": ("2.0.7", 8080),
-    "recommendations": ("0.9.3", 8080),
-    "pricing": ("1.1.0", 9090),
-    "cart": ("4.0.2", 8080),
-    "checkout": ("6.3.0", 8080),
-    "payment": ("2.2.2", 9090),
-    "inventory": ("3.7.1", 8080),
-    "shipping": ("1.8.5", 9090),
-    "email": ("1.0.9", 8080),
-    "fulfilment": ("2.4.0", 8080),
-}
-
 #: A live request is recorded once this much time has passed, so that it never ends in the future.
 LIVE_LAG_NS: Final = 2_500_000_000
+#: Kinds of faults that need several instances of a service.
+_OF_INSTANCES: Final = ("bad-version", "bad-host")
 _QUEUE: Final = 16_384
 _FLUSH_EVERY: Final = _QUEUE // 4
 
 
 @dataclass(frozen=True)
 class ShopConfig:
-    """How busy, how unlucky, and from when on inventory's database is slow.
+    """How busy, how unlucky, and what is wrong from when to when, counted from the first request.
 
-    ``degrade_after_s`` counts from the first request; None keeps the shop healthy.
+    ``replicated``: each service has four instances, two on each of two hosts, instead of one; so it is too
+    where a fault is of a host or a version.
     """
 
     rate_per_s: float = 5.0
-    degrade_after_s: float | None = 60.0
+    faults: tuple[Fault, ...] = ()
     error_rate: float = 0.002
     seed: int = 1
+    replicated: bool = False
 
 
 class Shop:
@@ -81,7 +69,7 @@ class Shop:
         self._arrivals = random.Random(self.config.seed)
         self._town = Town(
             {name: self._service(name) for name in SERVICES},
-            random.Random(self.config.seed + 1),
+            self.config.seed,
             error_rate=self.config.error_rate,
         )
         self._first_ns: int | None = None
@@ -96,19 +84,18 @@ class Shop:
         """Spans that it did not acknowledge in time."""
         return self._counting.failed
 
-    @property
-    def degraded_since_ns(self) -> int | None:
-        """When the fault begins, in epoch nanoseconds; None before the first request or without a fault."""
-        if self._first_ns is None or self.config.degrade_after_s is None:
-            return None
-        return self._first_ns + round(self.config.degrade_after_s * 1e9)
+    def truths(self) -> tuple[Truth, ...]:
+        """What is true of the faults, in their order; empty before the first request."""
+        if self._first_ns is None:
+            return ()
+        return tuple(truth_of(fault, self._first_ns) for fault in self.config.faults)
 
     def emit(self, start_ns: int) -> None:
         """Simulate one request that starts at ``start_ns``, and what follows from it."""
         if self._first_ns is None:
             self._first_ns = start_ns
-        since = self.degraded_since_ns
-        self._town.degraded = since is not None and start_ns >= since
+        second = (start_ns - self._first_ns) / 1e9
+        self._town.begin(fault for fault in self.config.faults if fault.lasts(second))
         visit(self._town, start_ns)
 
     def backfill(
@@ -157,20 +144,36 @@ class Shop:
 
     def _service(self, name: str) -> Service:
         version, port = SERVICES[name]
+        faults = self.config.faults
+        replicated = self.config.replicated or any(fault.kind in _OF_INSTANCES for fault in faults)
+        hosts = hosts_of(name, replicated=replicated)
+        old = tuple(self._instance(name, version, number, host) for number, host in enumerate(hosts, 1))
+        upgraded = old
+        if any(fault.kind == "bad-version" and fault.where == name for fault in faults):
+            new = next_version(name)
+            upgraded = tuple(
+                self._instance(name, new, len(hosts) + number, hosts[number - 1], newest=True)
+                if number % 2 == 0
+                else instance
+                for number, instance in enumerate(old, 1)
+            )
+        return Service(name, port, old, upgraded)
+
+    def _instance(self, name: str, version: str, number: int, host: str, *, newest: bool = False) -> Instance:
         resource = Resource.create(
             {
                 "service.name": name,
                 "service.namespace": "shop",
                 "service.version": version,
-                "service.instance.id": f"{name}-1",
+                "service.instance.id": f"{name}-{number}",
                 "deployment.environment.name": "demo",
-                "host.name": f"node-{sorted(SERVICES).index(name) % 3 + 1}",
+                "host.name": host,
             }
         )
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(self._recorded)
         provider.add_span_processor(self._processor)
-        return Service(name, provider.get_tracer("tracescape.shop", "1.0"), port)
+        return Instance(name, provider.get_tracer("tracescape.shop", "1.0"), host, newest)
 
 
 class _Recorded(SpanProcessor):
