@@ -116,10 +116,10 @@ def test_search_prints_a_table_and_how_to_go_on(shop: Path) -> None:
 
 
 def test_search_for_programs(shop: Path, tmp_path: Path) -> None:
-    words = ("search", 'status = error and service = "checkout"', "--spans", "--store", shop, "--limit", 5)
+    words = ("search", 'kind = server and service = "checkout"', "--spans", "--store", shop, "--limit", 5)
     rows = [json.loads(line) for line in run(*words, "--json").stdout.splitlines()]
-    assert {(row["service"], row["status"]) for row in rows} == {("checkout", "error")}
-    assert rows[0]["attributes"]["error.type"]
+    assert {(row["service"], row["kind"]) for row in rows} == {("checkout", "server")}
+    assert rows[0]["attributes"]["http.route"]
     as_csv = list(csv.DictReader(io.StringIO(run(*words, "--csv").stdout)))
     assert [row["span_id"] for row in as_csv] == [row["span_id"] for row in rows]
     assert json.loads(as_csv[0]["attributes"]) == rows[0]["attributes"]
