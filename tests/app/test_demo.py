@@ -91,3 +91,9 @@ def test_the_demo_begins_anew_where_an_earlier_one_has_been(tmp_path: Path) -> N
             data = request(span()).SerializeToString()
             collector.lanes["default"].intake.submit(Signal.TRACES, data).result(10)
             assert collector.reader().extent().spans == 1
+
+
+def test_a_fault_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    _, error = start(tmp_path, "--fault", "flood").communicate(timeout=60)
+    assert "there is no fault 'flood'; there are: slow-dependency, cpu, bad-version" in error
+    assert not list(tmp_path.iterdir()), "nothing was begun"

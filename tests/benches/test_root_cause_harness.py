@@ -17,7 +17,7 @@ MINUTE = 60_000_000_000
 
 @pytest.fixture(scope="module")
 def harness() -> Iterator[dict[str, ModuleType]]:
-    names = ("cases", "scoring", "naive", "datasets")
+    names = ("cases", "scoring", "naive", "datasets", "shop_cases")
     sys.path.insert(0, str(HARNESS))
     try:
         yield {name: importlib.import_module(name) for name in names}
@@ -148,3 +148,27 @@ def test_invocations_become_trees_by_who_called_whom_and_how_long_it_took(
         chain.append((span["service"], span["kind"], span["status"]))
         span = spans.get(span["parent_span_id"])
     assert chain == [("cart", 2, 2), ("web", 3, 2), ("web", 2, 0), ("edge", 3, 0)]
+
+
+def test_the_shop_is_a_labelled_set_whose_cases_differ_by_seed_and_place(
+    harness: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = harness["shop_cases"]
+    monkeypatch.setattr(module, "BEFORE_S", 12.0)
+    monkeypatch.setattr(module, "LASTS_S", 3.0)
+    labelled = module.shop(1, 2)
+    assert len(labelled.cases) == 9
+    assert len({case.fault for case in labelled.cases}) == 9
+    assert all(case.truth for case in labelled.cases)
+    assert [case.truth for case in labelled.quiet] == [frozenset()] * 2
+    sizes = set()
+    for case, window, baseline in labelled.asked([*labelled.cases, *labelled.quiet]):
+        starts = window["start_ns"].to_numpy()
+        assert starts.min() >= case.window[0]
+        assert baseline["start_ns"].to_numpy().min() >= case.baseline[0][0]
+        assert window.num_rows < baseline.num_rows
+        assert window["db_system"].null_count < window.num_rows
+        sizes.add(baseline.num_rows)
+    assert len(sizes) > 9
+    places = [fault.where for fault in module.shop_faults(8) if fault.kind == "cpu"]
+    assert len(set(places)) == 8

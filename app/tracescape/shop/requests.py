@@ -284,21 +284,22 @@ def _announce(town: Town, branch: Branch) -> None:
     """Publish the order: email takes it below the producer, fulfilment in batches that link to producers.
 
     A consumer that is lost takes nothing; when it is back, it takes what has waited with the next order.
+    Which order completes a batch depends on others, so that batches draw no chance of their requests.
     """
     producer, there = branch.publish(ORDERS)
     delay = round(30 * MS * town.chance.lognormvariate(0.0, 0.5))
     town.unread.append(producer)
     if not town.trouble.lost("email"):
         for late, order in enumerate(reversed(town.unread)):
-            at = there + delay * (1 + late)
-            consume(town["email"], ORDERS, at, town.chance, town.trouble, _confirm, parent=order)
+            at, chance = there + delay * (1 + late), town.trouble.chance if late else town.chance
+            consume(town["email"], ORDERS, at, chance, town.trouble, _confirm, parent=order)
         town.unread.clear()
     town.waiting_orders.append(producer.get_span_context())
     while len(town.waiting_orders) >= _BATCH_OF_ORDERS and not town.trouble.lost("fulfilment"):
         links = [Link(context) for context in town.waiting_orders[:_BATCH_OF_ORDERS]]
         del town.waiting_orders[:_BATCH_OF_ORDERS]
         at = there + 2 * delay
-        consume(town["fulfilment"], ORDERS, at, town.chance, town.trouble, _fulfil, links=links)
+        consume(town["fulfilment"], ORDERS, at, town.trouble.chance, town.trouble, _fulfil, links=links)
 
 
 def _confirm(branch: Branch) -> None:
