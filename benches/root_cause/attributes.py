@@ -62,7 +62,10 @@ def _first(store: ts.Store, suspect: dict[str, str], since: int, until: int) -> 
     where = {"service": suspect["service"], "operation": suspect["operation"], "since": since, "until": until}
     failed = store.select(status="error", **where)  # type: ignore[arg-type]  # by name
     slow = store.select(slowest=1 / 3, **where)  # type: ignore[arg-type]  # by name
-    compared = store.compare(failed if suspect["kind"] == "errors" else slow)
+    try:
+        compared = store.compare(failed if suspect["kind"] == "errors" else slow)
+    except ts.StoreError:
+        return None  # none of these failed, or all did: there is nobody to compare them with
     names = compared.attributes.filter(pl.col("attribute") != _CHOSEN_BY)
     if not len(names):
         return None
