@@ -129,6 +129,18 @@ def test_the_attribute_that_goes_with_the_errors_is_named_first() -> None:
     assert "100 % have span.version = 2, of the others 40 %, 2.5 times as often" in str(found)
 
 
+def test_how_spans_failed_stands_after_which_ones_did() -> None:
+    failed = requests(100, status=2, version="2", **{"error.type": "timeout"})
+    for span in failed:
+        span.status_message, span.events = "timed out", [Event("exception", {"exception.type": "E"})]
+    with store(requests(300, version="1") + requests(100, version="2") + failed) as reader:
+        by_status = compare(reader, Selection(field("status") == "error")).attributes["attribute"].to_list()
+        by_version = compare(reader, Selection(Field("span", "version") == "2")).attributes["attribute"]
+    assert by_status[0] == "span.version"
+    assert set(by_status[-4:]) == {"event.exception.type", "event.name", "span.error.type", "status_message"}
+    assert by_version[0] != "service", "elsewhere they are attributes like any other"
+
+
 def test_unset_is_a_value() -> None:
     made = requests(80, status=2) + requests(300, tenant="a")
     with store(made) as reader:

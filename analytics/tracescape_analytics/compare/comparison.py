@@ -70,7 +70,8 @@ def compare(
 
     Without a baseline, a selection that narrows its window is compared with the rest of it, and a whole
     window with the same length of time just before. A span in both is the selection's. Attributes by which
-    either is chosen are left out. Significance is Benjamini and Hochberg's at 1 % over all attributes, over
+    either is chosen are left out, and what describes a failure comes last where failed spans are chosen.
+    Significance is Benjamini and Hochberg's at 1 % over all attributes, over
     all values and over all pairs; tests take spans as independent, so a few traces with many alike spans look
     surer than they are.
 
@@ -91,7 +92,7 @@ def compare(
             raise StoreError(f"The {name} has no spans: {why}.")
     chosen_by = selection.asked() | others.asked()
     counts = {name: own for name, own in count_values(reader, asked).items() if name not in chosen_by}
-    return _compared(reader, asked, counts, score)
+    return _compared(reader, asked, counts, score, selection.restated() | others.restated())
 
 
 def _others(reader: Reader, selection: Selection) -> Selection:
@@ -114,10 +115,13 @@ def _hull(selection: Selection, others: Selection) -> list[str]:
     return window_conditions(since, until)
 
 
-def _compared(reader: Reader, asked: Sides, counts: Mapping[str, Counts], score: Score) -> Comparison:
+def _compared(
+    reader: Reader, asked: Sides, counts: Mapping[str, Counts], score: Score, restated: frozenset[str]
+) -> Comparison:
     told = [attribute_rows(name, own, asked) for name, own in sorted(counts.items())]
     scores = SCORES[score]([each.distribution for each in told])
-    order = np.argsort(-scores, kind="stable")
+    # A failed span has an exception: that is how it failed, not why, so it comes after the rest.
+    order = np.lexsort((-scores, np.array([each.name in restated for each in told])))
     told, scores = [told[place] for place in order], scores[order]
     values = tables.values(told, asked)
     return Comparison(

@@ -20,6 +20,14 @@ from tracescape_storage.filters import (
 from tracescape_storage.reader import Reader
 from tracescape_storage.search import window_conditions
 
+#: What a failure is described with, by the semantic conventions; events are there for exceptions.
+_FAILURE: Final = frozenset(
+    {
+        *("status_message", "span.error.type", "event.name"),
+        *("span.http.response.status_code", "span.http.status_code", "span.rpc.grpc.status_code"),
+        *(f"event.exception.{key}" for key in ("type", "message", "stacktrace", "escaped")),
+    }
+)
 #: Two names of one thing.
 _SERVICE: Final = frozenset({"service", "resource.service.name"})
 
@@ -86,6 +94,10 @@ class Selection:
         if found & _SERVICE:
             found |= _SERVICE
         return frozenset(found)
+
+    def restated(self) -> frozenset[str]:
+        """What says again, in other words, what it chooses by: attributes that describe a failure."""
+        return _FAILURE if "status" in self.asked() else frozenset()
 
     def sql(self, reader: Reader) -> str:
         """The condition on ``spans``. Asks ``reader`` how slow the slowest are."""
