@@ -50,6 +50,7 @@ def arrange(
     frame: tuple[int, int],
     taken: Sequence[Rect] = (),
     most: int = 80,
+    obstacles: NDArray[np.float64] | None = None,
 ) -> dict[int, Rect]:
     """A place for as many labels as there is room for.
 
@@ -61,12 +62,14 @@ def arrange(
         frame: width and height of the window.
         taken: places that are not free.
         most: how many labels at most.
+        obstacles: x, y and radius of what a label had better not cover, shape (o, 3); by default the bodies.
 
     Returns:
         body: rectangle. Rectangles do not overlap each other or ``taken`` and lie in the frame.
     """
     placed: dict[int, Rect] = {}
-    bodies = np.column_stack([anchors - clearances[:, None], anchors + clearances[:, None]])
+    minded = np.column_stack([anchors, clearances]) if obstacles is None else obstacles
+    bodies = np.column_stack([minded[:, :2] - minded[:, 2:], minded[:, :2] + minded[:, 2:]])
     for body in order:
         if len(placed) >= most:
             break

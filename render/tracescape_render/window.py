@@ -290,7 +290,7 @@ class Window:
             self.stage.say("All is well: nothing is degraded, failing or absent.")
             return
         self.select(worst)
-        self.stage.go_to(worst)
+        self.stage.go_to_worst()
 
     def _toggle_labels(self) -> None:
         self.stage.labels_on = not self.stage.labels_on
