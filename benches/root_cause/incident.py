@@ -34,7 +34,7 @@ def main() -> None:
     for number in options.fault or range(1, 4):
         fault = faults[number - 1]
         with tempfile.TemporaryDirectory() as folder:
-            store = _replayed(spans, fault["start_ns"] - BEFORE_NS, fault["end_ns"], Path(folder))
+            store = replayed(spans, fault["start_ns"], fault["end_ns"], Path(folder))
             document = _run(store, fault["start_ns"], fault["end_ns"])
         print(f"\n{number}. injected: {fault['fault']} at {fault['service']}\n{_said(document)}", flush=True)
         if options.pages:
@@ -42,10 +42,12 @@ def main() -> None:
             nbformat.write(document, options.pages / f"incident-{number}.ipynb")
 
 
-def _replayed(spans: pl.DataFrame, begin_ns: int, end_ns: int, folder: Path) -> Path:
-    """A store of what started in ``[begin_ns, end_ns)``."""
+def replayed(spans: pl.DataFrame, begin_ns: int, end_ns: int, folder: Path) -> Path:
+    """A store of what started in ``[begin_ns, end_ns)`` or in the half hour before."""
     table, store = folder / "spans.parquet", folder / "incident.db"
-    spans.filter(pl.col("start_ns").is_between(begin_ns, end_ns, closed="left")).write_parquet(table)
+    spans.filter(pl.col("start_ns").is_between(begin_ns - BEFORE_NS, end_ns, closed="left")).write_parquet(
+        table
+    )
     with Collector(store, grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
         sent = replay(table, collector.grpc_endpoint, speed=None)
     if sent.spans_failed:
