@@ -16,6 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.jaeger import data, got, stored
 from support.otlp import key_values, request, span
 from tracescape.collector import Collector
+from tracescape_storage.duckdb_file import DuckDBReader
 
 START = 1_485_449_191_639_875_000  # 2017-01-26T16:46:31.639875Z
 TRACE = bytes.fromhex("0000000000000000000000000000000a")
@@ -394,3 +395,85 @@ def test_with_keys_each_tenant_sees_its_own(tmp_path: Path) -> None:
 def test_a_strangers_page_sees_nothing(collector: Collector) -> None:
     answer = httpx.get(f"{collector.http_url}/api/services", headers={"Origin": "https://evil.example"})
     assert answer.status_code == 403
+
+
+def posted(collector: Collector, path: str, body: bytes, expected: int = 200) -> Any:
+    answer = httpx.post(f"{collector.http_url}{path}", content=body, timeout=60)
+    assert answer.status_code == expected, answer.text
+    return answer.json()
+
+
+def test_a_file_that_is_uploaded_looks_as_if_it_were_stored_and_is_not(
+    collector: Collector, tmp_path: Path
+) -> None:
+    stored_trace = data(collector, f"/api/traces/{WIDE.hex()}")
+    otlp = got(collector, f"/api/v3/traces/{WIDE.hex()}")["result"]
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0") as empty:
+        answer = posted(empty, "/api/transform", json.dumps(otlp).encode())
+        assert answer == {"data": stored_trace, "total": 0, "limit": 0, "offset": 0, "errors": None}
+        assert data(empty, "/api/services") == []
+
+
+def test_every_trace_of_an_uploaded_file_is_shown(collector: Collector) -> None:
+    otlp = got(collector, "/api/v3/traces", **{**V3_WINDOW, "query.serviceName": "cart/v2"})["result"]
+    answer = posted(collector, "/api/transform", json.dumps(otlp).encode())
+    assert {trace["traceID"]: len(trace["spans"]) for trace in answer["data"]} == {
+        WIDE.hex(): 2,
+        "000000000000000a": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{", "this is no JSON"),
+        (b"[]", 'this is no OTLP JSON; it needs a list "resourceSpans"'),
+        (b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"01"}]}]}]}', "trace id"),
+    ],
+)
+def test_a_file_that_is_no_otlp_is_refused_with_the_reason(
+    collector: Collector, body: bytes, message: str
+) -> None:
+    answer = posted(collector, "/api/transform", body, 400)
+    assert message in answer["errors"][0]["msg"]
+
+
+def test_a_span_that_cannot_be_read_is_named_and_the_others_are_shown(collector: Collector) -> None:
+    otlp = got(collector, f"/api/v3/traces/{TRACE.hex()}")["result"]
+    otlp["resourceSpans"][0]["scopeSpans"][0]["spans"].append({"traceId": "01", "spanId": "02"})
+    answer = posted(collector, "/api/transform", json.dumps(otlp).encode())
+    assert [len(trace["spans"]) for trace in answer["data"]] == [1]
+    assert "trace id" in answer["errors"][0]["msg"]
+
+
+def test_an_upload_is_bounded(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracescape_analytics.jaeger.uploads.MOST_BYTES", 100)
+    answer = posted(collector, "/api/transform", b" " * 101, 413)
+    assert answer["errors"][0]["code"] == 413
+
+
+def test_there_is_no_archive(collector: Collector) -> None:
+    answer = posted(collector, f"/api/archive/{WIDE.hex()}", b"", 501)
+    assert answer["errors"] == [{"code": 501, "msg": "archive storage is not configured"}]
+
+
+def test_a_page_of_traces_is_read_at_once_however_many_they_are(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counting(self: DuckDBReader, query: str) -> Any:
+        asked.append(query)
+        return read(self, query)
+
+    read = DuckDBReader.sql
+    monkeypatch.setattr(DuckDBReader, "sql", counting)
+
+    def reads(*ids: str) -> int:
+        asked.clear()
+        answer = httpx.get(f"{collector.http_url}/api/traces", params={"traceID": list(ids)}, timeout=60)
+        assert len(answer.json()["data"]) == len(ids)
+        return len(asked)
+
+    some = [WIDE.hex(), TRACE.hex(), *(f"{number:02d}" * 16 for number in range(1, 5))]
+    assert reads(*some) == reads(*some[:2]) > 0
