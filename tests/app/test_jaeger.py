@@ -5,7 +5,8 @@ The facts about traces whose services begin with ``query`` are from Jaeger's sto
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -363,9 +364,114 @@ def test_dependencies_come_from_the_topology(collector: Collector) -> None:
     assert {"parent": "frontend", "child": "cart/v2", "callCount": "1"} in v3["dependencies"]
 
 
-def test_metrics_are_off_as_jaeger_says_it(collector: Collector) -> None:
-    answer = got(collector, "/api/metrics/latencies?service=frontend&quantile=0.95", 501)
-    assert answer["errors"] == [{"code": 501, "msg": "metrics querying is currently disabled"}]
+MINUTE = 60_000
+END = START // 10**6 + 5 * MINUTE
+MONITOR = {"endTs": str(END), "lookback": str(10 * MINUTE), "step": str(MINUTE), "ratePer": str(2 * MINUTE)}
+
+
+@pytest.fixture(scope="module")
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A service that answers a call each 7 s from 4 minutes before START on, every third with an error."""
+    home: Path = tmp_path_factory.mktemp("monitored")
+    with Collector(home / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0") as running:
+        stored(running, request(*(call(number) for number in range(60)), service="shop's"))
+        yield running
+
+
+def call(number: int) -> Span:
+    made = at(
+        "GET /" if number % 2 else "GET /cart",
+        after_ns=(number * 7 - 240) * 10**9,
+        duration_ns=number * number % 53 * 10**6 + 500_000,
+        kind=Span.SPAN_KIND_CLIENT if number % 10 == 9 else Span.SPAN_KIND_SERVER,
+    )
+    if number % 3 == 0:
+        made.status.code = Status.STATUS_CODE_ERROR
+    return made
+
+
+def calls_before(end_ms: int, operation: str | None = None) -> list[Span]:
+    """The served calls of the two minutes up to ``end_ms``."""
+    return [
+        each
+        for each in map(call, range(60))
+        if end_ms - 2 * MINUTE < each.start_time_unix_nano / 1e6 <= end_ms
+        and each.kind == Span.SPAN_KIND_SERVER
+        and operation in {None, each.name}
+    ]
+
+
+def points(metric: dict[str, Any]) -> dict[int, float]:
+    """By the epoch in ms."""
+    return {
+        round(datetime.fromisoformat(point["timestamp"]).timestamp() * 1000): point["gaugeValue"][
+            "doubleValue"
+        ]
+        for point in metric["metricPoints"]
+    }
+
+
+def median(calls: list[Span]) -> float:
+    durations = sorted(each.end_time_unix_nano - each.start_time_unix_nano for each in calls)
+    return durations[(len(durations) - 1) // 2] / 1e6
+
+
+def failed(calls: list[Span]) -> float:
+    return sum(each.status.code == Status.STATUS_CODE_ERROR for each in calls) / len(calls)
+
+
+def test_the_monitor_shows_rates_of_calls_with_the_zeros(monitored: Collector) -> None:
+    answer = got(monitored, "/api/metrics/calls", service="shop's", **MONITOR)
+    (metric,) = answer["metrics"]
+    assert (answer["name"], answer["type"]) == ("service_call_rate", "GAUGE")
+    assert answer["help"] == "calls/sec, grouped by service"
+    assert metric["labels"] == [{"name": "service_name", "value": "shop's"}]
+    ends = [END - minutes * MINUTE for minutes in range(10, -1, -1)]
+    assert list(points(metric)) == ends, "the oldest first"
+    expected = [len(calls_before(end)) / 120 for end in ends]
+    assert list(points(metric).values()) == pytest.approx(expected)
+    assert expected[0] == 0 < expected[4]
+
+
+@pytest.mark.parametrize(("metric", "value"), [("errors", failed), ("latencies", median)])
+def test_the_monitor_shows_shares_of_errors_and_quantiles_where_there_are_calls(
+    monitored: Collector, metric: str, value: Callable[[list[Span]], float]
+) -> None:
+    answer = got(monitored, f"/api/metrics/{metric}", service="shop's", quantile="0.5", **MONITOR)
+    expected = {end: calls_before(end) for end in (END - minutes * MINUTE for minutes in range(11))}
+    assert points(answer["metrics"][0]) == pytest.approx(
+        {end: value(calls) for end, calls in expected.items() if calls}
+    )
+
+
+def test_the_monitors_table_is_by_operation(monitored: Collector) -> None:
+    answer = got(monitored, "/api/metrics/calls", service="shop's", groupByOperation="true", **MONITOR)
+    assert answer["name"] == "service_operation_call_rate"
+    labels = [[label["value"] for label in metric["labels"]] for metric in answer["metrics"]]
+    assert labels == [["shop's", "GET /"], ["shop's", "GET /cart"]]
+    for metric, (_, operation) in zip(answer["metrics"], labels, strict=True):
+        assert points(metric)[END - MINUTE] == len(calls_before(END - MINUTE, operation)) / 120
+
+
+def test_the_monitor_tells_kinds_of_spans_apart(monitored: Collector) -> None:
+    def rates(kind: str) -> list[float]:
+        answer = got(monitored, "/api/metrics/calls", service="shop's", spanKind=kind, **MONITOR)
+        return [sum(points(metric).values()) for metric in answer["metrics"]]
+
+    assert rates("consumer") == []
+    assert 0 < rates("client")[0] < rates("server")[0]
+
+
+def test_metrics_of_nobody_are_none_and_what_is_wrong_is_said(
+    monitored: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert got(monitored, "/api/metrics/calls", service="nobody", **MONITOR)["metrics"] == []
+    assert got(monitored, "/api/metrics/minstep")["data"] == 1
+    assert got(monitored, "/api/metrics/weather", 404, service="x")["errors"][0]["code"] == 404
+    assert "quantile" in got(monitored, "/api/metrics/latencies", 400, service="x")["errors"][0]["msg"]
+    monkeypatch.setattr("tracescape_analytics.jaeger.metrics.MOST_POINTS", 10)
+    answer = got(monitored, "/api/metrics/calls", 400, service="shop's", **MONITOR)
+    assert answer["errors"][0]["msg"] == "more than 10 points: take a longer step or a shorter lookback"
 
 
 def test_one_answer_holds_a_bounded_number_of_spans(

@@ -15,6 +15,7 @@ from tracescape_analytics.jaeger import asked, finding
 from tracescape_analytics.jaeger.dependencies import dependencies
 from tracescape_analytics.jaeger.envelopes import Document, legacy, legacy_error, response, v3_error
 from tracescape_analytics.jaeger.legacy import legacy_trace, legacy_trace_id
+from tracescape_analytics.jaeger.metrics import METRICS, metrics
 from tracescape_analytics.jaeger.summaries import summaries
 from tracescape_analytics.jaeger.uploads import Transforming, Uploaded
 from tracescape_analytics.otlp_json import traces_document
@@ -57,7 +58,7 @@ def jaeger_routes(
             ("/api/traces", _traces, legacy_error),
             ("/api/traces/{trace_id}", _trace, legacy_error),
             ("/api/dependencies", _dependencies, legacy_error),
-            ("/api/metrics/{metric:path}", _no_metrics, legacy_error),
+            ("/api/metrics/{metric}", _metrics, legacy_error),
             ("/api/v3/services", _v3_services, v3_error),
             ("/api/v3/operations", _v3_operations, v3_error),
             ("/api/v3/traces", _v3_traces, v3_error),
@@ -161,9 +162,14 @@ def _dependencies(reader: Reader, request: Request) -> Answer:
     return legacy(dependencies(reader, since_ns, until_ns, service)), 200
 
 
-def _no_metrics(_reader: Reader, _request: Request) -> Answer:
-    """Jaeger's own answer where no metrics storage is configured; its UI then hides the tab's charts."""
-    return legacy_error("metrics querying is currently disabled", 501), 501
+def _metrics(reader: Reader, request: Request) -> Answer:
+    metric = request.path_params["metric"]
+    if metric == "minstep":
+        return legacy(1), 200
+    if metric not in METRICS:
+        return legacy_error(f"there is no metric {metric!r}", 404), 404
+    query = asked.metrics_query(request.query_params, quantile=metric == "latencies")
+    return metrics(reader, metric, query), 200
 
 
 def _no_archive(_reader: Reader, _request: Request) -> Answer:
