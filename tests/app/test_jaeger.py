@@ -16,6 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from support.jaeger import data, got, stored
 from support.otlp import key_values, request, span
+from tracescape import connect
 from tracescape.collector import Collector
 from tracescape_storage.duckdb_file import DuckDBReader
 
@@ -501,6 +502,46 @@ def test_with_keys_each_tenant_sees_its_own(tmp_path: Path) -> None:
 def test_a_strangers_page_sees_nothing(collector: Collector) -> None:
     answer = httpx.get(f"{collector.http_url}/api/services", headers={"Origin": "https://evil.example"})
     assert answer.status_code == 403
+
+
+def test_every_form_of_a_trace_says_what_the_store_says(collector: Collector) -> None:
+    with connect(collector.http_url) as store:
+        for trace_id in (WIDE.hex(), TRACE.hex(), *(f"{number:02d}" * 16 for number in range(1, 5))):
+            spans = store.trace(trace_id).spans
+            (legacy,) = data(collector, f"/api/traces/{trace_id}")
+            expected = {
+                span["span_id"]: (
+                    span["service"],
+                    span["operation"],
+                    span["start_ns"] // 1_000,
+                    span["duration_ns"] // 1_000,
+                    span["status"] == "error",
+                    span["parent_span_id"],
+                )
+                for span in spans.iter_rows(named=True)
+            }
+            assert {span["spanID"]: shown(legacy, span) for span in legacy["spans"]} == expected, trace_id
+            (service, *_) = expected[spans["span_id"][0]]
+            window = {**V3_WINDOW, "query.serviceName": service}
+            summaries = got(collector, "/api/v3/trace-summaries", **window)["summaries"]
+            (summary,) = (each for each in summaries if each["traceId"] == trace_id)
+            assert summary["spanCount"] == spans.height
+            assert summary["errorSpanCount"] == (spans["status"] == "error").sum()
+            assert len(summary["services"]) == spans["service"].n_unique()
+
+
+def shown(trace: Any, span: Any) -> tuple[Any, ...]:
+    """What Jaeger's UI shows of a span in its timeline."""
+    of_trace = [each["spanID"] for each in span["references"] if each["traceID"] == trace["traceID"]]
+    is_root = any(tag["key"] == "http.status_code" for tag in span["tags"])  # what it has are links
+    return (
+        trace["processes"][span["processID"]]["serviceName"],
+        span["operationName"],
+        span["startTime"],
+        span["duration"],
+        any(tag["key"] == "error" and tag["value"] is True for tag in span["tags"]),
+        "" if is_root or not of_trace else of_trace[0],
+    )
 
 
 def posted(collector: Collector, path: str, body: bytes, expected: int = 200) -> Any:
