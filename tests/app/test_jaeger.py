@@ -441,8 +441,18 @@ def test_the_monitor_shows_shares_of_errors_and_quantiles_where_there_are_calls(
     answer = got(monitored, f"/api/metrics/{metric}", service="shop's", quantile="0.5", **MONITOR)
     expected = {end: calls_before(end) for end in (END - minutes * MINUTE for minutes in range(11))}
     assert points(answer["metrics"][0]) == pytest.approx(
-        {end: value(calls) for end, calls in expected.items() if calls}
+        {end: value(calls) for end, calls in expected.items() if calls}, rel=0.004
     )
+
+
+@pytest.mark.parametrize("quantile", [0, 0.75, 0.95, 1])
+def test_the_monitor_shows_any_quantile(monitored: Collector, quantile: float) -> None:
+    answer = got(monitored, "/api/metrics/latencies", service="shop's", quantile=str(quantile), **MONITOR)
+    durations = sorted(
+        (each.end_time_unix_nano - each.start_time_unix_nano) / 1e6 for each in calls_before(END - MINUTE)
+    )
+    rank = max(1, math.ceil(quantile * len(durations) - 1e-6))
+    assert points(answer["metrics"][0])[END - MINUTE] == pytest.approx(durations[rank - 1], rel=0.004)
 
 
 def test_the_monitors_table_is_by_operation(monitored: Collector) -> None:

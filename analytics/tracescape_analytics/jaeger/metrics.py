@@ -21,6 +21,11 @@ METRICS: Final = {
 }
 
 
+#: Durations, by the middle of 128 steps an octave: off by at most 0.4 %.
+_SHIFT: Final = "greatest(floor(log2(greatest(duration_ns, 1)))::INTEGER - 7, 0)"
+_ROUNDED: Final = f"((duration_ns >> {_SHIFT}) << {_SHIFT}) + ((1::BIGINT << {_SHIFT}) // 2)"
+
+
 class _Line(NamedTuple):
     """Whose points they are; ``operation`` is empty where those of a service are together."""
 
@@ -60,27 +65,50 @@ def _sql(metric: str, query: MetricsQuery, points: int, cells: int) -> str:
     """``service``, ``operation``, ``point`` (steps before the end) and ``value``.
 
     A span belongs to a cell, the number of whole steps from its start to the end of the window, and so to
-    the points of this and the ``cells`` - 1 steps that follow it.
+    the points of this and the ``cells`` - 1 steps that follow it. What is counted by cell is small, however
+    many the spans are.
     """
-    inner, outer = {
-        "latencies": ("duration_ns", f"quantile_disc(duration_ns, {query.quantile!r}) / 1e6"),
-        "calls": ("count(*) AS calls", f"sum(calls) / {cells * query.step_ns / 1e9!r}"),
-        "errors": ("count(*) AS calls, count(*) FILTER (status = 2) AS errors", "sum(errors) / sum(calls)"),
-    }[metric]
+    by_duration = metric == "latencies"
+    counted = (
+        f"SELECT service, {'operation' if query.by_operation else quote('')} AS operation,"
+        f" ({query.until_ns} - start_ns) // {query.step_ns} AS cell,"
+        f" {_ROUNDED if by_duration else '0'} AS duration,"
+        " count(*) AS calls, count(*) FILTER (status = 2) AS errors"
+        f" FROM spans WHERE {_wanted(query, points + cells - 1)} GROUP BY ALL"
+    )
+    by_point = (
+        "SELECT service, operation, point, duration, sum(calls) AS calls, sum(errors) AS errors"
+        f" FROM (SELECT *, unnest(range(cell - {cells - 1}, cell + 1)) AS point FROM ({counted}))"
+        f" WHERE point >= 0 AND point < {points} GROUP BY ALL"
+    )
+    if by_duration:
+        value, rows = "min(duration) / 1e6", _up_to(by_point, query.quantile)
+    elif metric == "errors":
+        value, rows = "sum(errors) / sum(calls)", by_point
+    else:
+        value, rows = f"sum(calls) / {cells * query.step_ns / 1e9!r}", by_point
+    return (
+        f"SELECT service, operation, point, {value} AS value FROM ({rows})"
+        " GROUP BY service, operation, point ORDER BY ALL"
+    )
+
+
+def _wanted(query: MetricsQuery, steps: int) -> str:
     services = ", ".join(quote(name) for name in query.services)
     kinds = ", ".join(str(0 if kind == "unspecified" else KINDS.index(kind)) for kind in query.kinds)
-    first = query.until_ns - (points - 1 + cells) * query.step_ns
-    spans = (
-        f"SELECT service, {'operation' if query.by_operation else quote('')} AS operation,"
-        f" ({query.until_ns} - start_ns) // {query.step_ns} AS cell, {inner} FROM spans"
-        f" WHERE service IN ({services}) AND kind IN ({kinds})"
-        f" AND start_ns > {first} AND start_ns <= {query.until_ns}"
-        + ("" if metric == "latencies" else " GROUP BY ALL")
-    )
     return (
-        f"SELECT service, operation, point, {outer} AS value"
-        f" FROM (SELECT *, unnest(range(cell - {cells - 1}, cell + 1)) AS point FROM ({spans}))"
-        f" WHERE point >= 0 AND point < {points} GROUP BY service, operation, point ORDER BY ALL"
+        f"service IN ({services}) AND kind IN ({kinds})"
+        f" AND start_ns > {query.until_ns - steps * query.step_ns} AND start_ns <= {query.until_ns}"
+    )
+
+
+def _up_to(by_point: str, share: float) -> str:
+    """Of the durations of each point those that at least this share does not exceed."""
+    group = "PARTITION BY service, operation, point"
+    return (
+        f"SELECT * FROM ({by_point}) QUALIFY sum(calls) OVER ({group} ORDER BY duration)"
+        # The small part keeps 0.95 · 100, which is 95.00000000000001 or less, at 95.
+        f" >= ceil({share!r} * sum(calls) OVER ({group}) - 1e-6)"
     )
 
 
