@@ -45,12 +45,13 @@ def mesh_actor(mesh: pv.PolyData, colours: str, *, lit: bool = False, floor: boo
     return actor
 
 
-def line_actor(mesh: pv.PolyData, colour: RGB) -> vtkActor:
+def line_actor(mesh: pv.PolyData, colour: RGB, opacity: float) -> vtkActor:
     """Thin lines of one colour."""
     actor = vtkActor()
     actor.SetMapper(pv.DataSetMapper(mesh))
     actor.GetProperty().SetLighting(False)
     actor.GetProperty().SetColor(*unit(colour))
+    actor.GetProperty().SetOpacity(opacity)
     return actor
 
 

@@ -11,6 +11,8 @@ from tracescape_render.scene import Scene, top_of_beacon
 
 VIEW_ANGLE: Final = 30.0
 _ELEVATION: Final = 33.0
+#: From how far a single place is looked at: with those around it.
+_CLOSE: Final = 21.0
 
 
 class _Frame(NamedTuple):
@@ -71,7 +73,7 @@ def close_up(place: NDArray[np.float32], view: View) -> View:
     """Nearer to ``place``, float32 (3,), looking in the same direction as ``view``."""
     focus = place.astype(np.float64)
     direction = np.subtract(view.position, view.focus)
-    return View(_triple(focus + direction / np.linalg.norm(direction) * 16.0), _triple(focus))
+    return View(_triple(focus + direction / np.linalg.norm(direction) * _CLOSE), _triple(focus))
 
 
 def to_screen(

@@ -117,7 +117,7 @@ def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
     top = top_of_beacon(scene)
     place = scene.beacon.astype(np.float64)
     foot = place if scene.cause.arc is not None else np.array([place[0], place[1], 0.03])
-    around = float(scene.radii[scene.cause.body]) * 1.75 if scene.cause.arc is None else 0.0
+    around = float(scene.radii[scene.cause.body]) * 2.45 if scene.cause.arc is None else 0.0
     parts = [_shell(foot, float(top[2]), width * size, low, high, colour) for width, low, high in _SHELLS]
     rings = FOOT_RINGS if scene.cause.arc is None else (0.8, 1.3)
     parts.append(_pool(foot, 1.6 * rings[-1] * size, colour))

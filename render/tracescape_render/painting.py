@@ -41,9 +41,7 @@ def paint(scene: Scene, theme: Theme) -> Paint:
     arcs[~np.isin(scene.arc_state, (FAILING, DEGRADED))] = theme.arc
     if scene.cause is not None:
         arcs[scene.cause.links] = theme.cause
-        if scene.cause.arc is None:
-            marks[scene.cause.body] = theme.cause
-        else:
+        if scene.cause.arc is not None:
             arcs[scene.cause.arc] = theme.cause
     seen = np.where(scene.state == ABSENT, 1.0, scene.seen.astype(np.float64))[:, None]
     return Paint(

@@ -29,6 +29,8 @@ LARGEST_RADIUS: Final = 1.0
 ABSENT_RADIUS: Final = 0.65
 #: Rings around the foot of the beacon, radii in a small world.
 FOOT_RINGS: Final = (1.5, 2.3)
+_SLOPE: Final = 0.42
+_FARTHEST_BEHIND: Final = 30.0
 EMPTY_CAPTION: Final = "no spans yet: point an OTLP exporter here"
 #: How well bodies are seen where a cause is: itself, those that suffer from it, other sick ones, the rest.
 CAUSE_SEEN: Final = 1.0
@@ -171,7 +173,7 @@ def build_scene(
         cause=cause,
         beacon=_beacon(stands, curves, cause),
         headline=_headline(state, cause),
-        caption=display_name(caption, 200) if services else EMPTY_CAPTION,
+        caption=_caption(caption) if services else EMPTY_CAPTION,
     )
 
 
@@ -183,12 +185,17 @@ def size_of_world(scene: Scene) -> float:
     return max(1.0, reach / 26.0)
 
 
-def top_of_beacon(scene: Scene) -> NDArray[np.float32]:
-    """Where the shaft on the cause ends, float32 (3,): above everything."""
+def top_of_beacon(scene: Scene) -> FloatArray:
+    """Where the shaft on the cause ends, float32 (3,): above everything, and seen so from in front and above.
+
+    So the nearer to the viewer, the higher: what stands behind would be hidden by the flag up there.
+    """
     assert scene.beacon is not None
-    top: NDArray[np.float32] = scene.beacon.copy()
     size = size_of_world(scene)
-    top[2] = max(float(scene.positions[:, 2].max()), top[2]) + 5.4 * size - 2.2
+    behind = float(scene.positions[:, 1].max()) - float(scene.beacon[1])
+    top: FloatArray = scene.beacon.copy()
+    top[2] = max(float(scene.positions[:, 2].max()), top[2]) + 4.6 * size - 2.0
+    top[2] += _SLOPE * min(max(behind, 0.0), _FARTHEST_BEHIND * size)
     return top
 
 
@@ -220,6 +227,10 @@ def _arc_radii(calls: NDArray[np.float64]) -> FloatArray:
         np.float32
     )
     return radii
+
+
+def _caption(caption: str) -> str:
+    return display_name(caption, 200) if caption else ""
 
 
 def _seen(state: IntArray, cause: Cause | None) -> FloatArray:

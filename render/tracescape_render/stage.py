@@ -51,7 +51,9 @@ class Stage:
         for actor in self._actors:
             self._renderer.RemoveActor(actor)
         self.scene = scene
-        self._words.use(scene, self.theme)
+        shown, arcs = len(_shown_arcs(scene)), len(scene.source)
+        note = f"the strongest {shown:,} of {arcs:,} connections are drawn" if shown < arcs else ""
+        self._words.use(scene, self.theme, note)
         self._actors = self._world(scene)
         for actor in self._actors:
             self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
@@ -201,7 +203,7 @@ class Stage:
         actors += [
             mesh_actor(meshes.plates(scene, theme.plate), "rgb", floor=True),
             mesh_actor(meshes.rims(scene, theme), "rgb", floor=True),
-            line_actor(meshes.stems(scene), theme.stem),
+            line_actor(meshes.stems(scene), theme.stem, min(1.0, (100 / len(scene.positions)) ** 0.5)),
             glyphs(
                 scene.positions,
                 _drawn_radii(scene),
@@ -242,8 +244,7 @@ class Stage:
         return [worn, halo]
 
     def _arcs(self, scene: Scene, painted: Paint) -> vtkActor:
-        order = np.argsort(-scene.arc_seen, kind="stable")[:_MOST_TUBES]
-        shown = order[scene.arc_seen[order] > FAINTEST][::-1]  # the faint first, the strong over them
+        shown = _shown_arcs(scene)
         radii = scene.arc_radii.copy()
         if scene.cause is not None:
             radii[scene.cause.links] = np.maximum(radii[scene.cause.links], _LINK_RADIUS)
@@ -275,6 +276,12 @@ class Stage:
         below, above = (unit(colour) for colour in self.theme.ground)
         self._plotter.set_background(below, top=above)
         self._selection.GetProperty().SetColor(*unit(self.theme.selection))
+
+
+def _shown_arcs(scene: Scene) -> NDArray[np.int64]:
+    """The arcs that are drawn, the faint first, so that the strong are over them."""
+    order = np.argsort(-scene.arc_seen, kind="stable")[:_MOST_TUBES]
+    return order[scene.arc_seen[order] > FAINTEST][::-1]
 
 
 def _drawn_radii(scene: Scene) -> NDArray[np.float32]:

@@ -19,9 +19,12 @@ LABEL_POOL: Final = 80
 #: In a world of more than these, the well are named only as far as the sick leave room under this number.
 _ALL_NAMED: Final = 40
 _NAMED: Final = 26
+#: In a world of more than these, labels are names alone.
+_ALL_NUMBERED: Final = 600
 _ISLANDS_NAMED: Final = 24
 #: Bodies that a label tries not to cover: the largest on the screen.
 _MINDED: Final = 1_500
+_SHAFT_STEPS: Final = 10
 _SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry")
 _STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: "◍"}
 _CAUSE_SIGN: Final = "┃ likely cause"
@@ -60,19 +63,19 @@ class Words:
         for actor in [self._name, self._headline, self._caption, *self._legend, *hidden]:
             renderer.AddViewProp(actor)
 
-    def use(self, scene: Scene, theme: Theme) -> None:
-        """Write about ``scene`` from now on, in the colours of ``theme``."""
+    def use(self, scene: Scene, theme: Theme, note: str = "") -> None:
+        """Write about ``scene`` from now on, in the colours of ``theme``; ``note`` follows the caption."""
         self._scene, self._theme = scene, theme
         self._sizes = {}
         self.rects = {}
         self._write_labels()  # every label of the old scene goes
         self._headline.SetInput(scene.headline)
-        self._caption.SetInput(scene.caption)
+        self._caption.SetInput(f"{scene.caption} · {note}" if note else scene.caption)
         colour(self._name, theme.text_quiet)
         sick = np.flatnonzero(np.bincount(scene.state, minlength=len(STATES))[list(SICK)])
         calm = theme.text if not len(sick) else theme.marks[SICK[int(sick[-1])]]
-        colour(self._headline, theme.cause if scene.cause is not None else calm)
-        colour(self._caption, theme.text_quiet)
+        colour(self._headline, theme.cause if scene.cause is not None else calm, theme.ground[1], 0.75)
+        colour(self._caption, theme.text_quiet, theme.ground[1], 0.75)
         colour(self._tooltip, theme.text, theme.label_ground, 0.88)
         colour(self._flag, theme.cause_ink, theme.cause, 1.0)
         colour(self._reason, theme.text, theme.label_ground, 0.88)
@@ -80,7 +83,6 @@ class Words:
             actor.SetInput(name.upper())
             colour(actor, theme.text_quiet)
         if scene.cause is not None:
-            self._flag.SetInput(f" {scene.cause.name} ")
             self._reason.SetInput(f" likely cause · {scene.cause.reason} ")
         self._write_legend()
 
@@ -99,10 +101,11 @@ class Words:
         """Put everything where it belongs for a camera and a window; the sick first, nothing over another."""
         taken = self._place_display(size)
         self.rects, self.island_rects, self.flag_rect = {}, {}, None
-        if self.shown and len(self._scene.positions):
+        if len(self._scene.positions):
             self.flag_rect = self._placed_flag(projection, size, taken)
-            if self.flag_rect is not None:
-                taken = [*taken, self.flag_rect, self._foot(projection, size)]
+        if self.flag_rect is not None:
+            taken = [*taken, self.flag_rect, *self._beacon(projection, size)]
+        if self.shown and len(self._scene.positions):
             self.rects = self._arranged(projection, size, taken)
             self.island_rects = self._arranged_islands(projection, size, [*taken, *self.rects.values()])
         for actor in (self._flag, self._reason):
@@ -140,6 +143,9 @@ class Words:
         if w[0] <= 0:
             return None
         top = xy[1] if w[1] > 0 else xy[0]
+        left_of, right_of = (xy[:, 0] < 0).all(), (xy[:, 0] > size[0]).all()
+        name = scene.cause.name
+        self._flag.SetInput(f" ◀ {name} " if left_of else f" {name} ▶ " if right_of else f" {name} ")
         flag, reason = measure(self._flag), measure(self._reason)
         wide, high = max(flag[0], reason[0]), flag[1] + reason[1]
         left = float(np.clip(top[0] - wide / 2, 4, max(4, size[0] - wide - 4)))
@@ -154,8 +160,8 @@ class Words:
         self._flag.SetPosition(middle, rect.bottom + reason[1] + PADDING - 3)
         return rect
 
-    def _foot(self, projection: Matrix, size: Size) -> Rect:
-        """What the foot of the beacon covers."""
+    def _beacon(self, projection: Matrix, size: Size) -> list[Rect]:
+        """What the beacon covers: its foot, and its shaft in steps, since that may lean on the screen."""
         scene = self._scene
         assert scene.beacon is not None
         place = scene.beacon.copy()
@@ -164,10 +170,13 @@ class Words:
         sides = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
         reach = FOOT_RINGS[-1] * size_of_world(scene)
         xy, w = to_screen((place + reach * sides).astype(np.float32), projection, size)
-        if (w <= 0).any():
-            return Rect(0, 0, 0, 0)
-        (left, bottom), (right, top) = xy.min(axis=0).tolist(), xy.max(axis=0).tolist()
-        return Rect(left, bottom, right, top)
+        steps = np.linspace(scene.beacon, top_of_beacon(scene), _SHAFT_STEPS + 1)
+        shaft, depth = to_screen(steps.astype(np.float32), projection, size)
+        if (w <= 0).any() or (depth <= 0).any():
+            return []
+        pieces = [xy, *(shaft[i : i + 2] for i in range(_SHAFT_STEPS))]
+        corners = [(*piece.min(axis=0).tolist(), *piece.max(axis=0).tolist()) for piece in pieces]
+        return [Rect(left - 3, bottom, right + 3, top) for left, bottom, right, top in corners]
 
     def _arranged(self, projection: Matrix, size: Size, taken: list[Rect]) -> dict[int, Rect]:
         scene = self._scene
@@ -184,6 +193,9 @@ class Words:
         sizes = [self._size_of(_label(scene, body)) for body in wanted.tolist()]
         minded = np.flatnonzero(w > 0)
         minded = minded[np.argsort(-clearance[minded], kind="stable")[:_MINDED]]
+        sick = minded[np.isin(scene.state[minded], SICK)]
+        minded = np.concatenate([minded, sick, sick])  # covering one of those is as bad as three others
+        suffering = 0 if scene.cause is None else len(scene.cause.victims)
         placed = arrange(
             xy[wanted],
             np.minimum(clearance[wanted], 200.0),
@@ -192,6 +204,7 @@ class Words:
             size,
             taken,
             self._most(),
+            urgent=suffering,
             obstacles=np.column_stack([xy[minded], np.minimum(clearance[minded], 200.0)]),
         )
         return {int(wanted[index]): rect for index, rect in placed.items()}
@@ -261,9 +274,10 @@ class Words:
 
 
 def _label(scene: Scene, body: int) -> str:
-    """The name, and numbers for the sick: where a large world has a cause, for those who suffer from it."""
-    large = len(scene.state) > _ALL_NAMED
-    aside = scene.cause is not None and large and body not in scene.cause.victims
+    """The name, and numbers for the sick; in a large world with a cause for those who suffer from it."""
+    suffers = scene.cause is not None and body in scene.cause.victims
+    most = _ALL_NAMED if scene.cause is not None else _ALL_NUMBERED
+    aside = not suffers and len(scene.state) > most
     if aside or not scene.subtitles[body]:
         return scene.labels[body]
     return f"{scene.labels[body]}\n{scene.subtitles[body]}"
