@@ -15,6 +15,7 @@ from cases import Case
 from datasets import Labelled
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanContext
 
 from tracescape.shop import KINDS, Fault, Shop, ShopConfig
 from tracescape.shop.faults import truth_of
@@ -42,10 +43,12 @@ def shop_faults(cases: int) -> list[Fault]:
 def shop(cases: int, quiet: int, seed: int = 0) -> Labelled:
     """The labelled set: ``cases`` of each kind, and ``quiet`` windows without any."""
     faults: list[Fault | None] = [*shop_faults(cases), *[None] * quiet]
-    tables, labelled, silent = [], [], []
+    tables, linked, labelled, silent = [], [], [], []
     for number, fault in enumerate(faults):
         begin = BASE_NS + number * HOUR_NS
-        tables.append(spans_of(config(fault, seed + number), begin))
+        spans, links = spans_of(config(fault, seed + number), begin)
+        tables.append(spans)
+        linked.append(links)
         since = begin + round(BEFORE_S * 1e9)
         window, baseline = (since, since + round(LASTS_S * 1e9)), ((begin, since),)
         if fault is None:
@@ -53,7 +56,8 @@ def shop(cases: int, quiet: int, seed: int = 0) -> Labelled:
         else:
             truth = truth_of(fault, begin)
             labelled.append(Case(f"{fault} {number}", window, baseline, truth.nodes, fault.kind))
-    return Labelled("shop", pa.concat_tables(tables).unify_dictionaries(), labelled, silent, [])
+    every = pa.concat_tables(tables).unify_dictionaries()
+    return Labelled("shop", every, labelled, silent, [], pa.concat_tables(linked))
 
 
 def config(fault: Fault | None, seed: int) -> ShopConfig:
@@ -62,23 +66,26 @@ def config(fault: Fault | None, seed: int) -> ShopConfig:
     return ShopConfig(rate_per_s=RATE_PER_S, faults=faults, seed=seed, replicated=True)
 
 
-def spans_of(config: ShopConfig, begin_ns: int) -> pa.Table:
-    """What analyses read of a run of the shop, and ``trace_start_ns``, by which it is ordered."""
+def spans_of(config: ShopConfig, begin_ns: int) -> tuple[pa.Table, pa.Table]:
+    """What analyses read of a run of the shop: spans, with ``trace_start_ns`` by which they are ordered, and
+    the links between them."""
     rows = _Rows()
     made = Shop(lambda: rows, config)
     made.backfill(begin_ns, begin_ns + round((BEFORE_S + LASTS_S) * 1e9))
     made.shutdown()
-    return rows.table()
+    return rows.table(), pa.Table.from_pylist(rows.links)
 
 
 class _Rows(SpanExporter):
     # Keeps rows of the analyses' columns instead of sending anything.
     def __init__(self) -> None:
         self._rows: list[tuple[object, ...]] = []
+        self.links: list[dict[str, object]] = []
         self._resources: dict[str, int] = {}
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self._rows += map(self._row, spans)
+        self.links += (self._link(span, link.context) for span in spans for link in span.links)
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
@@ -104,6 +111,16 @@ class _Rows(SpanExporter):
             self._resources.setdefault(instance, len(self._resources)),
             *(_first(attributes.get(key) for key in keys) for keys in PROMOTED.values()),
         )
+
+    @staticmethod
+    def _link(span: ReadableSpan, linked: SpanContext) -> dict[str, object]:
+        assert span.context is not None
+        return {
+            "trace_id": span.context.trace_id.to_bytes(16, "big"),
+            "span_id": _signed(span.context.span_id),
+            "linked_trace_id": linked.trace_id.to_bytes(16, "big"),
+            "linked_span_id": _signed(linked.span_id),
+        }
 
     def table(self) -> pa.Table:
         columns = dict(zip((*ANALYSIS_COLUMNS, *PROMOTED), zip(*self._rows, strict=True), strict=True))

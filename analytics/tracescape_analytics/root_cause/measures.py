@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from tracescape_analytics.root_cause.messages import messages
 from tracescape_analytics.root_cause.owners import Owners, owners
-from tracescape_analytics.span_forest import BoolArray, IntArray, SpanForest
+from tracescape_analytics.span_forest import BoolArray, IntArray, SpanForest, integers
 from tracescape_native.critical_path import critical_paths
 from tracescape_native.entries import entry_spans
 
@@ -20,30 +21,39 @@ _SHORTEST_NS = 1000
 
 @dataclass(frozen=True)
 class Measures:
-    """Three frames; numbers are int64. Spans count once a trace and key: their mean.
+    """Six frames; numbers are int64. Spans count once a trace and key: their mean.
 
     ``times``: ``trace, node, operation, callee`` (-1 for the node's own work), ``own`` (log2 of ns),
     ``failed`` (share of spans at which an error begins), ``critical_ns`` (sum).
+    ``places``: ``trace, node, operation, resource`` (a number for each instance) and ``own``, of the own work
+    of services that have several.
     ``visits``: ``trace, node, operation`` of the spans at which requests enter a service, ``entries``.
     ``steps``: of those, what happens below within the service: ``called`` (1: a call to node ``item``, 0: an
     operation ``item`` of its own), ``share`` of the entries that have it, ``times`` (log2 of how often, of
     those that have it). Entries that fail, or that call something that fails, are left out of these two: the
     errors explain what is missing there.
+    ``sent`` and ``taken``: see ``messages``.
     """
 
     trees: SpanForest
     owners: Owners
     times: pl.DataFrame
+    places: pl.DataFrame
     visits: pl.DataFrame
     steps: pl.DataFrame
+    sent: pl.DataFrame
+    taken: pl.DataFrame
     critical_ns: IntArray
     first_errors: BoolArray
 
 
-def measured(trees: SpanForest, exceptions: pa.Table | None = None) -> Measures:
+def measured(
+    trees: SpanForest, exceptions: pa.Table | None = None, links: pa.Table | None = None
+) -> Measures:
     """Measure all traces of a forest.
 
     ``exceptions`` has ``trace_id`` and ``span_id`` of spans that recorded one: they count as failed.
+    ``links``: see ``messages``.
     """
     forest, who = trees.forest, owners(trees)
     paths = critical_paths(forest)
@@ -58,14 +68,25 @@ def measured(trees: SpanForest, exceptions: pa.Table | None = None) -> Measures:
             "node": trees.service,
             "operation": trees.operation,
             "callee": who.callee,
+            "resource": _instances(trees),
             "own": np.log2(np.maximum(paths.self_ns, _SHORTEST_NS)),
             "failed": starts_error.astype(np.float64),
             "critical_ns": paths.critical_ns,
         }
     )
     times = spans.group_by(keys).agg(pl.col("own", "failed").mean(), pl.col("critical_ns").sum())
+    several = pl.col("resource").n_unique().over("node") > 1
+    places = spans.filter(pl.col("callee") < 0).filter(several)
+    places = places.group_by("trace", "node", "operation", "resource").agg(pl.col("own").mean())
     visits, steps = _structure(trees, who, failed)
-    return Measures(trees, who, times, visits, steps, paths.critical_ns, starts_error)
+    sent, taken = messages(trees, links)
+    return Measures(trees, who, times, places, visits, steps, sent, taken, paths.critical_ns, starts_error)
+
+
+def _instances(trees: SpanForest) -> IntArray:
+    # Resources as numbers from 0.
+    _, number = np.unique(integers(trees.table["resource_id"]), return_inverse=True)
+    return number.astype(np.int64)[trees.forest.rows]
 
 
 def _failed(trees: SpanForest) -> BoolArray:
@@ -98,7 +119,7 @@ def _structure(trees: SpanForest, who: Owners, failed: BoolArray) -> tuple[pl.Da
     explained[entry[forest.parent[failed & who.crossed]]] = True
     enters = entry == np.arange(len(entry))
     inside = np.flatnonzero(~enters & (who.callee < 0))
-    crossed = np.flatnonzero(who.crossed)
+    crossed = np.flatnonzero(who.crossed & ~who.follow)
     silent = np.flatnonzero((who.callee >= 0) & ~who.answered)
     at = np.concatenate([entry[inside], entry[forest.parent[crossed]], entry[silent]])
     item = np.concatenate([trees.operation[inside], trees.service[crossed], who.callee[silent]])
