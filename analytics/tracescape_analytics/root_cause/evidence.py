@@ -84,10 +84,10 @@ def _apart(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("sure") > pl.col("all_sure"),
         pl.col("shift") > _APART * pl.col("all_shift"),
     )
-    kept = whole.join(worst, on=keys, how="anti", maintain_order="left").with_columns(
+    kept = whole.join(worst, on=keys, how="anti").with_columns(
         slow_places=pl.lit(0, pl.Int64), places=pl.lit(0, pl.Int64)
     )
-    return pl.concat([kept, worst.select(kept.columns)], how="vertical_relaxed")
+    return pl.concat([kept, worst.select(kept.columns)], how="vertical_relaxed").sort(keys)
 
 
 def _in_blocks(rows: pl.DataFrame, block: IntArray) -> pl.DataFrame:
