@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tracescape_analytics.root_cause.messages import messages
 from tracescape_analytics.root_cause.owners import Owners, owners
-from tracescape_analytics.span_forest import BoolArray, IntArray, SpanForest, integers
+from tracescape_analytics.span_forest import BoolArray, IntArray, SpanForest
 from tracescape_native.critical_path import critical_paths
 from tracescape_native.entries import entry_spans
 
@@ -68,25 +68,28 @@ def measured(
             "node": trees.service,
             "operation": trees.operation,
             "callee": who.callee,
-            "resource": _instances(trees),
             "own": np.log2(np.maximum(paths.self_ns, _SHORTEST_NS)),
             "failed": starts_error.astype(np.float64),
             "critical_ns": paths.critical_ns,
         }
     )
     times = spans.group_by(keys).agg(pl.col("own", "failed").mean(), pl.col("critical_ns").sum())
-    several = pl.col("resource").n_unique().over("node") > 1
-    places = spans.filter(pl.col("callee") < 0).filter(several)
-    places = places.group_by("trace", "node", "operation", "resource").agg(pl.col("own").mean())
+    places = _places(trees, spans)
     visits, steps = _structure(trees, who, failed)
     sent, taken = messages(trees, links)
     return Measures(trees, who, times, places, visits, steps, sent, taken, paths.critical_ns, starts_error)
 
 
-def _instances(trees: SpanForest) -> IntArray:
-    # Resources as numbers from 0.
-    _, number = np.unique(integers(trees.table["resource_id"]), return_inverse=True)
-    return number.astype(np.int64)[trees.forest.rows]
+def _places(trees: SpanForest, spans: pl.DataFrame) -> pl.DataFrame:
+    # Own work by instance, of services that have several.
+    column = trees.table["resource_id"].combine_chunks().dictionary_encode()
+    resource = column.indices.to_numpy().astype(np.int64)[trees.forest.rows]
+    runs = np.zeros((len(trees.services), max(len(column.dictionary), 1)), np.bool_)
+    runs[trees.service, resource] = True
+    several = runs.sum(axis=1) > 1
+    shown = pl.Series(several[trees.service]) & (spans["callee"] < 0)
+    places = spans.with_columns(resource=pl.Series(resource)).filter(shown)
+    return places.group_by("trace", "node", "operation", "resource").agg(pl.col("own").mean())
 
 
 def _failed(trees: SpanForest) -> BoolArray:
