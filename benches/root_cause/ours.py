@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 from cases import Case
+from scoring import proved_first
 
 from naive import Answer
 from tracescape_analytics.root_cause import Diagnosis, diagnose_of, search_of
@@ -38,7 +39,6 @@ def searched(
 
 
 def _answers(found: Diagnosis) -> tuple[Answer, Answer]:
-    suspects, causes = (
-        dict(frame.select("service", "score").iter_rows()) for frame in (found.suspects, found.causes)
-    )
+    suspects = proved_first(found.suspects.select("service", "score", "named").iter_rows())
+    causes = dict(found.causes.select("service", "score").iter_rows())
     return suspects, causes
