@@ -7,8 +7,9 @@ The demo's shop with faults put in (shop_cases.py) needs no data: it is the set 
 ``TRACESCAPE_BENCH_DATA`` says where the data is, ``TRACESCAPE_BENCH_PEERS`` where RCAEval is (see peers.py).
 Windows and baselines are frozen before a method sees a span (cases.py), labels are used for scoring alone
 (scoring.py). AC@k: the true service is among the first k; Avg@5: the mean of AC@1 … AC@5, with the interval
-of 95 % of samples of cases. ``diagnose`` is everything that we suspect, in order; ```diagnose, named`` only
-what is named as a cause. Quiet: in how many quiet windows nobody is named; the others always name somebody.
+of 95 % of samples of cases. ``diagnose`` is everything that we suspect, in order; ``diagnose, named`` only
+what is named as a cause; ``diagnose, no time`` is asked without the window, where a case is all there was
+(the shop). Quiet: in how many quiet windows nobody is named; the others always name somebody.
 Seconds are the median of a case, without reading the file.
 """
 
