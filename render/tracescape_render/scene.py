@@ -313,7 +313,7 @@ def _subtitle(row: dict[str, object], state: int) -> str:
     calls, errors = _number(row.get("calls")), _number(row.get("errors"))
     latency = f"p95 {duration(_number(row.get('p95_ns'), None))}"
     if errors and calls and errors / calls >= 0.01:
-        return f"{share(errors, calls)} errors · {latency}"
+        return f"{share(errors, calls)} errors"
     return latency
 
 
