@@ -6,25 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracescape_analytics.baselines import (
-    BEFORE,
-    EDGE_KEYS,
-    NODE_KEYS,
-    Baseline,
-    baselines,
-    judge,
-    known_services,
-)
+from tracescape_analytics.baselines import BEFORE, Baseline, Compared, baselines, compared
 from tracescape_analytics.calls import Unpaired, counts_in
-from tracescape_analytics.connections import CONNECTIONS
 from tracescape_analytics.counts import Counts
-from tracescape_analytics.distributions import quantile_codes, summed, with_values
+from tracescape_analytics.distributions import values
 from tracescape_analytics.health import DEFAULT, Thresholds
-from tracescape_analytics.naming import NamedCounts, named_counts
+from tracescape_analytics.naming import exemplar_ids, negative
 from tracescape_analytics.rollups import counts_of
 from tracescape_analytics.shapes import shaped_table
 from tracescape_analytics.windows import bounded, checked, closed
@@ -164,50 +156,51 @@ def judged(
     now: Counts, window: tuple[int, int], earlier: Sequence[Baseline], thresholds: Thresholds = DEFAULT
 ) -> Topology:
     """The topology of the counts of a window, judged against baselines if there are any."""
-    here = named_counts(now, known_services(earlier))
-    nodes, edges = judge(here, earlier, window[1] - window[0], thresholds)
+    found = compared(now, earlier, window[1] - window[0], thresholds)
     first = earlier[0].window if earlier else None
     return Topology(
-        nodes=_nodes(here, nodes),
-        edges=_edges(here, edges),
+        nodes=_nodes(found),
+        edges=_edges(found),
         since_ns=window[0],
         until_ns=window[1],
-        spans=here.spans,
-        traces=here.traces,
-        unpaired=here.unpaired,
+        spans=found.here.spans,
+        traces=found.here.traces,
+        unpaired=found.here.unpaired,
         baseline=None if first is None else (first.since_ns or 0, first.until_ns or 0),
     )
 
 
-def _nodes(now: NamedCounts, rows: pl.DataFrame) -> pl.DataFrame:
-    present = now.present.with_columns(present=pl.lit(True))
-    rows = rows.join(present, on=NODE_KEYS, how="full", coalesce=True).with_columns(
-        pl.col("calls", "errors").fill_null(0), pl.col("state").fill_null("idle")
-    )
-    rows = rows.filter(pl.col("present") | (pl.col("state") == "absent"))
-    rows = rows.join(now.node_exemplars, on=NODE_KEYS, how="left")
-    rows = rows.rename({"name": "service", "node_kind": "kind"}).sort("service", "kind")
-    return rows.select(pl.col(name).cast(dtype) for name, dtype in NODE_SCHEMA.items())
+def _nodes(found: Compared) -> pl.DataFrame:
+    here, things, names = found.here, len(found.nodes), found.node_columns()
+    present = np.zeros(things, np.bool_)
+    present[here.present] = True
+    rows = found.nodes.with_columns(
+        pl.Series("service", names["name"], dtype=pl.String),
+        pl.Series("kind", names["kind"], dtype=pl.String),
+        pl.Series("slowest_trace", exemplar_ids(here.node_exemplars, False, things), dtype=pl.String),
+        pl.Series("failed_trace", exemplar_ids(here.node_exemplars, True, things), dtype=pl.String),
+    ).select(*NODE_SCHEMA)
+    return rows.filter(pl.Series(present) | (pl.col("state") == "absent")).sort("service", "kind")
 
 
-def _edges(now: NamedCounts, rows: pl.DataFrame) -> pl.DataFrame:
-    for cells, names in (
-        (now.client, {"client_p50_ns": 0.5, "client_p95_ns": 0.95}),
-        (summed(now.server, EDGE_KEYS), {"server_p50_ns": 0.5, "server_p95_ns": 0.95}),
-        (now.network, {"network_p50_ns": 0.5}),
-        (now.delay, {"delay_p50_ns": 0.5}),
-    ):
-        found = quantile_codes(cells, EDGE_KEYS, names).drop("total")
-        rows = rows.join(with_values(found, {name: name for name in names}), on=EDGE_KEYS, how="left")
-    negative = (
-        now.network.filter(pl.col("code") < 0).group_by(EDGE_KEYS).agg(negative_network=pl.col("count").sum())
+def _edges(found: Compared) -> pl.DataFrame:
+    here, things = found.here, len(found.edges)
+    shares = (
+        ("client", here.client, {"p50": 0.5, "p95": 0.95}),
+        ("server", here.server, {"p50": 0.5, "p95": 0.95}),
+        ("network", here.network, {"p50": 0.5}),
+        ("delay", here.delay, {"p50": 0.5}),
     )
-    rows = rows.join(negative, on=EDGE_KEYS, how="left").with_columns(pl.col("negative_network").fill_null(0))
-    rows = rows.filter((pl.col("calls") > 0) | (pl.col("state") == "absent"))
-    rows = rows.join(now.edge_exemplars, on=EDGE_KEYS, how="left")
-    connection = pl.Series(CONNECTIONS).gather(rows["connection"].cast(pl.UInt32))
-    return (
-        rows.with_columns(connection.alias("connection"))
-        .select(pl.col(name).cast(dtype) for name, dtype in EDGE_SCHEMA.items())
-        .sort(EDGE_KEYS)
-    )
+    rows = found.edges.with_columns(
+        *(pl.Series(name, texts, dtype=pl.String) for name, texts in found.edge_columns().items()),
+        *(
+            values(f"{side}_{name}_ns", times.at(share))
+            for side, times, quantiles in shares
+            for name, share in quantiles.items()
+        ),
+        pl.Series("negative_network", negative(here.network)),
+        pl.Series("slowest_trace", exemplar_ids(here.edge_exemplars, False, things), dtype=pl.String),
+        pl.Series("failed_trace", exemplar_ids(here.edge_exemplars, True, things), dtype=pl.String),
+    ).select(*EDGE_SCHEMA)
+    shown = (pl.col("calls") > 0) | (pl.col("state") == "absent")
+    return rows.filter(shown).sort("source", "target", "connection")
