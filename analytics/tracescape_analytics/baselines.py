@@ -25,7 +25,6 @@ from tracescape_analytics.namespaces import condition_of
 from tracescape_analytics.naming import (
     Cells,
     Directory,
-    Meaning,
     NamedCounts,
     both,
     meaning,
@@ -35,6 +34,7 @@ from tracescape_analytics.naming import (
 )
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.rollups import counts_of, kept_samples
+from tracescape_analytics.sampling import whole
 from tracescape_analytics.significance import FloatArray
 from tracescape_analytics.windows import Window, bounded, checked
 from tracescape_storage.reader import Reader
@@ -58,7 +58,7 @@ class Compared(NamedTuple):
     """Calls, errors, quantiles, states and what they were judged by: a row a node, and a row an edge.
 
     Rows stand by the numbers of ``directory``, also those of which nothing is counted. Columns: ``calls,
-    errors, p50_ns, p95_ns, p99_ns``, of each baseline with its name in front ``calls, errors, p95_ns,
+    errors, seen, p50_ns, p95_ns, p99_ns``, of each baseline with its name in front ``calls, errors, p95_ns,
     expected``, and those of ``with_states``. ``here`` is what all this comes from.
     """
 
@@ -146,7 +146,7 @@ def compared(
     nodes, edges = [], []
     for baseline, (_, numbers), meant in zip(earlier, pasts, meanings, strict=True):
         cells = [
-            measured(counts.keys, counts.counts, Meaning(meant.node[number], meant.edge[number], number[:0]))
+            measured(counts.keys, counts.counts, meant.of(number))
             for counts, number in zip(baseline.samples, numbers, strict=True)
         ]
         visits = [(sample.visits, sample.visit_errors) for sample in cells]
@@ -166,25 +166,28 @@ def _judged(
 ) -> pl.DataFrame:
     p95 = times.at(0.95)
     columns: dict[str, Any] = {
-        "calls": times.total,
-        "errors": errors,
+        "calls": times.seen,
+        "errors": times.share(errors),
         "p50_ns": values("p50_ns", times.at(0.5)),
         "p95_ns": values("p95_ns", p95),
         "p99_ns": values("p99_ns", times.at(0.99)),
-        "timed": times.total,
+        "timed": times.seen,
+        "seen": times.seen,
         "p95": values("p95", p95),
     }
     for name, calls, failed, usual, expected in normals:
         known, slow = usual != NO_CODE, times.above(usual)
         columns[f"{name}_calls"], columns[f"{name}_errors"] = calls, failed
         columns[f"{name}_p95_ns"] = columns[f"{name}_p95"] = values("p95", usual)
-        columns[f"{name}_slow"] = np.where(known, slow, 0)
+        columns[f"{name}_slow"] = np.where(known, times.share(slow), 0)
         columns[f"{name}_expected"] = expected
     if not normals:  # nothing to compare with: judged by errors alone
         for what in ("calls", "errors", "p95", "slow", "expected"):
             columns[f"{BEFORE}_{what}"] = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(p95))
     names = [normal.name for normal in normals]
-    return with_states(pl.DataFrame(columns), thresholds, names or [BEFORE])
+    # Of sampled calls, those that are there tell how sure one can be, and what they stand for how many.
+    judged = with_states(pl.DataFrame(columns), thresholds, names or [BEFORE])
+    return judged.with_columns(pl.Series("calls", times.calls), pl.Series("errors", whole(errors)))
 
 
 def _normal(
@@ -228,6 +231,7 @@ def _normal(
 
 
 def _totals(times: Cells, errors: Cells, things: int) -> tuple[IntArray, IntArray, IntArray]:
-    # Calls, errors and the code of the p95, of each thing.
+    # Calls that are there, how many of them failed, and the code of the p95, of each thing.
     found = durations(*times, things)
-    return found.total, sums(errors.thing, errors.counted, things), found.at(0.95)
+    failed = found.share(sums(errors.thing, errors.counted, things))
+    return found.seen, failed, found.at(0.95)

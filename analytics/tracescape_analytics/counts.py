@@ -275,11 +275,12 @@ def _identities(found: native.Counts, first: IntArray, words: Vocabulary) -> Gro
     columns = (found.role, found.connection, found.source, found.target)
     for role, connection, source, target in zip(*(column[first].tolist() for column in columns), strict=True):
         source_kind, source_name, target_kind, target_name = 0, "", 0, ""
-        if role != native.TOTAL:
+        counted = role & ~native.EXTRA
+        if counted != native.TOTAL:
             source_kind, source_name = words.nodes[source]
-        if role == native.EDGE:
+        if counted == native.EDGE:
             target_kind, target_name = words.nodes[target]
-        elif role in (native.ENTRY, native.TOPMOST):
+        elif counted in (native.ENTRY, native.TOPMOST):
             target_name = words.operations[target]
         rows.append((role, connection, source_kind, source_name, target_kind, target_name))
     return Groups.of(rows)

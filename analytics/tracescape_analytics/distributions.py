@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from tracescape_analytics.sampling import whole
 from tracescape_native.buckets import bucket_values
 from tracescape_native.call_counts import MEASURE_SHIFT, OFFSET
 
@@ -19,17 +20,29 @@ NO_CODE: Final = -OFFSET
 
 
 class Durations(NamedTuple):
-    """How often each thing, numbered from 0, has each code.
+    """How often each thing, numbered from 0, has each code; how often is in units of `sampling`.
 
     ``keys``, int64, shape (cells,), ascending: the number of the thing and the code, as ``call_counts`` packs
     them. ``up_to``, shape (cells + 1,): the sum of the counts before each. ``begin``, shape (things + 1,):
-    where the cells of each thing begin. ``total``, shape (things,): the sum of its counts.
+    where the cells of each thing begin. ``total``, shape (things,): the sum of its counts; ``seen``: how many
+    spans or pairs of spans tell of it.
     """
 
     keys: IntArray
     up_to: IntArray
     begin: IntArray
     total: IntArray
+    seen: IntArray
+
+    @property
+    def calls(self) -> IntArray:
+        """How many there were of each thing, to the nearest whole number."""
+        return whole(self.total)
+
+    def share(self, units: IntArray) -> IntArray:
+        """As many of what is seen of each thing as ``units`` are of its total, to the nearest whole."""
+        shares = units / np.maximum(self.total, 1)
+        return np.asarray(np.rint(self.seen * shares).astype(np.int64))
 
     def at(self, share: float) -> IntArray:
         """The smallest code that at least this share of what is counted does not exceed, of each thing."""
@@ -49,14 +62,14 @@ class Durations(NamedTuple):
         return np.asarray(self.up_to[self.begin[1:]] - self.up_to[place])
 
 
-def durations(thing: IntArray, code: IntArray, count: IntArray, things: int) -> Durations:
+def durations(thing: IntArray, code: IntArray, counted: IntArray, seen: IntArray, things: int) -> Durations:
     """Of cells in any order, several for a code where it so happens; ``thing`` below ``things``."""
     keys = (thing << MEASURE_SHIFT) + (code + OFFSET)
     order = np.argsort(keys)
     keys, up_to = keys[order], np.zeros(len(keys) + 1, np.int64)
-    np.cumsum(count[order], out=up_to[1:])
+    np.cumsum(counted[order], out=up_to[1:])
     begin = np.searchsorted(keys, np.arange(things + 1) << MEASURE_SHIFT)
-    return Durations(keys, up_to, begin, np.diff(up_to[begin]))
+    return Durations(keys, up_to, begin, np.diff(up_to[begin]), sums(thing, seen, things))
 
 
 def _code(keys: IntArray) -> IntArray:

@@ -16,6 +16,7 @@ from tracescape_analytics.calls import Unpaired
 from tracescape_analytics.counts import BoolArray, Counts, Exemplars, Groups, IntArray, greatest, numbered
 from tracescape_analytics.distributions import Durations, durations, sums
 from tracescape_analytics.nodes import NODE_KINDS
+from tracescape_analytics.sampling import UNIT_BITS, whole
 from tracescape_native import call_counts as native
 from tracescape_native.call_counts import GROUP_SHIFT, MEASURE_SHIFT, OFFSET
 
@@ -47,20 +48,30 @@ class Meaning(NamedTuple):
     """What groups are, by the numbers of a `Directory`.
 
     ``node``: of which node a group counts visits; ``edge``: of which edge it counts calls; -1 for none; both
-    int64, shape (groups,). ``present``: the nodes that appear.
+    int64, shape (groups,). ``extra``: whether it counts how many more the same calls stand for, bool, shape
+    (groups,). ``present``: the nodes that appear.
     """
 
     node: IntArray
     edge: IntArray
+    extra: BoolArray
     present: IntArray
+
+    def of(self, groups: IntArray) -> Meaning:
+        """The meaning of some of the groups."""
+        return self._replace(node=self.node[groups], edge=self.edge[groups], extra=self.extra[groups])
 
 
 class Cells(NamedTuple):
-    """What is counted: a row a cell, int64, shape (cells,), by node or edge (``thing``) and code."""
+    """What is counted: a row a cell, int64, shape (cells,), by node or edge (``thing``) and code.
+
+    ``counted`` is in units of `sampling`, ``seen`` how many were stored.
+    """
 
     thing: IntArray
     code: IntArray
     counted: IntArray
+    seen: IntArray
 
     def rows(self, chosen: BoolArray) -> Cells:
         """Some of them."""
@@ -97,8 +108,8 @@ class NamedCounts(NamedTuple):
     """What is counted of each node and of each edge of a `Directory`.
 
     ``visits`` and ``visit_errors`` of nodes; ``present``: the nodes that appear. Of edges: ``felt`` (client,
-    else server time), ``client``, ``server``, ``network``, ``delay``, ``edge_errors``. Exemplars are those of
-    nodes and edges instead of groups.
+    else server time), ``client``, ``server``, ``network``, ``delay``, ``edge_errors``. Errors are in units of
+    `sampling`. Exemplars are those of nodes and edges instead of groups.
     """
 
     visits: Durations
@@ -145,8 +156,9 @@ def shown_nodes(nodes: Iterable[Node], known: Collection[str] = ()) -> dict[Node
 
 def meaning(groups: Groups, directory: Directory, known: Collection[str] = ()) -> Meaning:
     """What groups mean together; see ``shown_nodes``."""
-    is_edge = groups.role == native.EDGE
-    appear = np.unique(np.concatenate([groups.source[groups.role != native.TOTAL], groups.target[is_edge]]))
+    role = groups.role & ~np.int64(native.EXTRA)
+    is_edge = role == native.EDGE
+    appear = np.unique(np.concatenate([groups.source[role != native.TOTAL], groups.target[is_edge]]))
     shown = shown_nodes((groups.names[place] for place in appear), known)
     number, kind = np.full((2, len(groups.names)), -1, np.int64)
     for place in appear.tolist():
@@ -155,15 +167,16 @@ def meaning(groups: Groups, directory: Directory, known: Collection[str] = ()) -
     source, target = number[groups.source], number[groups.target]
     called = is_edge & (kind[groups.target] != _SERVICE)
     calling = is_edge & (kind[groups.source] == _ENTRY)
-    visit = np.where(_serves(groups, source) | calling, source, np.where(called, target, -1))
-    return Meaning(visit, _edges(groups, is_edge, shown, directory), number[appear])
+    visit = np.where(_serves(role, source) | calling, source, np.where(called, target, -1))
+    edge = _edges(groups, is_edge, shown, directory)
+    return Meaning(visit, edge, groups.role != role, number[appear])
 
 
-def _serves(groups: Groups, source: IntArray) -> BoolArray:
+def _serves(role: IntArray, source: IntArray) -> BoolArray:
     # Which groups count what their source served.
-    serving, topmost = groups.role == native.ENTRY, groups.role == native.TOPMOST
+    serving, topmost = role == native.ENTRY, role == native.TOPMOST
     topmost &= ~np.isin(source, source[serving])
-    return np.asarray(serving | topmost | (groups.role == native.UNSENT))
+    return np.asarray(serving | topmost | (role == native.UNSENT))
 
 
 def _edges(groups: Groups, is_edge: BoolArray, shown: dict[Node, Node], directory: Directory) -> IntArray:
@@ -185,8 +198,10 @@ def measured(keys: IntArray, counts: IntArray, what: Meaning) -> Measured:
     measure = (keys >> MEASURE_SHIFT) & ((1 << (GROUP_SHIFT - MEASURE_SHIFT)) - 1)
     code = (keys & ((1 << MEASURE_SHIFT) - 1)) - OFFSET
     node, edge = what.node[group], what.edge[group]
-    is_edge, of_nodes = edge >= 0, Cells(node, code, counts)
-    of_edges = Cells(edge, code, counts)
+    extra = what.extra[group]
+    counted, seen = np.where(extra, counts, counts << UNIT_BITS), np.where(extra, 0, counts)
+    is_edge, of_nodes = edge >= 0, Cells(node, code, counted, seen)
+    of_edges = of_nodes._replace(thing=edge)
     # An edge that both sides saw has the client's time and the server's; its visits are the client's.
     times = (measure <= native.ALONE_TIME) & ~(is_edge & (measure == native.SERVER_TIME))
     edges = [
@@ -230,14 +245,14 @@ def named_counts(counts: Counts, what: Meaning, directory: Directory) -> NamedCo
         unpaired=Unpaired(
             orphans=totals[native.ORPHANS],
             clients_without_server=totals[native.UNANSWERED],
-            negative_network=int(negative(network).sum()),
+            negative_network=int(cells.network.seen[cells.network.code < 0].sum()),
         ),
     )
 
 
 def negative(found: Durations) -> IntArray:
     """How many durations of each thing are below 0."""
-    return np.asarray(found.total - found.above(np.full(len(found.total), -1, np.int64)))
+    return whole(found.total - found.above(np.full(len(found.total), -1, np.int64)))
 
 
 def _totals(counts: Counts) -> tuple[int, list[int]]:

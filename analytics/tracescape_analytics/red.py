@@ -10,9 +10,10 @@ import polars as pl
 from tracescape_analytics.counts import Counts, numbered
 from tracescape_analytics.distributions import durations, sums, values
 from tracescape_analytics.errors import unknown_service
-from tracescape_analytics.naming import Directory, Meaning, exemplar_ids, exemplars_of, meaning, measured
+from tracescape_analytics.naming import Directory, exemplar_ids, exemplars_of, meaning, measured
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.rollups import counts_of
+from tracescape_analytics.sampling import whole
 from tracescape_analytics.windows import Window, checked
 from tracescape_storage.reader import Reader
 
@@ -22,6 +23,7 @@ RED_SCHEMA: Final = {
     "operation": pl.String,
     "calls": pl.Int64,
     "errors": pl.Int64,
+    "seen": pl.Int64,
     "error_rate": pl.Float64,
     "rate_per_s": pl.Float64,
     "p50_ns": pl.Int64,
@@ -93,7 +95,8 @@ def _steps(reader: Reader, window: Window, step_ns: int | None) -> list[Window]:
 
 def _of(counts: Counts, window: Window, by: str) -> pl.DataFrame:
     groups, directory = counts.groups, Directory()
-    visited = meaning(groups, directory).node
+    found = meaning(groups, directory)
+    visited = found.node
     nodes = list(directory.nodes)
     is_service = np.array([kind == _SERVICE for kind, _ in nodes] + [False], np.bool_)
     some = np.flatnonzero(is_service[visited])
@@ -101,11 +104,12 @@ def _of(counts: Counts, window: Window, by: str) -> pl.DataFrame:
     number, first = numbered(visited[some], told)
     thing = np.full(len(groups), -1, np.int64)
     thing[some] = number
-    cells = measured(counts.keys, counts.counts, Meaning(thing, np.full(len(groups), -1), thing[:0]))
+    cells = measured(counts.keys, counts.counts, found._replace(node=thing, edge=np.full(len(thing), -1)))
     times = durations(*cells.visits, len(first))
     exemplars = exemplars_of(counts.exemplars, thing)
     begin, end = window.since_ns or 0, window.until_ns or 0
-    calls, errors = times.total, sums(cells.visit_errors.thing, cells.visit_errors.counted, len(first))
+    calls, failed = times.calls, cells.visit_errors
+    errors = whole(sums(failed.thing, failed.counted, len(first)))
     operations = [groups.names[place][1] if by == "operation" else None for place in told[first].tolist()]
     columns = {
         "start_ns": np.full(len(first), begin),
@@ -113,6 +117,7 @@ def _of(counts: Counts, window: Window, by: str) -> pl.DataFrame:
         "operation": operations,
         "calls": calls,
         "errors": errors,
+        "seen": times.seen,
         "error_rate": errors / calls,
         "rate_per_s": calls / ((end - begin) / 1e9),
         **{f"{name}_ns": values(name, times.at(share)) for name, share in _QUANTILES.items()},

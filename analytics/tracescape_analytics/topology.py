@@ -27,6 +27,7 @@ NODE_SCHEMA: Final = {
     "kind": pl.String,
     "calls": pl.Int64,
     "errors": pl.Int64,
+    "seen": pl.Int64,
     "p50_ns": pl.Int64,
     "p95_ns": pl.Int64,
     "p99_ns": pl.Int64,
@@ -40,6 +41,7 @@ EDGE_SCHEMA: Final = {
     "connection": pl.String,
     "calls": pl.Int64,
     "errors": pl.Int64,
+    "seen": pl.Int64,
     "client_p50_ns": pl.Int64,
     "client_p95_ns": pl.Int64,
     "server_p50_ns": pl.Int64,
@@ -70,6 +72,10 @@ class Topology:
 
     ``slowest_trace`` and ``failed_trace`` are trace ids in hex: of the slowest call, and of the slowest that
     failed.
+
+    A call counts as often as its spans say that they stand for others which were not kept (``sampling``);
+    ``seen`` is how many are stored. Both are the same where nothing is sampled, and always for ``spans``,
+    ``traces`` and ``unpaired``, which count what is stored.
 
     Counts are exact. A quantile is the smallest duration that at least that share of calls did not exceed,
     off by at most ``buckets.RELATIVE_ERROR`` (0.54 %), and exact below 90 ns.

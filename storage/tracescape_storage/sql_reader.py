@@ -12,6 +12,7 @@ from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
 from tracescape_storage.known_shapes import KnownShapes
 from tracescape_storage.namespaces import ANY_SQL, with_namespaces
 from tracescape_storage.reader import Extent
+from tracescape_storage.sampling import sampled_sql
 from tracescape_storage.schema import ARRIVED
 from tracescape_storage.select import (
     EXTENT_SQL,
@@ -37,6 +38,8 @@ class SqlReader(ABC):
     _extent: Extent | None = None
     _columns: dict[str, str] | None = None
     _namespaces: bool | None = None
+    # Whether a span says how many it stands for, of those that arrived up to then.
+    _sampled: tuple[bool, int] | None = None
     _shapes: KnownShapes | None = None
 
     @abstractmethod
@@ -88,22 +91,24 @@ class SqlReader(ABC):
     def shaped_spans(
         self, *, since_ns: int | None = None, until_ns: int | None = None, where: str = ""
     ) -> tuple[pa.Table, pa.Table]:
-        """Spans as `select.SHAPED_IDS` and the ``shape`` of each, and the shapes with their `SHAPE_COLUMNS`.
+        """Spans as `select.SHAPED_IDS` and the ``shape`` of each, and the shapes with their `SHAPE_COLUMNS`
+        and `SAMPLING`.
 
         ``shape`` is the row of the shape in the second table (int64), ``service`` is a full name: see
         `select.shaped_sql` and `namespaces`.
         """
         from tracescape_native.tally import distinct  # brings along Numba: a collector should be ready before
 
-        named = with_namespaces if self._has_namespaces() else str
-        spans = self.sql(named(shaped_sql(since_ns=since_ns, until_ns=until_ns, where=where)))
+        named, sampled = with_namespaces if self._has_namespaces() else str, self._is_sampled()
+        window = {"since_ns": since_ns, "until_ns": until_ns}
+        spans = self.sql(named(shaped_sql(**window, where=where, sampled=sampled)))
         numbers, first = distinct(spans["shape"].to_numpy().view(np.int64))
         self._shapes = known = self._shapes or KnownShapes()
         met = spans.select(["shape", "start_ns", "span_id"]).take(pa.array(first))
 
         def read(condition: str) -> pa.Table:
             both = " AND ".join(filter(None, [where, condition]))
-            return self.sql(named(shapes_sql(since_ns=since_ns, until_ns=until_ns, where=both)))
+            return self.sql(named(shapes_sql(**window, where=both, sampled=sampled)))
 
         shape = spans.schema.get_field_index("shape")
         return spans.set_column(shape, "shape", pa.array(numbers)), known.of(met, read)
@@ -112,6 +117,15 @@ class SqlReader(ABC):
         if self._namespaces is None or (self.live and not self._namespaces):
             self._namespaces = self.sql(ANY_SQL).num_rows > 0
         return self._namespaces
+
+    def _is_sampled(self) -> bool:
+        # Asked of what is new only; once a span said so, that is known.
+        found, until_ns = self._sampled or (False, -1)
+        if self._sampled is None or (self.live and not found):
+            (row,) = self.sql(sampled_sql(until_ns)).to_pylist()
+            found, until_ns = row["found"], row["arrived_ns"] or until_ns
+            self._sampled = found, until_ns
+        return found
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""

@@ -33,6 +33,7 @@ def shapes(draw: st.DrawFn) -> list[Shape]:
             names_store=store,
             far_end=choose.choice([-1, 5, 6]),
             queue=choose.choice([-1, -1, 7]),
+            extra=choose.choice([0, 0, 1, 5, 2**40]),
         )
         for kind, service, store in COMBINED
     ]
