@@ -91,7 +91,7 @@ def chains_of(shaped: Shaped, by: str = "operation", shared: Collection[str] = (
 
 def _steps(forest: Forest, shape: IntArray, shapes: Shapes, words: Vocabulary, by: str) -> _Steps:
     service, parent = shapes.service[shape], forest.parent
-    calls = find_calls(forest, service, shapes.names_store[shape])
+    calls = find_calls(forest, service, shapes.names[shape])
     known = forest.origin[forest.root] == ROOT
     entered = (parent < 0) | (service != service[parent]) | np.isin(calls.relation, (PAIRED, DELIVERED))
     entered &= known

@@ -16,6 +16,7 @@ from tracescape_analytics.connections import EVIDENCE, connection_of_name
 from tracescape_analytics.nodes import ENTRY_NAME, NODE_KINDS, far_end_of, queue_of
 from tracescape_analytics.sampling import digits_of, extra_of
 from tracescape_native.call_counts import Shapes
+from tracescape_native.edges import NOTHING, PEER, STORE
 from tracescape_native.forest import CLIENT, CONSUMER, PRODUCER
 from tracescape_storage.reader import Reader
 from tracescape_storage.select import SAMPLING, SHAPE_COLUMNS, SHAPED_IDS
@@ -111,7 +112,8 @@ def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
     for row in frame.iter_rows(named=True):
         kind = row["kind"] if 0 <= row["kind"] <= 5 else 0
         said = {name: str(row[name]) for name in _ATTRIBUTES if row[name] not in (None, "")}
-        names_store = row["db_system"] is not None or row["messaging_destination"] is not None
+        is_store = row["db_system"] is not None or row["messaging_destination"] is not None
+        far_end = node(far_end_of(said)) if kind == CLIENT else -1
         rows.append(
             (
                 node((row["service"], "service")),
@@ -119,8 +121,8 @@ def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
                 kind,
                 int(row["status"] == ERROR),
                 _connection(row),
-                int(names_store),
-                node(far_end_of(said)) if kind == CLIENT else -1,
+                STORE if is_store else PEER if far_end >= 0 else NOTHING,
+                far_end,
                 node(queue_of(said)) if kind in (PRODUCER, CONSUMER) else -1,
                 extra_of(row[SAMPLING]),
             )

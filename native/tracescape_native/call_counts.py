@@ -62,7 +62,7 @@ class Shapes(NamedTuple):
     """What spans say besides ids and times; int64, shape (shapes,), by the shape's number.
 
     ``service``, ``operation``; ``kind`` (OTLP's, 0 to 5); ``failed`` (0 or 1); ``connection``, below 16;
-    ``names_store`` (see ``find_calls``); ``far_end`` and ``queue``, the nodes that it names, -1 for none;
+    ``names`` (see ``find_calls``); ``far_end`` and ``queue``, the nodes that it names, -1 for none;
     ``extra``, how many more spans than itself such a span stands for, in any unit, below 2^60. A call of
     several spans stands for what the one does that stands for most.
 
@@ -74,7 +74,7 @@ class Shapes(NamedTuple):
     kind: IntArray
     failed: IntArray
     connection: IntArray
-    names_store: IntArray
+    names: IntArray
     far_end: IntArray
     queue: IntArray
     extra: IntArray
@@ -160,11 +160,11 @@ def _put(
 
 
 class _Columns(NamedTuple):
-    # By position: the span's service and kind, whether it names a store, and whether it is counted. Where
+    # By position: the span's service and kind, what it names, and whether it is counted. Where
     # copies were dropped positions are left over: their kind is -1, and they are not counted.
     service: IntArray
     kind: IntArray
-    names_store: IntArray
+    names: IntArray
     inside: IntArray
 
 
@@ -184,7 +184,7 @@ def _lay_out(
         for i in range(begin, kept):
             shape = tree.kind[i]
             here.service[i], here.kind[i] = shapes.service[shape], shapes.kind[shape]
-            here.names_store[i] = shapes.names_store[shape]
+            here.names[i] = shapes.names[shape]
             here.inside[i] = low <= tree.start[i] < high
         for i in range(kept, end):
             tree.parent[i], tree.origin[i], here.kind[i], here.inside[i] = -1, -1, -1, 0
@@ -487,7 +487,7 @@ def _events_of(
     # The events of a few traces; how many there are.
     count = offsets[last] - offsets[first]
     _lay_out(first, last, offsets, question, tree, shapes, here)
-    match(tree.parent, here.service, here.kind, here.names_store, 0, count, found)
+    match(tree.parent, here.service, here.kind, here.names, 0, count, found)
     n = 0
     for t in range(last - first):
         root = tree.main_root[t]

@@ -22,7 +22,7 @@ class Shape(NamedTuple):
     kind: int
     failed: int
     connection: int
-    names_store: int
+    names: int
     far_end: int
     queue: int
     extra: int = 0
