@@ -117,7 +117,7 @@ def baselines(
     counts = counts_of(reader, before, environment)
     if len(counts.keys):
         found.append(Baseline(BEFORE, before, until - since, [counts]))
-    if environment is not None and condition_of(reader, environment):
+    if condition_of(reader, environment):
         return found
     day = Window(since - thresholds.day_ns, since)
     samples = kept_samples(reader, day, until - since, thresholds.day_samples)

@@ -10,11 +10,20 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tracescape_analytics.counts import Groups
 from tracescape_analytics.errors import unknown_environment
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_storage.errors import StoreError
-from tracescape_storage.namespaces import ENVIRONMENTS_SQL, SEPARATOR, SHARED_SQL, in_environment
+from tracescape_storage.namespaces import (
+    ENVIRONMENTS_SQL,
+    SEPARATOR,
+    SHARED_SQL,
+    in_environment,
+    resources_sql,
+)
 from tracescape_storage.reader import Reader
 
 _SERVICE: Final = NODE_KINDS.index("service")
@@ -43,15 +52,29 @@ def shown(reader: Reader, groups: Groups) -> Groups:
     return replace(groups, names=names)
 
 
-def condition_of(reader: Reader, environment: str) -> str:
-    """The condition on spans of one environment; ``""`` where all that is stored is of it.
+def condition_of(reader: Reader, environment: str | None) -> str:
+    """The condition on spans of one environment; ``""`` where all that is stored is of it, and for None.
 
     Raises:
         UnknownEnvironmentError: nothing is; the near ones are listed.
     """
+    if environment is None:
+        return ""
     if not hasattr(reader, "shaped_spans"):
         raise StoreError("environments can only be asked of a store that knows SQL")
     stored = reader.sql(ENVIRONMENTS_SQL)["environment"].to_pylist()
     if environment not in stored:
         raise unknown_environment(environment, filter(None, stored))
     return in_environment(environment) if len(stored) > 1 else ""
+
+
+def sent_from(reader: Reader, environment: str | None, spans: pa.Table) -> pa.Table:
+    """Those of the spans (with ``resource_id``) that are of one environment; all for None.
+
+    Raises:
+        UnknownEnvironmentError: as ``condition_of``.
+    """
+    if not condition_of(reader, environment) or environment is None:
+        return spans
+    resources = reader.sql(resources_sql(environment))["resource_id"]
+    return spans.filter(pc.is_in(spans["resource_id"], value_set=resources.combine_chunks()))

@@ -64,10 +64,8 @@ def counts_of(reader: Reader, window: Window, environment: str | None = None) ->
     Raises:
         UnknownEnvironmentError: no resource is of this environment; the near ones are listed.
     """
-    if environment is not None and (where := condition_of(reader, environment)):
-        counts = counts_of_window(reader, window, where)
-    else:
-        counts = _full_counts(reader, window)
+    where = condition_of(reader, environment)
+    counts = counts_of_window(reader, window, where) if where else _full_counts(reader, window)
     return counts._replace(groups=shown(reader, counts.groups))
 
 

@@ -31,7 +31,12 @@ def with_namespaces(query: str) -> str:
     )
 
 
+def resources_sql(environment: str) -> str:
+    """``SELECT`` of the resources of this ``deployment.environment.name``."""
+    quoted = "'" + environment.replace("'", "''") + "'"
+    return f"SELECT resource_id FROM resources WHERE environment = {quoted}"
+
+
 def in_environment(name: str) -> str:
     """The condition that a span was sent from this ``deployment.environment.name``."""
-    quoted = "'" + name.replace("'", "''") + "'"
-    return f"resource_id IN (SELECT resource_id FROM resources WHERE environment = {quoted})"
+    return f"resource_id IN ({resources_sql(name)})"

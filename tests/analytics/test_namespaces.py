@@ -13,9 +13,10 @@ from tracescape_analytics.absence import absence
 from tracescape_analytics.call_paths import call_paths
 from tracescape_analytics.calls import counts_of_window
 from tracescape_analytics.checkup import health
+from tracescape_analytics.critical_path import critical_path
 from tracescape_analytics.errors import UnknownEnvironmentError
 from tracescape_analytics.red import red
-from tracescape_analytics.rollups import HOUR_NS, SETTLE_NS, Upkeep, counts_of
+from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep, counts_of
 from tracescape_analytics.services import services
 from tracescape_analytics.topology import topology
 from tracescape_analytics.windows import Window
@@ -133,6 +134,32 @@ def test_an_environment_is_a_filter(store: DuckDBStore) -> None:
     assert topology(asked, environment="prod").spans == 4
     assert services(asked, environment="test")["calls"].sum() == 2
     assert health(asked, environment="test").height == 3
+
+
+def test_chains_and_critical_paths_know_environments(store: DuckDBStore) -> None:
+    asked = two_namespaces(store)
+    chains = call_paths(asked, by="service", environment="test")
+    assert chains["chain", "calls"].rows() == [("eu/shop", 1), ("eu/shop → pay", 1)]
+    assert call_paths(asked, by="service", environment="prod")["calls"].sum() == 4
+    test = critical_path(asked, by="service", environment="test")
+    assert (test["critical_ns"].sum(), critical_path(asked, by="service")["critical_ns"].sum()) == (90, 270)
+    with pytest.raises(UnknownEnvironmentError, match="Did you mean 'test'"):
+        critical_path(asked, environment="tset")
+
+
+def test_what_fell_silent_in_one_environment_is_absent_there(store: DuckDBStore) -> None:
+    resources = [resource(name, name[:-1], None, name[-1]) for name in ("shopA", "payA", "shopB", "payB")]
+    rows = []
+    for i in range(200):
+        for which in "AB":
+            start = BEGIN + i * MINUTE_NS // 10
+            rows += calls(f"{i}{which}", shop=f"shop{which}", pay=f"pay{which}", start=start)
+    rows += calls("last", shop="shopB", pay="payB", start=BEGIN + 25 * MINUTE_NS)
+    asked = filled(store, rows, resources)
+    window = {"since_ns": BEGIN + 20 * MINUTE_NS, "until_ns": BEGIN + 30 * MINUTE_NS}
+    found = [set(absence(asked, **window, environment=which)["name"]) for which in "AB"]
+    assert {"shop", "pay"} <= found[0]
+    assert found[1] == set()
 
 
 def test_an_environment_that_is_the_only_one_changes_nothing(store: DuckDBStore) -> None:
