@@ -22,6 +22,7 @@ from tracescape_analytics.topology import topology
 from tracescape_analytics.windows import Window
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.errors import StoreError
+from tracescape_storage.namespaces import SEPARATOR
 from tracescape_storage.reader import Reader
 from tracescape_storage.schema import RESOURCES
 
@@ -125,6 +126,30 @@ def test_without_a_namespace_there_is_nothing_to_join(
     monkeypatch.setattr(asked, "sql", lambda query: (queries.append(query), ask(query))[1])
     assert set(topology(asked).nodes["service"]) == {"shop", "pay"}
     assert not any("JOIN" in query for query in queries)
+
+
+def test_a_namespace_that_every_service_has_for_itself_costs_no_join(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = filled(
+        store, calls("a", shop="s", pay="p"), [resource("s", "shop", "eu"), resource("p", "pay", "eu")]
+    )
+    queries: list[str] = []
+    ask = asked.sql
+    monkeypatch.setattr(asked, "sql", lambda query: (queries.append(query), ask(query))[1])
+    names = {row[3] for row in counts_of_window(asked, Window()).groups.rows()}
+    assert {f"eu{SEPARATOR}shop", f"eu{SEPARATOR}pay"} <= names
+    assert not any("JOIN" in query for query in queries)
+
+
+def test_a_name_that_comes_to_be_shared_is_told_apart_from_then_on(store: DuckDBStore) -> None:
+    pay = resource("p", "pay", None)
+    asked = filled(store, calls("a", shop="s1", pay="p"), [resource("s1", "shop", "eu"), pay])
+    assert set(topology(asked).nodes["service"]) == {"shop", "pay"}
+    filled(store, calls("b", shop="s2", pay="p"), [resource("s2", "shop", None)])
+    assert set(topology(asked).nodes["service"]) == {"shop", "eu/shop", "pay"}
+    filled(store, calls("c", shop="s3", pay="p"), [resource("s3", "shop", "us")])
+    assert set(topology(asked).nodes["service"]) == {"shop", "eu/shop", "us/shop", "pay"}
 
 
 def test_an_environment_is_a_filter(store: DuckDBStore) -> None:
