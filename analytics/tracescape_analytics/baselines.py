@@ -187,7 +187,9 @@ def _judged(
     names = [normal.name for normal in normals]
     # Of sampled calls, those that are there tell how sure one can be, and what they stand for how many.
     judged = with_states(pl.DataFrame(columns), thresholds, names or [BEFORE])
-    return judged.with_columns(pl.Series("calls", times.calls), pl.Series("errors", whole(errors)))
+    for name, numbers in (("calls", times.calls), ("errors", whole(errors))):
+        judged.replace_column(judged.get_column_index(name), pl.Series(name, numbers))
+    return judged
 
 
 def _normal(

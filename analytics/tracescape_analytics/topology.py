@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -177,36 +177,51 @@ def judged(
 
 
 def _nodes(found: Compared) -> pl.DataFrame:
-    here, things, names = found.here, len(found.nodes), found.node_columns()
-    present = np.zeros(things, np.bool_)
-    present[here.present] = True
-    rows = found.nodes.with_columns(
-        pl.Series("service", names["name"], dtype=pl.String),
-        pl.Series("kind", names["kind"], dtype=pl.String),
-        pl.Series("slowest_trace", exemplar_ids(here.node_exemplars, False, things), dtype=pl.String),
-        pl.Series("failed_trace", exemplar_ids(here.node_exemplars, True, things), dtype=pl.String),
-    ).select(*NODE_SCHEMA)
-    return rows.filter(pl.Series(present) | (pl.col("state") == "absent")).sort("service", "kind")
+    here, names, present = found.here, found.node_columns(), set(found.here.present.tolist())
+    states = found.nodes["state"].to_list()
+    columns = {
+        "service": names["name"],
+        "kind": names["kind"],
+        "slowest_trace": exemplar_ids(here.node_exemplars, False, len(states)),
+        "failed_trace": exemplar_ids(here.node_exemplars, True, len(states)),
+    }
+    shown = [place in present or state == "absent" for place, state in enumerate(states)]
+    return _frame(found.nodes, columns, NODE_SCHEMA, _in_order(names, shown))
 
 
 def _edges(found: Compared) -> pl.DataFrame:
-    here, things = found.here, len(found.edges)
+    here, names, states = found.here, found.edge_columns(), found.edges["state"].to_list()
     shares = (
         ("client", here.client, {"p50": 0.5, "p95": 0.95}),
         ("server", here.server, {"p50": 0.5, "p95": 0.95}),
         ("network", here.network, {"p50": 0.5}),
         ("delay", here.delay, {"p50": 0.5}),
     )
-    rows = found.edges.with_columns(
-        *(pl.Series(name, texts, dtype=pl.String) for name, texts in found.edge_columns().items()),
-        *(
-            values(f"{side}_{name}_ns", times.at(share))
+    columns = {
+        **names,
+        **{
+            f"{side}_{name}_ns": values(name, times.at(share))
             for side, times, quantiles in shares
             for name, share in quantiles.items()
-        ),
-        pl.Series("negative_network", negative(here.network)),
-        pl.Series("slowest_trace", exemplar_ids(here.edge_exemplars, False, things), dtype=pl.String),
-        pl.Series("failed_trace", exemplar_ids(here.edge_exemplars, True, things), dtype=pl.String),
-    ).select(*EDGE_SCHEMA)
-    shown = (pl.col("calls") > 0) | (pl.col("state") == "absent")
-    return rows.filter(shown).sort("source", "target", "connection")
+        },
+        "negative_network": negative(here.network),
+        "slowest_trace": exemplar_ids(here.edge_exemplars, False, len(states)),
+        "failed_trace": exemplar_ids(here.edge_exemplars, True, len(states)),
+    }
+    shown = [seen > 0 or state == "absent" for seen, state in zip(found.edges["seen"], states, strict=True)]
+    return _frame(found.edges, columns, EDGE_SCHEMA, _in_order(names, shown))
+
+
+def _in_order(names: Mapping[str, Sequence[str]], shown: Sequence[bool]) -> list[int]:
+    # The places of what is shown, by name.
+    keys = list(zip(*names.values(), strict=True))
+    return sorted(itertools.compress(range(len(keys)), shown), key=keys.__getitem__)
+
+
+def _frame(
+    rows: pl.DataFrame, more: Mapping[str, Any], schema: Mapping[str, Any], order: list[int]
+) -> pl.DataFrame:
+    # Columns that are there already and others beside them, as one frame: each operation on frames costs
+    # more than all that is computed here.
+    columns = {name: more[name] if name in more else rows[name] for name in schema}
+    return pl.DataFrame(columns, schema=schema)[order]
