@@ -98,8 +98,8 @@ def numbered_shapes(shaped: Shaped) -> tuple[IntArray, Shapes, Vocabulary]:
 
 
 def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
+    # Names of operations may be many, all else is few: each is looked at once, and put together by number.
     nodes: dict[tuple[int, str], int] = {}
-    operations: dict[str, int] = {}
 
     def node(named: tuple[str, str] | None) -> int:
         if named is None:
@@ -108,8 +108,9 @@ def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
         return nodes.setdefault((NODE_KINDS.index(kind), name), len(nodes))
 
     entry = node((ENTRY_NAME, "entry"))
+    distinct, place = _distinct(frame, [name for name in _SAID if name != "operation"])
     rows = []
-    for row in frame.iter_rows(named=True):
+    for row in distinct.iter_rows(named=True):
         kind = row["kind"] if 0 <= row["kind"] <= 5 else 0
         said = {name: str(row[name]) for name in _ATTRIBUTES if row[name] not in (None, "")}
         is_store = row["db_system"] is not None or row["messaging_destination"] is not None
@@ -117,22 +118,30 @@ def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
         rows.append(
             (
                 node((row["service"], "service")),
-                operations.setdefault(row["operation"], len(operations)),
                 kind,
                 int(row["status"] == ERROR),
-                _connection(row),
+                next((connection for column, connection in EVIDENCE if row[column] is not None), -1),
                 STORE if is_store else PEER if far_end >= 0 else NOTHING,
                 far_end,
                 node(queue_of(said)) if kind in (PRODUCER, CONSUMER) else -1,
                 extra_of(row[SAMPLING]),
             )
         )
-    columns = np.array(rows, np.int64).reshape(-1, len(Shapes._fields)).T
-    return Shapes(*np.ascontiguousarray(columns)), Vocabulary(list(nodes), list(operations), entry)
+    service, kinds, failed, evidence, names, far_ends, queues, extra = (
+        np.array(rows, np.int64).reshape(-1, 8).T[:, place].copy()
+    )
+    texts, operation = _distinct(frame, ["operation"])
+    operations = texts["operation"].to_list()
+    by_name = np.array([connection_of_name(name) for name in operations], np.int64)
+    connection = np.where(evidence >= 0, evidence, by_name[operation])
+    shapes = Shapes(service, operation, kinds, failed, connection, names, far_ends, queues, extra)
+    return shapes, Vocabulary(list(nodes), operations, entry)
 
 
-def _connection(row: dict[str, Any]) -> int:
-    for column, connection in EVIDENCE:
-        if row[column] is not None:
-            return connection
-    return connection_of_name(row["operation"])
+def _distinct(frame: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, IntArray]:
+    # The distinct rows of some columns, and which of them each row has.
+    some = frame.select(columns)
+    rows = some.unique(maintain_order=True)
+    numbered = rows.with_row_index("number")
+    found = some.join(numbered, on=columns, how="left", nulls_equal=True, maintain_order="left")
+    return rows, found["number"].to_numpy().astype(np.int64)
