@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from tracescape_analytics.chains import chains_of
 from tracescape_analytics.health import DEFAULT, Thresholds
-from tracescape_analytics.namespaces import shared_names
+from tracescape_analytics.namespaces import condition_of, shared_names
 from tracescape_analytics.shapes import Shaped, shaped_spans
 from tracescape_analytics.significance import FloatArray, discoveries
 from tracescape_analytics.windows import MINUTE_NS, Window, bounded, checked
@@ -49,6 +49,7 @@ def absence(
     until_ns: int | None = None,
     baseline: tuple[int, int] | None = None,
     thresholds: Thresholds = DEFAULT,
+    environment: str | None = None,
 ) -> pl.DataFrame:
     """What the baseline has steadily and [since_ns, until_ns) lacks; columns of `ABSENCE_SCHEMA`.
 
@@ -56,8 +57,9 @@ def absence(
     ten minutes. Calls are the steps of ``chains``. What is implied by something else that is absent stands
     last; then services before edges before paths, the most expected first.
 
-    Reads the spans of both windows. Raises ``ValueError`` for a window that ends before it begins, for one
-    without a begin if no baseline is given, and for a baseline of no length.
+    Reads the spans of both windows; with ``environment`` as ``call_paths``. Raises ``ValueError`` for a
+    window that ends before it begins, for one without a begin if no baseline is given, and for a baseline of
+    no length.
     """
     window = checked(since_ns, until_ns)
     since, until = bounded(reader, window)
@@ -67,7 +69,7 @@ def absence(
         baseline = since - max(until - since, LEAST_NS), since
     before = checked(*baseline)
     first = Window(min(baseline[0], since), max(baseline[1], until)).widened()
-    shaped = shaped_spans(reader, first.since_ns, first.until_ns)
+    shaped = shaped_spans(reader, first.since_ns, first.until_ns, condition_of(reader, environment))
     return missing(shaped, Window(since, until), before, thresholds, shared_names(reader))
 
 

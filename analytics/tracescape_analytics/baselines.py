@@ -11,22 +11,38 @@ question about five minutes a scan of the day.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from functools import reduce
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import polars as pl
 
-from tracescape_analytics.counts import Counts
-from tracescape_analytics.distributions import quantile_codes, summed, with_values
+from tracescape_analytics.connections import CONNECTIONS
+from tracescape_analytics.counts import Counts, IntArray, united
+from tracescape_analytics.distributions import NO_CODE, Durations, durations, sums, values
 from tracescape_analytics.health import DEFAULT, Thresholds, with_states
 from tracescape_analytics.namespaces import condition_of
-from tracescape_analytics.naming import NamedCounts, judged_cells, services_in
+from tracescape_analytics.naming import (
+    Cells,
+    Directory,
+    NamedCounts,
+    both,
+    meaning,
+    measured,
+    named_counts,
+    services_in,
+)
+from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.rollups import counts_of, kept_samples
+from tracescape_analytics.sampling import whole
+from tracescape_analytics.significance import FloatArray
 from tracescape_analytics.windows import Window, bounded, checked
 from tracescape_storage.reader import Reader
 
 #: Baselines by name, in the order in which they are asked.
 BEFORE: Final = "before"
 DAY: Final = "day"
+_LARGEST: Final = 2**62
 
 
 class Baseline(NamedTuple):
@@ -38,15 +54,41 @@ class Baseline(NamedTuple):
     samples: Sequence[Counts]
 
 
-NODE_KEYS: Final = ["name", "node_kind"]
-EDGE_KEYS: Final = ["source", "target", "connection"]
+class Compared(NamedTuple):
+    """Calls, errors, quantiles, states and what they were judged by: a row a node, and a row an edge.
+
+    Rows stand by the numbers of ``directory``, also those of which nothing is counted. Columns: ``calls,
+    errors, seen, p50_ns, p95_ns, p99_ns``, of each baseline with its name in front ``calls, errors, p95_ns,
+    expected``, and those of ``with_states``. ``here`` is what all this comes from.
+    """
+
+    directory: Directory
+    here: NamedCounts
+    nodes: pl.DataFrame
+    edges: pl.DataFrame
+
+    def node_columns(self) -> dict[str, list[str]]:
+        """The names and kinds of nodes, in the order of their rows."""
+        kinds = [NODE_KINDS[kind] for kind, _ in self.directory.nodes]
+        return {"name": [name for _, name in self.directory.nodes], "kind": kinds}
+
+    def edge_columns(self) -> dict[str, list[str]]:
+        """The ends and connections of edges, in the order of their rows."""
+        edges = list(self.directory.edges)
+        return {
+            "source": [source for source, _, _ in edges],
+            "target": [target for _, target, _ in edges],
+            "connection": [CONNECTIONS[connection] for _, _, connection in edges],
+        }
 
 
-class Cells(NamedTuple):
-    """``times`` (``code``, ``count``) and ``errors`` (``count``) by the same keys and ``sample``."""
-
-    times: pl.DataFrame
-    errors: pl.DataFrame
+class _Normal(NamedTuple):
+    # What is normal by one baseline, of each thing: ``p95`` is a code. float64 and int64, shape (things,).
+    name: str
+    calls: IntArray
+    errors: IntArray
+    p95: IntArray
+    expected: FloatArray
 
 
 def baselines(
@@ -75,7 +117,7 @@ def baselines(
     counts = counts_of(reader, before, environment)
     if len(counts.keys):
         found.append(Baseline(BEFORE, before, until - since, [counts]))
-    if environment is not None and condition_of(reader, environment):
+    if condition_of(reader, environment):
         return found
     day = Window(since - thresholds.day_ns, since)
     samples = kept_samples(reader, day, until - since, thresholds.day_samples)
@@ -87,100 +129,111 @@ def baselines(
     return found
 
 
-def known_services(earlier: Sequence[Baseline]) -> set[str]:
-    """The services that sent spans in a baseline: who calls one that fell silent still calls a service."""
-    return {name for baseline in earlier for counts in baseline.samples for name in services_in(counts)}
-
-
-def judge(
-    now: NamedCounts, earlier: Sequence[Baseline], length_ns: int, thresholds: Thresholds = DEFAULT
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows of ``compared`` for nodes, by ``NODE_KEYS``, and for edges, by ``EDGE_KEYS``."""
-    before = [(each, judged_cells(each.samples)) for each in earlier]
-    nodes = [(each, Cells(cells.visits, cells.visit_errors)) for each, cells in before]
-    edges = [(each, Cells(cells.felt, cells.edge_errors)) for each, cells in before]
-    visits = Cells(now.visits, now.visit_errors)
-    # An edge is judged by what the caller felt: the client's time if it sent a span, which has everything.
-    felt = Cells(summed(now.felt, EDGE_KEYS), now.edge_errors)
-    return (
-        compared(visits, nodes, NODE_KEYS, length_ns, thresholds),
-        compared(felt, edges, EDGE_KEYS, length_ns, thresholds),
-    )
-
-
 def compared(
-    now: Cells,
-    earlier: Sequence[tuple[Baseline, Cells]],
-    keys: list[str],
-    length_ns: int,
-    thresholds: Thresholds = DEFAULT,
-) -> pl.DataFrame:
-    """Calls, errors, quantiles, states and what they were judged by, a row for each of ``keys``, in order.
+    now: Counts, earlier: Sequence[Baseline], length_ns: int, thresholds: Thresholds = DEFAULT
+) -> Compared:
+    """The counts of a window of that length, judged against baselines if there are any.
 
-    ``now`` has no ``sample``; ``earlier`` has each baseline's cells; ``length_ns`` is the window's.
-
-    Columns: ``keys, calls, errors, p50_ns, p95_ns, p99_ns``, of each baseline with its name in front ``calls,
-    errors, p95_ns, expected``, and those of ``with_states``. What only a baseline has is there with 0 calls.
+    Who calls a service that fell silent still calls a service, if a baseline knows it. An edge is judged by
+    what the caller felt.
     """
-    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-    rows = _with_errors(quantile_codes(now.times, keys, shares).rename({"total": "calls"}), now.errors, keys)
-    for baseline, cells in earlier:
-        normal = _normal(baseline, cells, keys, length_ns, thresholds)
-        slower = (
-            now.times.join(normal.select(*keys, f"{baseline.name}_p95"), on=keys)
-            .filter(pl.col("code") > pl.col(f"{baseline.name}_p95"))
-            .group_by(keys)
-            .agg(pl.col("count").sum().alias(f"{baseline.name}_slow"))
-        )
-        rows = rows.join(normal, on=keys, how="full", coalesce=True).join(slower, on=keys, how="left")
-    names = [baseline.name for baseline, _ in earlier]
-    counts = [f"{name}_{what}" for name in names for what in ("calls", "errors", "slow", "expected")]
-    rows = rows.with_columns(pl.col("calls", "errors", *counts).fill_null(0)).sort(keys)
-    codes = ["p50", "p95", "p99", *(f"{name}_p95" for name in names)]
-    rows = with_values(rows, {code: f"{code}_ns" for code in codes}).drop(codes)
-    rows = rows.with_columns(
-        timed=pl.col("calls"), p95="p95_ns", **{f"{name}_p95": f"{name}_p95_ns" for name in names}
+    directory = Directory()
+    pasts = [united([counts.groups for counts in baseline.samples]) for baseline in earlier]
+    known = {name for groups, _ in pasts for name in services_in(groups)}
+    what = meaning(now.groups, directory, known)
+    meanings = [meaning(groups, directory) for groups, _ in pasts]
+    here = named_counts(now, what, directory)
+    nodes, edges = [], []
+    for baseline, (_, numbers), meant in zip(earlier, pasts, meanings, strict=True):
+        cells = [
+            measured(counts.keys, counts.counts, meant.of(number))
+            for counts, number in zip(baseline.samples, numbers, strict=True)
+        ]
+        visits = [(sample.visits, sample.visit_errors) for sample in cells]
+        felt = [(sample.felt(), sample.edge_errors) for sample in cells]
+        nodes.append(_normal(baseline, visits, len(directory.nodes), length_ns, thresholds))
+        edges.append(_normal(baseline, felt, len(directory.edges), length_ns, thresholds))
+    return Compared(
+        directory,
+        here,
+        _judged(here.visits, here.visit_errors, nodes, thresholds),
+        _judged(here.felt, here.edge_errors, edges, thresholds),
     )
-    if not names:  # nothing to compare with: judged by errors alone
-        none = pl.lit(None, dtype=pl.Int64)
-        rows = rows.with_columns(none.alias(f"{BEFORE}_{what}") for what in _COLUMNS)
-    return with_states(rows, thresholds, names or [BEFORE])
 
 
-_COLUMNS: Final = ("calls", "errors", "p95", "slow", "expected")
-
-
-def _with_errors(counted: pl.DataFrame, errors: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    sums = errors.group_by(keys).agg(errors=pl.col("count").sum())
-    return counted.join(sums, on=keys, how="left").with_columns(pl.col("errors").fill_null(0))
+def _judged(
+    times: Durations, errors: IntArray, normals: Sequence[_Normal], thresholds: Thresholds
+) -> pl.DataFrame:
+    p95 = times.at(0.95)
+    columns: dict[str, Any] = {
+        "calls": times.seen,
+        "errors": times.share(errors),
+        "p50_ns": values("p50_ns", times.at(0.5)),
+        "p95_ns": values("p95_ns", p95),
+        "p99_ns": values("p99_ns", times.at(0.99)),
+        "timed": times.seen,
+        "seen": times.seen,
+        "p95": values("p95", p95),
+    }
+    for name, calls, failed, usual, expected in normals:
+        known, slow = usual != NO_CODE, times.above(usual)
+        columns[f"{name}_calls"], columns[f"{name}_errors"] = calls, failed
+        columns[f"{name}_p95_ns"] = columns[f"{name}_p95"] = values("p95", usual)
+        columns[f"{name}_slow"] = np.where(known, times.share(slow), 0)
+        columns[f"{name}_expected"] = expected
+    if not normals:  # nothing to compare with: judged by errors alone
+        for what in ("calls", "errors", "p95", "slow", "expected"):
+            columns[f"{BEFORE}_{what}"] = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(p95))
+    names = [normal.name for normal in normals]
+    # Of sampled calls, those that are there tell how sure one can be, and what they stand for how many.
+    judged = with_states(pl.DataFrame(columns), thresholds, names or [BEFORE])
+    for name, numbers in (("calls", times.calls), ("errors", whole(errors))):
+        judged.replace_column(judged.get_column_index(name), pl.Series(name, numbers))
+    return judged
 
 
 def _normal(
-    baseline: Baseline, cells: Cells, keys: list[str], length_ns: int, thresholds: Thresholds
-) -> pl.DataFrame:
-    # What is normal by one baseline: ``keys`` and ``calls, errors, p95`` (a code), ``expected``.
-    samples = len(baseline.samples)
-    measured = _measured(cells, [*keys, "sample"]).drop("sample")
-    rows = measured
-    if samples > 1:
-        enough = measured.filter(pl.col("total") >= thresholds.calls)
-        rows = pl.concat([enough, _measured(cells, keys).join(enough, on=keys, how="anti")])
-    middle = (pl.len() - 1) // 2  # of an even number the better one
-    rate = pl.col("errors") / pl.col("total")
-    normal = rows.group_by(keys).agg(
-        calls=pl.col("total").sort_by(rate, "total").get(middle),
-        errors=pl.col("errors").sort_by(rate, "total").get(middle),
-        p95=pl.col("p95").sort().get(middle),
+    baseline: Baseline,
+    samples: Sequence[tuple[Cells, Cells]],
+    things: int,
+    length_ns: int,
+    thresholds: Thresholds,
+) -> _Normal:
+    # Each sample, and where none of them has enough calls their sum, has a say: the middle one, of an even
+    # number the better one.
+    of_samples = [_totals(*sample, things) for sample in samples]
+    total, errors, p95 = (np.array(columns) for columns in zip(*of_samples, strict=True))
+    heard = total >= (thresholds.calls if len(samples) > 1 else 1)
+    if len(samples) > 1:
+        times, failed = (reduce(both, kind) for kind in zip(*samples, strict=True))
+        sums_of = _totals(times, failed, things)
+        alone = (sums_of[0] > 0) & ~heard.any(axis=0)
+        total_and, errors_and, p95_and = (
+            np.concatenate([column, of_sum[None]])
+            for column, of_sum in zip((total, errors, p95), sums_of, strict=True)
+        )
+        heard = np.concatenate([heard, alone[None]])
+    else:
+        total_and, errors_and, p95_and = total, errors, p95
+    middle = np.maximum(heard.sum(axis=0) - 1, 0) // 2
+    place = np.arange(things)
+    rate = errors_and / np.maximum(total_and, 1)
+    order = np.lexsort((total_and, rate, ~heard), axis=0)[middle, place]
+    slowness = np.sort(np.where(heard, p95_and, _LARGEST), axis=0)[middle, place]
+    some = heard.any(axis=0)
+    # Samples without a call count too: the median of how many there were may be 0.
+    median = np.sort(total, axis=0)[(len(samples) - 1) // 2]
+    return _Normal(
+        baseline.name,
+        np.where(some, total_and[order, place], 0),
+        np.where(some, errors_and[order, place], 0),
+        np.where(some, slowness, NO_CODE),
+        median * (length_ns / max(baseline.length_ns, 1)),
     )
-    # Samples without a call count too. Their median is a value of a sample or, with so many without, 0.
-    place = pl.len().cast(pl.Int64) - samples + (samples - 1) // 2
-    median = pl.when(place >= 0).then(pl.col("total").sort().get(place.clip(0))).otherwise(0)
-    share = length_ns / max(baseline.length_ns, 1)
-    expected = measured.group_by(keys).agg(expected=median * share)
-    named = normal.join(expected, on=keys, how="left")
-    return named.rename({name: f"{baseline.name}_{name}" for name in ("calls", "errors", "p95", "expected")})
 
 
-def _measured(cells: Cells, keys: list[str]) -> pl.DataFrame:
-    times = summed(cells.times, keys)
-    return _with_errors(quantile_codes(times, keys, {"p95": 0.95}), cells.errors, keys)
+def _totals(times: Cells, errors: Cells, things: int) -> tuple[IntArray, IntArray, IntArray]:
+    # Calls that are there, how many of them failed, and the code of the p95, of each thing.
+    found = durations(*times, things)
+    failed = found.share(sums(errors.thing, errors.counted, things))
+    return found.seen, failed, found.at(0.95)

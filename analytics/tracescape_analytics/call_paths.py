@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from tracescape_analytics.chains import BY, Chains, chains_of
-from tracescape_analytics.namespaces import shared_names
+from tracescape_analytics.namespaces import condition_of, shared_names
 from tracescape_analytics.shapes import Shaped, shaped_spans
 from tracescape_analytics.windows import Window, checked
 from tracescape_storage.reader import Reader
@@ -41,19 +41,23 @@ def call_paths(
     since_ns: int | None = None,
     until_ns: int | None = None,
     by: str = "operation",
+    environment: str | None = None,
 ) -> pl.DataFrame:
     """A row a chain of calls in the traces whose main root starts in [since_ns, until_ns).
 
     Columns of `PATH_SCHEMA`, in depth-first order, siblings by name. Each beginning of a chain is a row too:
     ``calls`` counts the calls that came along it, ``ends`` those that called nobody further. Reads the spans
-    of the window, with a minute on both sides. Raises ``ValueError`` for a window that ends before it begins,
-    and for another ``by`` than those of `BY`.
+    of the window, with a minute on both sides; with ``environment`` (``deployment.environment.name``) only
+    those sent from there: chains whose root is of another one are left out. Raises ``ValueError`` for a
+    window that ends before it begins, and for another ``by`` than those of `BY`, ``UnknownEnvironmentError``
+    for an environment that nothing stored is of.
     """
     if by not in BY:
         raise ValueError(f"by={by!r} is neither of {', '.join(BY)}")
     window = checked(since_ns, until_ns)
     wide = window.widened()
-    return paths_in(shaped_spans(reader, wide.since_ns, wide.until_ns), window, by, shared_names(reader))
+    shaped = shaped_spans(reader, wide.since_ns, wide.until_ns, condition_of(reader, environment))
+    return paths_in(shaped, window, by, shared_names(reader))
 
 
 def paths_in(

@@ -14,11 +14,12 @@ import pyarrow as pa
 from tracescape_analytics.connections import MESSAGING, UNSEEN
 from tracescape_analytics.contexts import contexts
 from tracescape_analytics.counts import ByteArray, Counted, Counts, merged, named, nothing_counted
+from tracescape_analytics.nodes import PEERS
 from tracescape_analytics.shapes import Shaped, numbered_shapes, shaped_spans
 from tracescape_analytics.span_forest import IntArray, SpanForest
 from tracescape_analytics.windows import MINUTE_NS, Window
 from tracescape_native.call_counts import Question, Shapes, count_calls
-from tracescape_native.edges import Calls, find_calls
+from tracescape_native.edges import NOTHING, PEER, STORE, Calls, find_calls
 from tracescape_native.forest import CONSUMER, PRODUCER, SpanArrays
 from tracescape_native.grouping import group_ids
 from tracescape_native.parallel import cores
@@ -52,7 +53,12 @@ def matched(trees: SpanForest) -> Calls:
     """``native.find_calls`` over the trees; a span names a store if it says which database or topic."""
     database, _ = trees.codes("db_system")
     topic, _ = trees.codes("messaging_destination")
-    return find_calls(trees.forest, trees.service, ((database >= 0) | (topic >= 0)).astype(np.int64))
+    names = np.full(len(database), NOTHING, np.int64)
+    for column in PEERS:
+        codes, texts = trees.codes(column)
+        names[np.array([*map(bool, texts), False], np.bool_)[codes]] = PEER
+    names[(database >= 0) | (topic >= 0)] = STORE
+    return find_calls(trees.forest, trees.service, names)
 
 
 def counts_of_window(reader: Reader, window: Window, where: str = "") -> Counts:

@@ -13,13 +13,12 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracescape_analytics.counts import GROUP_SCHEMA
 from tracescape_analytics.namespaces import short_name
-from tracescape_analytics.naming import shown_names
+from tracescape_analytics.naming import shown_nodes
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.shapes import Shaped, Vocabulary, numbered_shapes
 from tracescape_analytics.span_forest import IntArray, integers, span_ends, trace_numbers
-from tracescape_native.call_counts import SPANS, Shapes
+from tracescape_native.call_counts import Shapes
 from tracescape_native.call_paths import CallPaths, call_paths, nearest_above
 from tracescape_native.edges import DELIVERED, PAIRED, find_calls
 from tracescape_native.forest import PRODUCER, ROOT, Forest, SpanArrays, build_forest
@@ -92,7 +91,7 @@ def chains_of(shaped: Shaped, by: str = "operation", shared: Collection[str] = (
 
 def _steps(forest: Forest, shape: IntArray, shapes: Shapes, words: Vocabulary, by: str) -> _Steps:
     service, parent = shapes.service[shape], forest.parent
-    calls = find_calls(forest, service, shapes.names_store[shape])
+    calls = find_calls(forest, service, shapes.names[shape])
     known = forest.origin[forest.root] == ROOT
     entered = (parent < 0) | (service != service[parent]) | np.isin(calls.relation, (PAIRED, DELIVERED))
     entered &= known
@@ -163,9 +162,5 @@ def _named(found: CallPaths, words: Vocabulary, shared: Collection[str]) -> pl.D
 def _shown(words: Vocabulary, shared: Collection[str]) -> list[tuple[str, str]]:
     # Kind and name of each node, as a topology shows it.
     nodes = [(kind, short_name(name, shared) if kind == _SERVICE else name) for kind, name in words.nodes]
-    rows = [(SPANS, 0, kind, name, 0, "") for kind, name in nodes]
-    named = shown_names(pl.DataFrame(rows, schema=GROUP_SCHEMA, orient="row"))
-    known = {
-        (kind, name): (NODE_KINDS[shown_kind], shown) for kind, name, shown_kind, shown in named.iter_rows()
-    }
-    return [known[node] for node in nodes]
+    shown = shown_nodes(nodes)
+    return [(NODE_KINDS[kind], name) for kind, name in map(shown.__getitem__, nodes)]

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tracescape_analytics.baselines import BEFORE, DAY, EDGE_KEYS, NODE_KEYS, baselines, judge, known_services
-from tracescape_analytics.connections import CONNECTIONS
-from tracescape_analytics.distributions import summed
+from tracescape_analytics.baselines import BEFORE, DAY, Compared, baselines, compared
+from tracescape_analytics.counts import Exemplars
+from tracescape_analytics.distributions import Durations
 from tracescape_analytics.health import DEFAULT, SEVERITY, Thresholds
-from tracescape_analytics.naming import named_counts
+from tracescape_analytics.naming import exemplar_ids
 from tracescape_analytics.rollups import counts_of
 from tracescape_analytics.windows import bounded, checked
 from tracescape_native.buckets import bucket_code
@@ -62,48 +62,52 @@ def health(
     window = checked(since_ns, until_ns)
     since, until = bounded(reader, window)
     earlier = baselines(reader, window, baseline, thresholds, environment)
-    here = named_counts(counts_of(reader, window, environment), known_services(earlier))
-    nodes, edges = judge(here, earlier, until - since, thresholds)
-    connection = pl.col("connection").replace_strict(dict(enumerate(CONNECTIONS)), return_dtype=pl.String)
-    services = nodes.filter(pl.col("node_kind") == "service").with_columns(
-        apdex_t_ns=_apdex_times(nodes.filter(pl.col("node_kind") == "service")["name"], thresholds)
-    )
-    edges = edges.with_columns(apdex_t_ns=_apdex_times(edges["target"], thresholds))
-    of_services = _with_apdex(services, here.visits, NODE_KEYS)
-    of_edges = _with_apdex(edges, summed(here.felt, EDGE_KEYS), EDGE_KEYS)
-    rows = pl.concat(
-        [
-            of_services.join(here.node_exemplars, on=NODE_KEYS, how="left").with_columns(
-                service=pl.col("name"), what=pl.lit("service")
-            ),
-            of_edges.join(here.edge_exemplars, on=EDGE_KEYS, how="left").with_columns(
-                connection, what=pl.lit("edge")
-            ),
-        ],
-        how="diagonal",
-    )
+    counts = counts_of(reader, window, environment)
+    found = compared(counts, earlier, until - since, thresholds)
+    rows = pl.concat([_services(found, thresholds), _edges(found, thresholds)], how="diagonal")
     rows = rows.filter((pl.col("calls") > 0) | (pl.col("state") == "absent"))
     return _in_columns(rows, (until - since) / 1e9)
 
 
-def _apdex_times(services: pl.Series, thresholds: Thresholds) -> pl.Series:
-    return pl.Series([thresholds.apdex_of(name) for name in services.to_list()], dtype=pl.Int64)
-
-
-def _with_apdex(rows: pl.DataFrame, times: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    # (satisfied + tolerating / 2) / calls, apdex.org's technical specification 1.1. Times are counted in
-    # buckets: a call within half a percent of T may be on either side of it.
-    satisfied = np.array([bucket_code(t) for t in rows["apdex_t_ns"]], np.int64)
-    tolerated = np.array([bucket_code(4 * t) for t in rows["apdex_t_ns"]], np.int64)
-    codes = rows.select(keys).with_columns(satisfied=satisfied, tolerated=tolerated)
-    points = (
-        pl.when(pl.col("code") <= pl.col("satisfied"))
-        .then(1.0)
-        .otherwise(pl.when(pl.col("code") <= pl.col("tolerated")).then(0.5).otherwise(0.0))
+def _services(found: Compared, thresholds: Thresholds) -> pl.DataFrame:
+    names = found.node_columns()
+    rows = found.nodes.with_columns(
+        *_measures(names["name"], found.here.visits, found.here.node_exemplars, thresholds),
+        pl.Series("service", names["name"], dtype=pl.String),
+        pl.Series("kind", names["kind"], dtype=pl.String),
+        what=pl.lit("service"),
     )
-    score = times.join(codes, on=keys).group_by(keys)
-    apdex = score.agg(apdex=(points * pl.col("count")).sum() / pl.col("count").sum())
-    return rows.join(apdex, on=keys, how="left")
+    return rows.filter(pl.col("kind") == "service")
+
+
+def _edges(found: Compared, thresholds: Thresholds) -> pl.DataFrame:
+    names = found.edge_columns()
+    return found.edges.with_columns(
+        *_measures(names["target"], found.here.felt, found.here.edge_exemplars, thresholds),
+        *(pl.Series(name, texts, dtype=pl.String) for name, texts in names.items()),
+        what=pl.lit("edge"),
+    )
+
+
+def _measures(
+    services: list[str], times: Durations, exemplars: Exemplars, thresholds: Thresholds
+) -> list[pl.Series]:
+    # What stands beside calls and states. (satisfied + tolerating / 2) / calls is apdex.org's technical
+    # specification 1.1. Times are counted in buckets: a call within half a percent of T may be on either side
+    # of it.
+    limits = [thresholds.apdex_of(name) for name in services]
+    slow, slower = (
+        times.above(np.array([bucket_code(factor * t) for t in limits], np.int64)) for factor in (1, 4)
+    )
+    points = (times.total - slow) + 0.5 * (slow - slower)
+    apdex = pl.Series("apdex", points / np.where(times.total > 0, times.total, 1))
+    ids = [exemplar_ids(exemplars, failed, len(services)) for failed in (False, True)]
+    return [
+        pl.Series("apdex_t_ns", limits, dtype=pl.Int64),
+        apdex.set(pl.Series(times.total == 0), None),
+        pl.Series("slowest_trace", ids[0], dtype=pl.String),
+        pl.Series("failed_trace", ids[1], dtype=pl.String),
+    ]
 
 
 def _in_columns(rows: pl.DataFrame, seconds: float) -> pl.DataFrame:

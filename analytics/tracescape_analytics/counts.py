@@ -6,7 +6,8 @@ durations are counted in buckets of one fixed width (``native.buckets``), and ex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -25,14 +26,8 @@ ByteArray = np.ndarray[Any, np.dtype[np.uint8]]
 
 #: What identifies a group: ``role`` and ``connection`` are ``call_counts``' and ``connections``' numbers,
 #: kinds are indices into ``NODE_KINDS``. Of a visit, ``target`` is the operation; what has no name is "".
-GROUP_SCHEMA: Final = {
-    "role": pl.Int8,
-    "connection": pl.Int8,
-    "source_kind": pl.Int8,
-    "source": pl.String,
-    "target_kind": pl.Int8,
-    "target": pl.String,
-}
+Identity = tuple[int, int, int, str, int, str]
+GROUP_COLUMNS: Final = ("role", "connection", "source_kind", "source", "target_kind", "target")
 EXEMPLAR_SCHEMA: Final = {
     "group": pl.Int64,
     "failed": pl.Boolean,
@@ -43,6 +38,79 @@ CELL_SCHEMA: Final = {"group": pl.Int64, "measure": pl.Int64, "code": pl.Int64, 
 
 _ID_BYTES: Final = 16
 _LOW: Final = (1 << GROUP_SHIFT) - 1
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What is counted, a row a group, numbered from 0: names stand once, all else is numbers.
+
+    ``names``: pairs of a kind and a text, distinct. ``role``, ``connection``, and ``source`` and ``target``,
+    which are places in ``names``: int64, shape (groups,).
+    """
+
+    names: Sequence[tuple[int, str]]
+    role: IntArray
+    connection: IntArray
+    source: IntArray
+    target: IntArray
+
+    def __len__(self) -> int:
+        return len(self.role)
+
+    @classmethod
+    def of(cls, rows: Iterable[Identity]) -> Groups:
+        """Groups by their identities."""
+        known: dict[tuple[int, str], int] = {}
+        numbers = [
+            (row[0], row[1], *(known.setdefault(end, len(known)) for end in (row[2:4], row[4:6])))
+            for row in rows
+        ]
+        columns = np.array(numbers, np.int64).reshape(-1, 4).T
+        return cls(list(known), *np.ascontiguousarray(columns))
+
+    def rows(self) -> list[Identity]:
+        """Their identities."""
+        columns = (self.role, self.connection, self.source, self.target)
+        return [
+            (role, connection, *self.names[source], *self.names[target])
+            for role, connection, source, target in zip(*(c.tolist() for c in columns), strict=True)
+        ]
+
+    def take(self, places: IntArray) -> Groups:
+        """Some of them."""
+        columns = (self.role, self.connection, self.source, self.target)
+        return Groups(self.names, *(column[places] for column in columns))
+
+
+def united(parts: Sequence[Groups]) -> tuple[Groups, list[IntArray]]:
+    """The groups of all parts, each once; and for each part their numbers, int64, shape (groups of it,)."""
+    names: dict[tuple[int, str], int] = {}
+    places: dict[int, IntArray] = {}
+    for part in parts:
+        if id(part.names) not in places:
+            known = [names.setdefault(name, len(names)) for name in part.names]
+            places[id(part.names)] = np.array(known, np.int64)
+    role, connection = (
+        np.concatenate([np.empty(0, np.int64), *(getattr(part, column) for part in parts)])
+        for column in ("role", "connection")
+    )
+    source, target = (
+        np.concatenate(
+            [np.empty(0, np.int64), *(places[id(part.names)][getattr(part, column)] for part in parts)]
+        )
+        for column in ("source", "target")
+    )
+    number, first = numbered((source << 31) | target, (connection << 8) | role)
+    groups = Groups(list(names), role, connection, source, target).take(first)
+    return groups, np.split(number, np.cumsum([len(part) for part in parts])[:-1])
+
+
+def numbered(high: IntArray, low: IntArray) -> tuple[IntArray, IntArray]:
+    """Pairs numbered from 0 in order of appearance: the number of each, and where each number is first."""
+    number, count = group_ids(high, low)
+    first = np.zeros(count, np.int64)
+    first[number[::-1]] = np.arange(len(number))[::-1]
+    return number, first
 
 
 class Exemplars(NamedTuple):
@@ -77,13 +145,13 @@ def no_exemplars() -> Exemplars:
 
 
 class Counts(NamedTuple):
-    """``groups``: a row a group, distinct, columns of ``GROUP_SCHEMA``; its number is its row.
+    """``groups``: distinct; the number of one is its row.
 
     ``keys`` and ``counts``, int64, shape (cells,): how often a group has a code of a measure, packed as
     ``call_counts`` says; keys are distinct, in no order.
     """
 
-    groups: pl.DataFrame
+    groups: Groups
     keys: IntArray
     counts: IntArray
     exemplars: Exemplars
@@ -106,7 +174,7 @@ class Counted(NamedTuple):
     ``exemplars.rows(slice(noted[i], noted[i + 1]))``, by group and then ``failed``.
     """
 
-    groups: pl.DataFrame
+    groups: Groups
     periods: IntArray
     cells: IntArray
     keys: IntArray
@@ -122,28 +190,25 @@ class Counted(NamedTuple):
 def no_counts() -> Counts:
     """The counts of nothing."""
     none = np.empty(0, np.int64)
-    return Counts(pl.DataFrame(schema=GROUP_SCHEMA), none, none, no_exemplars())
+    return Counts(Groups.of([]), none, none, no_exemplars())
 
 
 def nothing_counted() -> Counted:
     """As ``no_counts``."""
     none, start = np.empty(0, np.int64), np.zeros(1, np.int64)
-    return Counted(pl.DataFrame(schema=GROUP_SCHEMA), none, start, none, none, start, no_exemplars())
+    return Counted(Groups.of([]), none, start, none, none, start, no_exemplars())
 
 
 def merged(parts: Sequence[Counts]) -> Counts:
     """The sum of counts."""
     if len(parts) < 2:
         return parts[0] if parts else no_counts()
-    known: dict[tuple[Any, ...], int] = {}
+    groups, numbers = united([part.groups for part in parts])
     keys, exemplars = [], []
-    for part in parts:
-        rows = [known.setdefault(row, len(known)) for row in part.groups.iter_rows()]
-        number = np.array(rows, np.int64)
+    for part, number in zip(parts, numbers, strict=True):
         keys.append((number[part.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (part.keys & _LOW))
         exemplars.append(part.exemplars._replace(group=number[part.exemplars.group]))
     sums = sums_by_key(np.concatenate(keys), np.concatenate([part.counts for part in parts]))
-    groups = pl.DataFrame(list(known), schema=GROUP_SCHEMA, orient="row")
     return Counts(groups, *sums, greatest(together(exemplars)))
 
 
@@ -169,9 +234,8 @@ def named(found: native.Counts, words: Vocabulary, ids: ByteArray) -> Counted:
     ``ids`` are the trace ids of the rows that were counted, uint8, shape (n, 16).
     """
     ends = (found.source << 31) | found.target
-    group, count = group_ids(ends, (found.connection << 8) | found.role)
-    first = np.zeros(count, np.int64)
-    first[group[::-1]] = np.arange(len(group))[::-1]
+    group, first = numbered(ends, (found.connection << 8) | found.role)
+    count = len(first)
     periods, period = np.unique(found.period, return_inverse=True)
     # Within a period by group: sorting is all that it takes to tell them apart.
     place = period.astype(np.int64) * count + group
@@ -193,32 +257,33 @@ def named(found: native.Counts, words: Vocabulary, ids: ByteArray) -> Counted:
     )
 
 
-def used(groups: pl.DataFrame, keys: IntArray, counts: IntArray, exemplars: Exemplars) -> Counts:
+def used(groups: Groups, keys: IntArray, counts: IntArray, exemplars: Exemplars) -> Counts:
     """Counts of the groups that occur, numbered anew; ``keys`` and ``exemplars`` have rows of ``groups``."""
     occurs = np.zeros(len(groups) + 1, np.bool_)
     occurs[keys >> GROUP_SHIFT] = True
     place = np.cumsum(occurs) - 1
     return Counts(
-        groups[np.flatnonzero(occurs)],
+        groups.take(np.flatnonzero(occurs)),
         (place[keys >> GROUP_SHIFT] << GROUP_SHIFT) | (keys & _LOW),
         counts,
         exemplars._replace(group=place[exemplars.group]),
     )
 
 
-def _identities(found: native.Counts, first: IntArray, words: Vocabulary) -> pl.DataFrame:
+def _identities(found: native.Counts, first: IntArray, words: Vocabulary) -> Groups:
     rows = []
     columns = (found.role, found.connection, found.source, found.target)
     for role, connection, source, target in zip(*(column[first].tolist() for column in columns), strict=True):
         source_kind, source_name, target_kind, target_name = 0, "", 0, ""
-        if role != native.TOTAL:
+        counted = role & ~native.EXTRA
+        if counted != native.TOTAL:
             source_kind, source_name = words.nodes[source]
-        if role == native.EDGE:
+        if counted == native.EDGE:
             target_kind, target_name = words.nodes[target]
-        elif role in (native.ENTRY, native.TOPMOST):
+        elif counted in (native.ENTRY, native.TOPMOST):
             target_name = words.operations[target]
         rows.append((role, connection, source_kind, source_name, target_kind, target_name))
-    return pl.DataFrame(rows, schema=GROUP_SCHEMA, orient="row")
+    return Groups.of(rows)
 
 
 def _noted(found: native.Counts, group: IntArray, ids: ByteArray) -> Exemplars:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tracescape_analytics.errors import unknown_service
 from tracescape_analytics.flame import frames_of, in_order
+from tracescape_analytics.namespaces import sent_from
 from tracescape_analytics.span_forest import BoolArray, IntArray, SpanForest, dictionary_codes, plant
 from tracescape_analytics.windows import Window, checked
 from tracescape_native.call_paths import call_paths, other_above
@@ -58,6 +59,7 @@ def critical_path(
     tolerance: float = 0.01,
     step_ns: int | None = None,
     slowest: float | None = None,
+    environment: str | None = None,
 ) -> pl.DataFrame:
     """Critical time over the traces whose main root starts in [since_ns, until_ns).
 
@@ -67,16 +69,19 @@ def critical_path(
     columns. ``step_ns`` gives rows for each bucket of time (``start_ns``, by the start of the main root),
     ``slowest`` rows for that share of the traces with the longest main roots and for the rest (``cohort``);
     traces as long as the shortest of the slowest are among them. The largest share first; call paths in
-    depth-first order.
+    depth-first order. With ``environment`` (``deployment.environment.name``) only spans sent from there are
+    looked at.
 
-    ``critical_ns`` adds up to the main roots' durations exactly. Only the paths of main roots count: those
-    of orphans would count time twice. Raises ``ValueError`` for another ``by``, a ``step_ns`` that is not
+    ``critical_ns`` adds up to the main roots' durations exactly. Only the paths of main roots count: those of
+    orphans would count time twice. Raises ``ValueError`` for another ``by``, a ``step_ns`` that is not
     positive, a ``slowest`` that is not between 0 and 1, ``UnknownServiceError`` for a service that is not
-    stored. No trace gives a frame without rows.
+    stored, ``UnknownEnvironmentError`` for an environment that nothing stored is of. No trace gives a frame
+    without rows.
     """
     sums = Sums(by, tolerance, step_ns, slowest)
     window = checked(since_ns, until_ns)
-    answer = summed(window.read(reader, ANALYSIS_COLUMNS), sums, window, service)
+    spans = sent_from(reader, environment, window.read(reader, ANALYSIS_COLUMNS))
+    answer = summed(spans, sums, window, service)
     if answer.is_empty() and service is not None:
         _, names = dictionary_codes(reader.spans(["service"])["service"])
         if service not in names:

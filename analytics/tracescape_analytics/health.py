@@ -101,8 +101,8 @@ def with_states(
     judged = [_judged(row, found[i], thresholds, baselines) for i, row in enumerate(rows)]
     columns = zip(*judged, strict=True) if judged else ([], [], [])
     names = ("state", "against", "reason")
-    return measured.with_columns(
-        pl.Series(name, list(values), dtype=pl.String) for name, values in zip(names, columns, strict=True)
+    return measured.hstack(
+        [pl.Series(name, list(values), dtype=pl.String) for name, values in zip(names, columns, strict=True)]
     )
 
 

@@ -7,14 +7,23 @@ alone, as in searches and traces, or ``namespace/name`` where the store has seve
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
-import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from tracescape_analytics.counts import Groups
 from tracescape_analytics.errors import unknown_environment
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_storage.errors import StoreError
-from tracescape_storage.namespaces import ENVIRONMENTS_SQL, SEPARATOR, SHARED_SQL, in_environment
+from tracescape_storage.namespaces import (
+    ENVIRONMENTS_SQL,
+    SEPARATOR,
+    SHARED_SQL,
+    in_environment,
+    resources_sql,
+)
 from tracescape_storage.reader import Reader
 
 _SERVICE: Final = NODE_KINDS.index("service")
@@ -33,32 +42,39 @@ def short_name(full: str, shared: Collection[str]) -> str:
     return f"{namespace}/{name}" if separator and name in shared else name
 
 
-def shown(reader: Reader, groups: pl.DataFrame) -> pl.DataFrame:
-    """``groups`` (columns of ``GROUP_SCHEMA``) with their services called as people see them."""
-    ends = (("source", "source_kind"), ("target", "target_kind"))
-    full = [
-        (pl.col(kind) == _SERVICE) & pl.col(end).str.contains(SEPARATOR, literal=True) for end, kind in ends
-    ]
-    if groups.filter(full[0] | full[1]).is_empty():
+def shown(reader: Reader, groups: Groups) -> Groups:
+    """``groups`` with their services called as people see them."""
+    if not any(kind == _SERVICE and SEPARATOR in name for kind, name in groups.names):
         return groups
     shared = shared_names(reader)
-    names = {name for end, _ in ends for name in groups[end].unique().to_list() if SEPARATOR in name}
-    short = {name: short_name(name, shared) for name in names}
-    return groups.with_columns(
-        pl.when(is_full).then(pl.col(end).replace(short)).otherwise(end).alias(end)
-        for (end, _), is_full in zip(ends, full, strict=True)
-    )
+    # Operations are told by the same kind as services, but no separator is in them.
+    names = [(kind, short_name(name, shared) if kind == _SERVICE else name) for kind, name in groups.names]
+    return replace(groups, names=names)
 
 
-def condition_of(reader: Reader, environment: str) -> str:
-    """The condition on spans of one environment; ``""`` where all that is stored is of it.
+def condition_of(reader: Reader, environment: str | None) -> str:
+    """The condition on spans of one environment; ``""`` where all that is stored is of it, and for None.
 
     Raises:
         UnknownEnvironmentError: nothing is; the near ones are listed.
     """
+    if environment is None:
+        return ""
     if not hasattr(reader, "shaped_spans"):
         raise StoreError("environments can only be asked of a store that knows SQL")
     stored = reader.sql(ENVIRONMENTS_SQL)["environment"].to_pylist()
     if environment not in stored:
         raise unknown_environment(environment, filter(None, stored))
     return in_environment(environment) if len(stored) > 1 else ""
+
+
+def sent_from(reader: Reader, environment: str | None, spans: pa.Table) -> pa.Table:
+    """Those of the spans (with ``resource_id``) that are of one environment; all for None.
+
+    Raises:
+        UnknownEnvironmentError: as ``condition_of``.
+    """
+    if not condition_of(reader, environment) or environment is None:
+        return spans
+    resources = reader.sql(resources_sql(environment))["resource_id"]
+    return spans.filter(pc.is_in(spans["resource_id"], value_set=resources.combine_chunks()))

@@ -21,6 +21,8 @@ _FAR_END: Final = (
     "server_port",
     "rpc_service",
 )
+#: Each of these names whom a CLIENT span calls where it names no database or topic; see ``far_end_of``.
+PEERS: Final = ("peer_service", "server_address", "rpc_service")
 
 
 class NodeTable:

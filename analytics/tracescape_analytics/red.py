@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
-from tracescape_analytics.counts import Counts
-from tracescape_analytics.distributions import quantile_codes, summed, with_values
+from tracescape_analytics.counts import Counts, numbered
+from tracescape_analytics.distributions import durations, sums, values
 from tracescape_analytics.errors import unknown_service
-from tracescape_analytics.naming import shown_groups, visited
+from tracescape_analytics.naming import Directory, exemplar_ids, exemplars_of, meaning, measured
+from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.rollups import counts_of
+from tracescape_analytics.sampling import whole
 from tracescape_analytics.windows import Window, checked
-from tracescape_native import call_counts as native
 from tracescape_storage.reader import Reader
 
 RED_SCHEMA: Final = {
@@ -21,6 +23,7 @@ RED_SCHEMA: Final = {
     "operation": pl.String,
     "calls": pl.Int64,
     "errors": pl.Int64,
+    "seen": pl.Int64,
     "error_rate": pl.Float64,
     "rate_per_s": pl.Float64,
     "p50_ns": pl.Int64,
@@ -31,6 +34,7 @@ RED_SCHEMA: Final = {
 }
 BY: Final = ("service", "operation")
 MAX_STEPS: Final = 1_500
+_SERVICE: Final = NODE_KINDS.index("service")
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -90,36 +94,34 @@ def _steps(reader: Reader, window: Window, step_ns: int | None) -> list[Window]:
 
 
 def _of(counts: Counts, window: Window, by: str) -> pl.DataFrame:
-    groups = shown_groups(counts.groups)
-    operation = pl.col("target") if by == "operation" else pl.lit(None, dtype=pl.String)
-    visits = (
-        visited(groups)
-        .filter(pl.col("node_kind") == "service")
-        .join(groups.select("group", operation=operation), on="group")
-        .rename({"name": "service"})
-    )
-    keys = ["service", "operation"]
-    cells = visits.join(counts.cells(), on="group")
-    times = summed(cells.filter(pl.col("measure") == native.SERVER_TIME), keys)
-    failed = cells.filter(pl.col("measure") == native.ERRORS).group_by(keys).agg(errors=pl.col("count").sum())
-    traces = visits.join(counts.exemplars.frame(), on="group").sort(
-        "duration_ns", "trace_id", descending=True
-    )
-    trace = pl.col("trace_id").bin.encode("hex")
-    exemplars = traces.group_by(keys).agg(
-        slowest_trace=trace.filter(~pl.col("failed")).first(),
-        failed_trace=trace.filter(pl.col("failed")).first(),
-    )
+    groups, directory = counts.groups, Directory()
+    found = meaning(groups, directory)
+    visited = found.node
+    nodes = list(directory.nodes)
+    is_service = np.array([kind == _SERVICE for kind, _ in nodes] + [False], np.bool_)
+    some = np.flatnonzero(is_service[visited])
+    told = groups.target[some] if by == "operation" else np.zeros(len(some), np.int64)
+    number, first = numbered(visited[some], told)
+    thing = np.full(len(groups), -1, np.int64)
+    thing[some] = number
+    cells = measured(counts.keys, counts.counts, found._replace(node=thing, edge=np.full(len(thing), -1)))
+    times = durations(*cells.visits, len(first))
+    exemplars = exemplars_of(counts.exemplars, thing)
     begin, end = window.since_ns or 0, window.until_ns or 0
-    rows = (
-        quantile_codes(times, keys, _QUANTILES)
-        .join(failed, on=keys, how="left", nulls_equal=True)
-        .join(exemplars, on=keys, how="left", nulls_equal=True)
-        .with_columns(pl.col("errors").fill_null(0), start_ns=pl.lit(begin, dtype=pl.Int64))
-        .rename({"total": "calls"})
-        .with_columns(
-            error_rate=pl.col("errors") / pl.col("calls"), rate_per_s=pl.col("calls") / ((end - begin) / 1e9)
-        )
-    )
-    valued = with_values(rows, {name: f"{name}_ns" for name in _QUANTILES})
-    return valued.select(pl.col(name).cast(kind) for name, kind in RED_SCHEMA.items())
+    calls, failed = times.calls, cells.visit_errors
+    errors = whole(sums(failed.thing, failed.counted, len(first)))
+    operations = [groups.names[place][1] if by == "operation" else None for place in told[first].tolist()]
+    columns = {
+        "start_ns": np.full(len(first), begin),
+        "service": [nodes[node][1] for node in visited[some][first].tolist()],
+        "operation": operations,
+        "calls": calls,
+        "errors": errors,
+        "seen": times.seen,
+        "error_rate": errors / calls,
+        "rate_per_s": calls / ((end - begin) / 1e9),
+        **{f"{name}_ns": values(name, times.at(share)) for name, share in _QUANTILES.items()},
+        "slowest_trace": exemplar_ids(exemplars, False, len(first)),
+        "failed_trace": exemplar_ids(exemplars, True, len(first)),
+    }
+    return pl.DataFrame(columns, schema=RED_SCHEMA)

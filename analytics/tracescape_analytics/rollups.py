@@ -8,15 +8,14 @@ knows which those are: ``tracescape_storage.rollups``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from tracescape_analytics.blocks import Block, sum_of
 from tracescape_analytics.calls import counts_in, counts_of_window, spans_of
-from tracescape_analytics.counts import GROUP_SCHEMA, Counts, merged, no_counts, used
+from tracescape_analytics.counts import GROUP_COLUMNS, Counts, Groups, Identity, merged, no_counts, used
 from tracescape_analytics.namespaces import condition_of, shown
 from tracescape_analytics.windows import Window
 from tracescape_native.call_counts import GROUP_SHIFT
@@ -65,10 +64,8 @@ def counts_of(reader: Reader, window: Window, environment: str | None = None) ->
     Raises:
         UnknownEnvironmentError: no resource is of this environment; the near ones are listed.
     """
-    if environment is not None and (where := condition_of(reader, environment)):
-        counts = counts_of_window(reader, window, where)
-    else:
-        counts = _full_counts(reader, window)
+    where = condition_of(reader, environment)
+    counts = counts_of_window(reader, window, where) if where else _full_counts(reader, window)
     return counts._replace(groups=shown(reader, counts.groups))
 
 
@@ -112,10 +109,9 @@ def _contents(reader: Reader, wanted: Iterable[tuple[int, int]]) -> dict[tuple[i
     return found
 
 
-def _groups(reader: Reader) -> pl.DataFrame:
-    groups = pl.from_arrow(reader.sql(kept.GROUPS_SQL))
-    assert isinstance(groups, pl.DataFrame)
-    return groups.select(pl.col(name).cast(kind) for name, kind in GROUP_SCHEMA.items())
+def _groups(reader: Reader) -> Groups:
+    found = reader.sql(kept.GROUPS_SQL)
+    return Groups.of(zip(*(found[name].to_pylist() for name in GROUP_COLUMNS), strict=True))
 
 
 def kept_samples(reader: Reader, window: Window, length_ns: int, most: int) -> list[tuple[Window, Counts]]:
@@ -183,7 +179,7 @@ class Upkeep:
     def __init__(self, store: KeepsBlocks) -> None:
         self._store = store
         self._reader = store.reader()
-        known = self._reader.sql(kept.GROUPS_SQL).select(list(GROUP_SCHEMA)).to_pylist()
+        known = self._reader.sql(kept.GROUPS_SQL).select(list(GROUP_COLUMNS)).to_pylist()
         self._numbers = {tuple(row.values()): number for number, row in enumerate(known)}
         self._hours = set(self._reader.sql(kept.HOURS_SQL)["hour"].to_pylist())  # that may lack their blocks
 
@@ -235,8 +231,8 @@ class Upkeep:
         window = Window(first * MINUTE_NS, (last + 1) * MINUTE_NS)
         prunes = self._reader.sql(kept.PRUNES_SQL)["prunes"][0].as_py()
         found = counts_in(*spans_of(self._reader, window, kept.arrived_by(cursor_ns)), window, by_minute=True)
-        new: list[tuple[Any, ...]] = []
-        numbers = np.array([self._number(row, new) for row in found.groups.iter_rows()], np.int64)
+        new: list[Identity] = []
+        numbers = np.array([self._number(row, new) for row in found.groups.rows()], np.int64)
         keys = (numbers[found.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (found.keys & _LOW)
         exemplars = found.exemplars._replace(group=numbers[found.exemplars.group])
         blocks = []
@@ -255,14 +251,14 @@ class Upkeep:
         block = sum_of([Block.read(content) for content in contents])
         self._put([_row(hour * HOUR_NS, HOUR_NS, block)], [], [], prunes)
 
-    def _number(self, identity: tuple[Any, ...], new: list[tuple[Any, ...]]) -> int:
+    def _number(self, identity: Identity, new: list[Identity]) -> int:
         if identity not in self._numbers:
             self._numbers[identity] = len(self._numbers)
             new.append(identity)
         return self._numbers[identity]
 
     def _put(
-        self, blocks: list[dict[str, object]], new: list[tuple[Any, ...]], minutes: Sequence[int], prunes: int
+        self, blocks: list[dict[str, object]], new: list[Identity], minutes: Sequence[int], prunes: int
     ) -> None:
         rows = [dict(zip(kept.GROUPS.names, (self._numbers[row], *row), strict=True)) for row in new]
         rolled = Rolled(

@@ -14,20 +14,25 @@ import pyarrow as pa
 
 from tracescape_analytics.connections import EVIDENCE, connection_of_name
 from tracescape_analytics.nodes import ENTRY_NAME, NODE_KINDS, far_end_of, queue_of
+from tracescape_analytics.sampling import digits_of, extra_of
 from tracescape_native.call_counts import Shapes
+from tracescape_native.edges import NOTHING, PEER, STORE
 from tracescape_native.forest import CLIENT, CONSUMER, PRODUCER
 from tracescape_storage.reader import Reader
-from tracescape_storage.select import SHAPE_COLUMNS, SHAPED_IDS
+from tracescape_storage.select import SAMPLING, SHAPE_COLUMNS, SHAPED_IDS
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 ERROR: Final = 2  # OTLP's StatusCode
 _TEXTS: Final = [name for name in SHAPE_COLUMNS if name not in ("kind", "status")]
 _ATTRIBUTES: Final = _TEXTS[2:]
+_SAID: Final = (*SHAPE_COLUMNS, SAMPLING)
+_STATE: Final = "trace_state"
 
 
 class Shaped(NamedTuple):
-    """``spans``: ``SHAPED_IDS`` and ``shape`` (int64), a row of ``shapes``, which has ``SHAPE_COLUMNS``.
+    """``spans``: ``SHAPED_IDS`` and ``shape`` (int64), a row of ``shapes``, which has ``SHAPE_COLUMNS`` and
+    ``SAMPLING``.
 
     Each of ``shapes`` is the shape of some span; no two are alike.
     """
@@ -52,14 +57,23 @@ def shaped_spans(reader: Reader, since_ns: int | None, until_ns: int | None, whe
     ask = getattr(reader, "shaped_spans", None)
     if ask is not None:
         return Shaped(*ask(since_ns=since_ns, until_ns=until_ns, where=where))
-    return shaped_table(reader.spans((*SHAPED_IDS, *SHAPE_COLUMNS), since_ns=since_ns, until_ns=until_ns))
+    columns = (*SHAPED_IDS, *SHAPE_COLUMNS, _STATE)
+    return shaped_table(reader.spans(columns, since_ns=since_ns, until_ns=until_ns))
 
 
 def shaped_table(table: pa.Table) -> Shaped:
-    """The same of a table that has ``SHAPED_IDS`` and any of ``SHAPE_COLUMNS``; those it lacks are null."""
-    here = pl.from_arrow(table.select([name for name in SHAPE_COLUMNS if name in table.column_names]))
+    """The same of a table that has ``SHAPED_IDS`` and any of ``SHAPE_COLUMNS`` and ``trace_state``.
+
+    Those it lacks are null.
+    """
+    telling = [name for name in (*SHAPE_COLUMNS, _STATE) if name in table.column_names]
+    here = pl.from_arrow(table.select(telling))
     assert isinstance(here, pl.DataFrame)
     here = here.with_columns(pl.col(name).cast(pl.String) for name in _TEXTS if name in here.columns)
+    if _STATE in here.columns:
+        said = {state: digits_of(state) for state in here[_STATE].cast(pl.String).unique().to_list()}
+        digits = [said[state] for state in here[_STATE].cast(pl.String).to_list()]
+        here = here.with_columns(pl.Series(SAMPLING, digits, dtype=pl.String)).drop(_STATE)
     shapes = here.unique().with_row_index("shape").with_columns(pl.col("shape").cast(pl.Int64))
     numbers = here.join(shapes, on=here.columns, how="left", nulls_equal=True, maintain_order="left")
     spans = table.select(list(SHAPED_IDS)).append_column("shape", numbers["shape"].to_arrow())
@@ -73,12 +87,10 @@ def numbered_shapes(shaped: Shaped) -> tuple[IntArray, Shapes, Vocabulary]:
     """
     frame = pl.from_arrow(shaped.shapes)
     assert isinstance(frame, pl.DataFrame)
-    missing = [
-        pl.lit(None, dtype=pl.String).alias(name) for name in SHAPE_COLUMNS if name not in frame.columns
-    ]
+    missing = [pl.lit(None, dtype=pl.String).alias(name) for name in _SAID if name not in frame.columns]
     frame = frame.with_columns(pl.col(name).cast(pl.String) for name in frame.columns if name in _TEXTS)
-    frame = frame.with_columns(missing).select(SHAPE_COLUMNS).with_row_index("row")
-    frame = frame.sort(SHAPE_COLUMNS, nulls_last=True)
+    frame = frame.with_columns(missing).select(_SAID).with_row_index("row")
+    frame = frame.sort(_SAID, nulls_last=True)
     place = np.empty(len(frame), np.int64)
     place[frame["row"].to_numpy()] = np.arange(len(frame))
     shapes, vocabulary = _meaning(frame)
@@ -86,8 +98,8 @@ def numbered_shapes(shaped: Shaped) -> tuple[IntArray, Shapes, Vocabulary]:
 
 
 def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
+    # Names of operations may be many, all else is few: each is looked at once, and put together by number.
     nodes: dict[tuple[int, str], int] = {}
-    operations: dict[str, int] = {}
 
     def node(named: tuple[str, str] | None) -> int:
         if named is None:
@@ -96,29 +108,40 @@ def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
         return nodes.setdefault((NODE_KINDS.index(kind), name), len(nodes))
 
     entry = node((ENTRY_NAME, "entry"))
+    distinct, place = _distinct(frame, [name for name in _SAID if name != "operation"])
     rows = []
-    for row in frame.iter_rows(named=True):
+    for row in distinct.iter_rows(named=True):
         kind = row["kind"] if 0 <= row["kind"] <= 5 else 0
         said = {name: str(row[name]) for name in _ATTRIBUTES if row[name] not in (None, "")}
-        names_store = row["db_system"] is not None or row["messaging_destination"] is not None
+        is_store = row["db_system"] is not None or row["messaging_destination"] is not None
+        far_end = node(far_end_of(said)) if kind == CLIENT else -1
         rows.append(
             (
                 node((row["service"], "service")),
-                operations.setdefault(row["operation"], len(operations)),
                 kind,
                 int(row["status"] == ERROR),
-                _connection(row),
-                int(names_store),
-                node(far_end_of(said)) if kind == CLIENT else -1,
+                next((connection for column, connection in EVIDENCE if row[column] is not None), -1),
+                STORE if is_store else PEER if far_end >= 0 else NOTHING,
+                far_end,
                 node(queue_of(said)) if kind in (PRODUCER, CONSUMER) else -1,
+                extra_of(row[SAMPLING]),
             )
         )
-    columns = np.array(rows, np.int64).reshape(-1, len(Shapes._fields)).T
-    return Shapes(*np.ascontiguousarray(columns)), Vocabulary(list(nodes), list(operations), entry)
+    service, kinds, failed, evidence, names, far_ends, queues, extra = (
+        np.array(rows, np.int64).reshape(-1, 8).T[:, place].copy()
+    )
+    texts, operation = _distinct(frame, ["operation"])
+    operations = texts["operation"].to_list()
+    by_name = np.array([connection_of_name(name) for name in operations], np.int64)
+    connection = np.where(evidence >= 0, evidence, by_name[operation])
+    shapes = Shapes(service, operation, kinds, failed, connection, names, far_ends, queues, extra)
+    return shapes, Vocabulary(list(nodes), operations, entry)
 
 
-def _connection(row: dict[str, Any]) -> int:
-    for column, connection in EVIDENCE:
-        if row[column] is not None:
-            return connection
-    return connection_of_name(row["operation"])
+def _distinct(frame: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, IntArray]:
+    # The distinct rows of some columns, and which of them each row has.
+    some = frame.select(columns)
+    rows = some.unique(maintain_order=True)
+    numbered = rows.with_row_index("number")
+    found = some.join(numbered, on=columns, how="left", nulls_equal=True, maintain_order="left")
+    return rows, found["number"].to_numpy().astype(np.int64)

@@ -1,4 +1,4 @@
-"""Three textbook tests in plain Python and NumPy: the numbers are few, so clarity comes before speed."""
+"""Three textbook tests in plain Python and NumPy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+_FIRST_TERMS = 64
 
 
 def more_errors(errors: int, calls: int, base_errors: int, base_calls: int) -> float:
@@ -39,17 +41,29 @@ def binomial_tail(successes: int, trials: int, chance: float) -> float:
     odds = chance / (1 - chance)
     k = successes if upper else successes - 1
     log_term = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
-    term = math.exp(log_term + k * math.log(chance) + (trials - k) * math.log1p(-chance))
-    total = 0.0
-    while term > 0 and term > total * 1e-17:
-        total += term
-        if upper:
-            term *= (trials - k) / (k + 1) * odds
-            k += 1
-        else:
-            term *= k / ((trials - k + 1) * odds)
-            k -= 1
+    first = math.exp(log_term + k * math.log(chance) + (trials - k) * math.log1p(-chance))
+    total = _series(first, k, trials, odds, upper)
     return min(total if upper else 1 - total, 1.0)
+
+
+def _series(term: float, k: int, trials: int, odds: float, upper: bool) -> float:
+    # The sum of probabilities from that of k on, upwards or downwards, many at a time.
+    total, length = 0.0, _FIRST_TERMS
+    while term > 0 and term > total * 1e-17:
+        if upper:
+            at = np.arange(k, k + length, dtype=np.float64)
+            factors = (trials - at) / (at + 1) * odds
+        else:
+            at = np.arange(k, k - length, -1, dtype=np.float64)
+            factors = at / ((trials - at + 1) * odds)
+        terms = np.cumprod(np.concatenate([[term], np.maximum(factors, 0)]))
+        sums = np.cumsum(np.concatenate([[total], terms[:-1]]))
+        small = (terms <= 0) | (terms <= sums * 1e-17)
+        if small.any():
+            return float(sums[int(np.argmax(small))])
+        term, total, length = float(terms[-1]), float(sums[-1]), 2 * length
+        k = k + len(at) if upper else k - len(at)
+    return total
 
 
 def discoveries(p_values: FloatArray, rate: float) -> BoolArray:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracescape_analytics.baselines import (
-    BEFORE,
-    EDGE_KEYS,
-    NODE_KEYS,
-    Baseline,
-    baselines,
-    judge,
-    known_services,
-)
+from tracescape_analytics.baselines import BEFORE, Baseline, Compared, baselines, compared
 from tracescape_analytics.calls import Unpaired, counts_in
-from tracescape_analytics.connections import CONNECTIONS
 from tracescape_analytics.counts import Counts
-from tracescape_analytics.distributions import quantile_codes, summed, with_values
+from tracescape_analytics.distributions import values
 from tracescape_analytics.health import DEFAULT, Thresholds
-from tracescape_analytics.naming import NamedCounts, named_counts
+from tracescape_analytics.naming import exemplar_ids, negative
 from tracescape_analytics.rollups import counts_of
 from tracescape_analytics.shapes import shaped_table
 from tracescape_analytics.windows import bounded, checked, closed
@@ -35,6 +27,7 @@ NODE_SCHEMA: Final = {
     "kind": pl.String,
     "calls": pl.Int64,
     "errors": pl.Int64,
+    "seen": pl.Int64,
     "p50_ns": pl.Int64,
     "p95_ns": pl.Int64,
     "p99_ns": pl.Int64,
@@ -48,6 +41,7 @@ EDGE_SCHEMA: Final = {
     "connection": pl.String,
     "calls": pl.Int64,
     "errors": pl.Int64,
+    "seen": pl.Int64,
     "client_p50_ns": pl.Int64,
     "client_p95_ns": pl.Int64,
     "server_p50_ns": pl.Int64,
@@ -78,6 +72,10 @@ class Topology:
 
     ``slowest_trace`` and ``failed_trace`` are trace ids in hex: of the slowest call, and of the slowest that
     failed.
+
+    A call counts as often as its spans say that they stand for others which were not kept (``sampling``);
+    ``seen`` is how many are stored. Both are the same where nothing is sampled, and always for ``spans``,
+    ``traces`` and ``unpaired``, which count what is stored.
 
     Counts are exact. A quantile is the smallest duration that at least that share of calls did not exceed,
     off by at most ``buckets.RELATIVE_ERROR`` (0.54 %), and exact below 90 ns.
@@ -164,50 +162,66 @@ def judged(
     now: Counts, window: tuple[int, int], earlier: Sequence[Baseline], thresholds: Thresholds = DEFAULT
 ) -> Topology:
     """The topology of the counts of a window, judged against baselines if there are any."""
-    here = named_counts(now, known_services(earlier))
-    nodes, edges = judge(here, earlier, window[1] - window[0], thresholds)
+    found = compared(now, earlier, window[1] - window[0], thresholds)
     first = earlier[0].window if earlier else None
     return Topology(
-        nodes=_nodes(here, nodes),
-        edges=_edges(here, edges),
+        nodes=_nodes(found),
+        edges=_edges(found),
         since_ns=window[0],
         until_ns=window[1],
-        spans=here.spans,
-        traces=here.traces,
-        unpaired=here.unpaired,
+        spans=found.here.spans,
+        traces=found.here.traces,
+        unpaired=found.here.unpaired,
         baseline=None if first is None else (first.since_ns or 0, first.until_ns or 0),
     )
 
 
-def _nodes(now: NamedCounts, rows: pl.DataFrame) -> pl.DataFrame:
-    present = now.present.with_columns(present=pl.lit(True))
-    rows = rows.join(present, on=NODE_KEYS, how="full", coalesce=True).with_columns(
-        pl.col("calls", "errors").fill_null(0), pl.col("state").fill_null("idle")
-    )
-    rows = rows.filter(pl.col("present") | (pl.col("state") == "absent"))
-    rows = rows.join(now.node_exemplars, on=NODE_KEYS, how="left")
-    rows = rows.rename({"name": "service", "node_kind": "kind"}).sort("service", "kind")
-    return rows.select(pl.col(name).cast(dtype) for name, dtype in NODE_SCHEMA.items())
+def _nodes(found: Compared) -> pl.DataFrame:
+    here, names, present = found.here, found.node_columns(), set(found.here.present.tolist())
+    states = found.nodes["state"].to_list()
+    columns = {
+        "service": names["name"],
+        "kind": names["kind"],
+        "slowest_trace": exemplar_ids(here.node_exemplars, False, len(states)),
+        "failed_trace": exemplar_ids(here.node_exemplars, True, len(states)),
+    }
+    shown = [place in present or state == "absent" for place, state in enumerate(states)]
+    return _frame(found.nodes, columns, NODE_SCHEMA, _in_order(names, shown))
 
 
-def _edges(now: NamedCounts, rows: pl.DataFrame) -> pl.DataFrame:
-    for cells, names in (
-        (now.client, {"client_p50_ns": 0.5, "client_p95_ns": 0.95}),
-        (summed(now.server, EDGE_KEYS), {"server_p50_ns": 0.5, "server_p95_ns": 0.95}),
-        (now.network, {"network_p50_ns": 0.5}),
-        (now.delay, {"delay_p50_ns": 0.5}),
-    ):
-        found = quantile_codes(cells, EDGE_KEYS, names).drop("total")
-        rows = rows.join(with_values(found, {name: name for name in names}), on=EDGE_KEYS, how="left")
-    negative = (
-        now.network.filter(pl.col("code") < 0).group_by(EDGE_KEYS).agg(negative_network=pl.col("count").sum())
+def _edges(found: Compared) -> pl.DataFrame:
+    here, names, states = found.here, found.edge_columns(), found.edges["state"].to_list()
+    shares = (
+        ("client", here.client, {"p50": 0.5, "p95": 0.95}),
+        ("server", here.server, {"p50": 0.5, "p95": 0.95}),
+        ("network", here.network, {"p50": 0.5}),
+        ("delay", here.delay, {"p50": 0.5}),
     )
-    rows = rows.join(negative, on=EDGE_KEYS, how="left").with_columns(pl.col("negative_network").fill_null(0))
-    rows = rows.filter((pl.col("calls") > 0) | (pl.col("state") == "absent"))
-    rows = rows.join(now.edge_exemplars, on=EDGE_KEYS, how="left")
-    connection = pl.Series(CONNECTIONS).gather(rows["connection"].cast(pl.UInt32))
-    return (
-        rows.with_columns(connection.alias("connection"))
-        .select(pl.col(name).cast(dtype) for name, dtype in EDGE_SCHEMA.items())
-        .sort(EDGE_KEYS)
-    )
+    columns = {
+        **names,
+        **{
+            f"{side}_{name}_ns": values(name, times.at(share))
+            for side, times, quantiles in shares
+            for name, share in quantiles.items()
+        },
+        "negative_network": negative(here.network),
+        "slowest_trace": exemplar_ids(here.edge_exemplars, False, len(states)),
+        "failed_trace": exemplar_ids(here.edge_exemplars, True, len(states)),
+    }
+    shown = [seen > 0 or state == "absent" for seen, state in zip(found.edges["seen"], states, strict=True)]
+    return _frame(found.edges, columns, EDGE_SCHEMA, _in_order(names, shown))
+
+
+def _in_order(names: Mapping[str, Sequence[str]], shown: Sequence[bool]) -> list[int]:
+    # The places of what is shown, by name.
+    keys = list(zip(*names.values(), strict=True))
+    return sorted(itertools.compress(range(len(keys)), shown), key=keys.__getitem__)
+
+
+def _frame(
+    rows: pl.DataFrame, more: Mapping[str, Any], schema: Mapping[str, Any], order: list[int]
+) -> pl.DataFrame:
+    # Columns that are there already and others beside them, as one frame: each operation on frames costs
+    # more than all that is computed here.
+    columns = {name: more[name] if name in more else rows[name] for name in schema}
+    return pl.DataFrame(columns, schema=schema)[order]

@@ -243,20 +243,35 @@ class Store(RowFrames, Comparing, Closing):
         return Topology(**values)
 
     @patiently("following chains of calls")
-    def call_paths(self, since: When = None, until: When = None, by: str = "operation") -> pl.DataFrame:
+    def call_paths(
+        self,
+        since: When = None,
+        until: When = None,
+        by: str = "operation",
+        environment: str | None = None,
+    ) -> pl.DataFrame:
         """Chains of calls, root → … → leaf: how often, how slow, how broken; reads the spans of the window.
 
         ``by="service"`` does not tell the operations of a service apart.
         """
         window, _ = self._windows(since, until, None)
         found = tracescape_analytics.call_paths.call_paths(
-            self._reader, since_ns=window.since_ns, until_ns=window.until_ns, by=by
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            by=by,
+            environment=environment,
         )
         return Frame(found)
 
     @patiently("looking for what is missing")
     def absence(
-        self, since: When = "5m", until: When = None, baseline: When = None, thresholds: Thresholds = DEFAULT
+        self,
+        since: When = "5m",
+        until: When = None,
+        baseline: When = None,
+        thresholds: Thresholds = DEFAULT,
+        environment: str | None = None,
     ) -> pl.DataFrame:
         """Services, edges and call paths that were there steadily and are not in the window.
 
@@ -270,6 +285,7 @@ class Store(RowFrames, Comparing, Closing):
             until_ns=window.until_ns,
             baseline=before,
             thresholds=thresholds,
+            environment=environment,
         )
         return Frame(found)
 
@@ -374,6 +390,7 @@ class Store(RowFrames, Comparing, Closing):
         tolerance: float = 0.01,
         step: str | int | None = None,
         slowest: float | None = None,
+        environment: str | None = None,
     ) -> pl.DataFrame:
         """What requests waited for: critical time over all traces; `tracescape.plot` draws it.
 
@@ -392,6 +409,7 @@ class Store(RowFrames, Comparing, Closing):
             tolerance=tolerance,
             step_ns=parse_duration(step) if isinstance(step, str) else step,
             slowest=slowest,
+            environment=environment,
         )
         return Frame(found)
 

@@ -29,6 +29,9 @@ ENTRY: Final = 2  # visits of (service, operation) by SERVER, CONSUMER and kindl
 TOPMOST: Final = 3  # visits of (service, operation) by other topmost spans
 EDGE: Final = 4  # calls from a node to a node
 UNSENT: Final = 5  # messages from (queue, 0) that no producer is known to have sent there
+#: Added to a role: how many more the same calls stand for, where spans were sampled. Such a group has no
+#: exemplars.
+EXTRA: Final = 8
 
 #: What is counted of a group: durations by `buckets.bucket_code`, or plain numbers under code 0.
 CLIENT_TIME: Final = 0  # of calls whose calling side sent a span
@@ -51,14 +54,18 @@ OFFSET: Final = 8192
 _ROLE_BITS: Final = 4
 _CONNECTION_BITS: Final = 4
 _CHUNK: Final = 8_192  # spans whose trees fit into a core's cache
-_MOST: Final = 8  # events, groups or keys of one span at most, beyond those of its links
+_MOST: Final = 8  # events of one span at most, beyond those of its links
+_KEYS: Final = 16  # groups or keys of one event at most
 
 
 class Shapes(NamedTuple):
     """What spans say besides ids and times; int64, shape (shapes,), by the shape's number.
 
     ``service``, ``operation``; ``kind`` (OTLP's, 0 to 5); ``failed`` (0 or 1); ``connection``, below 16;
-    ``names_store`` (see ``find_calls``); ``far_end`` and ``queue``, the nodes that it names, -1 for none.
+    ``names`` (see ``find_calls``); ``far_end`` and ``queue``, the nodes that it names, -1 for none;
+    ``extra``, how many more spans than itself such a span stands for, in any unit, below 2^60. A call of
+    several spans stands for what the one does that stands for most.
+
     Services and other nodes share one numbering; numbers are below 2^31.
     """
 
@@ -67,9 +74,10 @@ class Shapes(NamedTuple):
     kind: IntArray
     failed: IntArray
     connection: IntArray
-    names_store: IntArray
+    names: IntArray
     far_end: IntArray
     queue: IntArray
+    extra: IntArray
 
 
 class Question(NamedTuple):
@@ -116,7 +124,8 @@ class Counts(NamedTuple):
     counted: IntArray
 
 
-#: An event is a row of eight words: the two words of its group, what it is, two numbers (of what is counted:
+#: An event is a row of eight words: the two words of its group, what it is (the lowest two bits) and how many
+#: more it stands for, two numbers (of what is counted:
 #: a code and how often; the client's and the server's time, -1 for none), whether it failed, a row, and the
 #: delay.
 _WORDS: Final = 8
@@ -151,11 +160,11 @@ def _put(
 
 
 class _Columns(NamedTuple):
-    # By position: the span's service and kind, whether it names a store, and whether it is counted. Where
+    # By position: the span's service and kind, what it names, and whether it is counted. Where
     # copies were dropped positions are left over: their kind is -1, and they are not counted.
     service: IntArray
     kind: IntArray
-    names_store: IntArray
+    names: IntArray
     inside: IntArray
 
 
@@ -175,7 +184,7 @@ def _lay_out(
         for i in range(begin, kept):
             shape = tree.kind[i]
             here.service[i], here.kind[i] = shapes.service[shape], shapes.kind[shape]
-            here.names_store[i] = shapes.names_store[shape]
+            here.names[i] = shapes.names[shape]
             here.inside[i] = low <= tree.start[i] < high
         for i in range(kept, end):
             tree.parent[i], tree.origin[i], here.kind[i], here.inside[i] = -1, -1, -1, 0
@@ -227,7 +236,8 @@ def _visits(
             ends = service, shapes.operation[shape]
             first = _first(ENTRY if entry else TOPMOST, 0, start, width)
             failed, taken = shapes.failed[shape], tree.end[i] - start
-            n = _put(events, n, first, ends, _VISIT, (-1, taken), failed, tree.rows[i], 0)
+            what = _VISIT | shapes.extra[shape] << 2
+            n = _put(events, n, first, ends, what, (-1, taken), failed, tree.rows[i], 0)
     return n
 
 
@@ -261,11 +271,13 @@ def _answered(
                 connection = shapes.connection[shape]
             first = _first(EDGE, connection, tree.start[c], question.width)
             ends, times = (here.service[c], here.service[i]), (client, tree.end[i] - tree.start[i])
-            n = _put(events, n, first, ends, _CALL, times, failed, tree.rows[c], 0)
+            what = _CALL | max(shapes.extra[above], shapes.extra[shape]) << 2
+            n = _put(events, n, first, ends, what, times, failed, tree.rows[c], 0)
         elif tree.origin[i] == ROOT and here.inside[i] and (here.kind[i] == SERVER or here.kind[i] == UNSET):
             first = _first(EDGE, shapes.connection[shape], tree.start[i], question.width)
             ends, times = (question.entry, here.service[i]), (np.int64(-1), tree.end[i] - tree.start[i])
-            n = _put(events, n, first, ends, _CALL, times, shapes.failed[shape], tree.rows[i], 0)
+            what = _CALL | shapes.extra[shape] << 2
+            n = _put(events, n, first, ends, what, times, shapes.failed[shape], tree.rows[i], 0)
     return n
 
 
@@ -294,8 +306,8 @@ def _outgoing(
             target = shapes.queue[shape]
         if target >= 0:
             first, ends = _first(EDGE, connection, start, width), (here.service[i], target)
-            times = tree.end[i] - start, np.int64(-1)
-            n = _put(events, n, first, ends, _CALL, times, shapes.failed[shape], tree.rows[i], 0)
+            times, what = (tree.end[i] - start, np.int64(-1)), _CALL | shapes.extra[shape] << 2
+            n = _put(events, n, first, ends, what, times, shapes.failed[shape], tree.rows[i], 0)
     return n
 
 
@@ -326,17 +338,18 @@ def _delivered(
     # of the sender, -1 where only a link tells of it.
     width, shape, start, row = question.width, tree.kind[i], tree.start[i], tree.rows[i]
     service, failed, taken = here.service[i], shapes.failed[shape], tree.end[i] - start
-    sent_to, delay, what = np.int64(-1), np.int64(0), _CALL
+    sent_to, delay, what, extra = np.int64(-1), np.int64(0), _CALL, shapes.extra[shape]
     if sender >= 0:
         sent_to, delay, what = shapes.queue[spans.kind[sender]], start - spans.end[sender], _MESSAGE
+        extra = max(extra, shapes.extra[spans.kind[sender]])
     queue = sent_to if sent_to >= 0 else shapes.queue[shape]
     if queue >= 0:
         if here.inside[i]:
             first = _first(EDGE, question.messaging, start, width)
-            n = _put(events, n, first, (queue, service), what, (-1, taken), failed, row, delay)
+            n = _put(events, n, first, (queue, service), what | extra << 2, (-1, taken), failed, row, delay)
             if sent_to < 0:
                 first = _first(UNSENT, 0, start, width)
-                n = _put(events, n, first, (queue, 0), _VISIT, (-1, taken), failed, row, 0)
+                n = _put(events, n, first, (queue, 0), _VISIT | extra << 2, (-1, taken), failed, row, 0)
         return n
     # Where nobody names a queue, the call is the producer's; one that only a link tells is the consumer's.
     owner = by_parent if by_parent >= 0 else i
@@ -345,7 +358,7 @@ def _delivered(
         ends = shapes.service[spans.kind[sender]], service
         times = max(spans.end[sender] - spans.start[sender], 0), taken
         failed |= shapes.failed[spans.kind[sender]]
-        n = _put(events, n, first, ends, _MESSAGE, times, failed, row, delay)
+        n = _put(events, n, first, ends, _MESSAGE | extra << 2, times, failed, row, delay)
     return n
 
 
@@ -387,43 +400,59 @@ def _received(
 
 
 @wrapping
+@njit(cache=True, nogil=True, forceinline=True)
+def _add_call(
+    slots: Any, last: int, group: Any, what: int, events: IntArray, n: int, count: int, seed: int
+) -> int:
+    # Add a call or a visit to what is counted of its group; returns how many keys that added.
+    base, client, server, fresh = group << GROUP_SHIFT | OFFSET, events[n, 3], events[n, 4], 0
+    if client >= 0:
+        fresh += add(slots, last, base + (CLIENT_TIME << MEASURE_SHIFT) + bucket_code(client), count, seed)
+        if server >= 0:
+            code = bucket_code(client - server)
+            fresh += add(slots, last, base + (NETWORK_TIME << MEASURE_SHIFT) + code, count, seed)
+    if server >= 0:
+        measure = SERVER_TIME if client >= 0 or what == _VISIT else ALONE_TIME
+        fresh += add(slots, last, base + (measure << MEASURE_SHIFT) + bucket_code(server), count, seed)
+    if what == _MESSAGE:
+        fresh += add(slots, last, base + (DELAY << MEASURE_SHIFT) + bucket_code(events[n, 7]), count, seed)
+    if events[n, 5]:
+        fresh += add(slots, last, base + (ERRORS << MEASURE_SHIFT), count, seed)
+    return fresh
+
+
+@wrapping
 @njit(cache=True, nogil=True)
 def _absorb(
     events: IntArray, begin: int, end: int, ids: ByteArray, groups: Groups, tally: Tally, seed: int
 ) -> int:
     # Count events until a table is full; returns how far that was.
     slots, last = pointer(tally.slots), len(tally.slots) - 1
-    fresh, most, capacity = tally.used[0], len(tally.slots) // 2 - _MOST, len(groups.first)
+    fresh, most, capacity = tally.used[0], len(tally.slots) // 2 - _KEYS, len(groups.first) - _KEYS
     firsts, seconds, used = pointer(groups.first), pointer(groups.second), pointer(groups.used)
     heads, last_head = pointer(groups.slots), len(groups.slots) - 1
     slowest, slowest_row = pointer(groups.slowest), pointer(groups.slowest_row)
     worst, worst_row = pointer(groups.failed), pointer(groups.failed_row)
     for n in range(begin, end):
-        if fresh > most or used[0] == capacity:
+        if fresh > most or used[0] > capacity:
             tally.used[0] = fresh
             return n
-        group = number_of(firsts, seconds, heads, last_head, used, events[n, 0], events[n, 1], seed)
-        base, what, client, server = group << GROUP_SHIFT | OFFSET, events[n, 2], events[n, 3], events[n, 4]
+        first, second, what, extra = events[n, 0], events[n, 1], events[n, 2] & 3, events[n, 2] >> 2
+        group = number_of(firsts, seconds, heads, last_head, used, first, second, seed)
+        client, server = events[n, 3], events[n, 4]
         if what == _PLAIN:
-            fresh += add(slots, last, base + (NUMBER << MEASURE_SHIFT) + client, server, seed)
+            key = (group << GROUP_SHIFT | OFFSET) + (NUMBER << MEASURE_SHIFT) + client
+            fresh += add(slots, last, key, server, seed)
             continue
-        if client >= 0:
-            fresh += add(slots, last, base + (CLIENT_TIME << MEASURE_SHIFT) + bucket_code(client), 1, seed)
-            if server >= 0:
-                code = bucket_code(client - server)
-                fresh += add(slots, last, base + (NETWORK_TIME << MEASURE_SHIFT) + code, 1, seed)
-        if server >= 0:
-            measure = SERVER_TIME if client >= 0 or what == _VISIT else ALONE_TIME
-            fresh += add(slots, last, base + (measure << MEASURE_SHIFT) + bucket_code(server), 1, seed)
-        if what == _MESSAGE:
-            fresh += add(slots, last, base + (DELAY << MEASURE_SHIFT) + bucket_code(events[n, 7]), 1, seed)
+        fresh += _add_call(slots, last, group, what, events, n, 1, seed)
+        if extra:
+            more = number_of(firsts, seconds, heads, last_head, used, first | EXTRA, second, seed)
+            fresh += _add_call(slots, last, more, what, events, n, extra, seed)
         taken, row = client if client >= 0 else server, events[n, 6]
         if taken >= slowest[group]:
             _note(slowest, slowest_row, group, taken, row, ids)
-        if events[n, 5]:
-            fresh += add(slots, last, base + (ERRORS << MEASURE_SHIFT), 1, seed)
-            if taken >= worst[group]:
-                _note(worst, worst_row, group, taken, row, ids)
+        if events[n, 5] and taken >= worst[group]:
+            _note(worst, worst_row, group, taken, row, ids)
     tally.used[0] = fresh
     return end
 
@@ -458,7 +487,7 @@ def _events_of(
     # The events of a few traces; how many there are.
     count = offsets[last] - offsets[first]
     _lay_out(first, last, offsets, question, tree, shapes, here)
-    match(tree.parent, here.service, here.kind, here.names_store, 0, count, found)
+    match(tree.parent, here.service, here.kind, here.names, 0, count, found)
     n = 0
     for t in range(last - first):
         root = tree.main_root[t]

@@ -20,6 +20,14 @@ PAIRED: Final = 1  # a SERVER with its CLIENT
 CROSSED: Final = 2  # a child of another service, whatever the kinds
 DELIVERED: Final = 3  # a CONSUMER with its PRODUCER
 
+#: What a CLIENT span names: nothing, a database or broker, or anything else that it calls.
+NOTHING: Final = 0
+STORE: Final = 1
+PEER: Final = 2
+
+_SILENT: Final = 1
+_TELLING: Final = 2
+
 
 class Calls(NamedTuple):
     """Per span, int64, shape (n,).
@@ -40,8 +48,9 @@ class Matching(NamedTuple):
     ``above``: the nearest ancestor that is not INTERNAL, -1 for none. ``changes``: how often the service
     changes from there down; after two changes a third service stands between, and nothing is walked through.
     ``between``: an INTERNAL span that a pair below walks through; its own change of service is that pair's.
-    ``delegates``: a client library on top of another: the lower one makes the call. ``covered``: below a call
-    to a database or broker, which is named at the top.
+    ``delegates``: a client library on top of another: the lower one makes the call; 1 where those below tell
+    nothing, 2 where one is answered or names whom it calls. ``covered``: below a call that is named at the
+    top.
     """
 
     caller: IntArray
@@ -102,26 +111,42 @@ def _cross(
 
 
 @njit(cache=True, nogil=True)
-def _call_out(
-    service: IntArray, kind: IntArray, names_store: IntArray, first: int, last: int, found: Matching
+def _leave(
+    service: IntArray, kind: IntArray, names: IntArray, first: int, last: int, found: Matching
 ) -> None:
-    above = found.above
+    # Which CLIENT spans leave their call to others below them, which stand behind them.
+    above, answered, delegates = found.above, found.answered, found.delegates
     for i in range(first, last):
         if found.caller[i] >= 0:
-            found.answered[found.caller[i]] = 1
+            answered[found.caller[i]] = 1
+    for i in range(last - 1, first - 1, -1):
         a = above[i]
         if kind[i] == CLIENT and a >= 0 and kind[a] == CLIENT and service[i] == service[a]:
-            found.delegates[a] = 1
+            tells = answered[i] or names[i] != NOTHING or delegates[i] == _TELLING
+            delegates[a] = max(delegates[a], _TELLING if tells else _SILENT)
+
+
+@njit(cache=True, nogil=True)
+def _call_out(
+    service: IntArray, kind: IntArray, names: IntArray, first: int, last: int, found: Matching
+) -> None:
+    above, answered, covered = found.above, found.answered, found.covered
     for i in range(first, last):
-        found.covered[i] = found.unanswered[i] = 0
+        covered[i] = found.unanswered[i] = 0
         if kind[i] != CLIENT:
             continue
         a = above[i]
         if a >= 0 and kind[a] == CLIENT and service[i] == service[a]:
-            found.covered[i] = 1 if found.covered[a] or (names_store[a] and not found.answered[a]) else 0
-        speaks = names_store[i] or not found.delegates[i]
-        if not found.answered[i] and not found.covered[i] and speaks:
+            named = names[a] != NOTHING and _speaks(names[a], found.delegates[a])
+            covered[i] = 1 if covered[a] or (named and not answered[a]) else 0
+        if not answered[i] and not covered[i] and _speaks(names[i], found.delegates[i]):
             found.unanswered[i] = 1
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _speaks(names: int, delegates: int) -> bool:
+    # Whether a CLIENT span speaks for its call, though there may be others below.
+    return names == STORE or delegates == 0 or (names == PEER and delegates == _SILENT)
 
 
 @njit(cache=True, nogil=True)
@@ -129,7 +154,7 @@ def match(
     parent: IntArray,
     service: IntArray,
     kind: IntArray,
-    names_store: IntArray,
+    names: IntArray,
     first: int,
     last: int,
     found: Matching,
@@ -137,25 +162,27 @@ def match(
     """``find_calls`` for positions ``first`` to ``last`` (exclusive), which are whole traces."""
     _pair(parent, service, kind, first, last, found)
     _cross(parent, service, kind, first, last, found)
-    _call_out(service, kind, names_store, first, last, found)
+    _leave(service, kind, names, first, last, found)
+    _call_out(service, kind, names, first, last, found)
 
 
-def find_calls(forest: Forest, service: IntArray, names_store: IntArray) -> Calls:
+def find_calls(forest: Forest, service: IntArray, names: IntArray) -> Calls:
     """Match every span with the span that called it.
 
     A SERVER is paired with the CLIENT above it, a CONSUMER with the PRODUCER above it; INTERNAL spans in
     between are walked through as long as they belong to one side or the other. Any other child of another
     service is matched with its parent (with the CLIENT above it, if that is of the parent's service). A
     CLIENT that calls through another CLIENT below it leaves the call to that one, unless it names a database
-    or broker (``names_store``): then it speaks for what is below.
+    or broker (`STORE`), or names whom it calls (`PEER`) while what is below neither does nor is answered: it
+    speaks for what is below then.
 
-    ``service`` and ``names_store`` (0 or 1) are int64 of shape (n,) in the forest's order.
+    ``service`` and ``names`` (`NOTHING`, `STORE` or `PEER`) are int64 of shape (n,) in the forest's order.
     """
     found = matching_for(len(forest.parent))
 
     def match_range(first: int, last: int) -> None:
         begin, end = forest.offsets[first], forest.offsets[last]
-        match(forest.parent, service, forest.kind, names_store, begin, end, found)
+        match(forest.parent, service, forest.kind, names, begin, end, found)
 
     run_all(match_range, ranges_of(forest.offsets))
     return Calls(found.caller, found.relation, found.unanswered)

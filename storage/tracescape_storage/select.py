@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tracescape_storage.ddl import TRACE_ARRIVALS
 from tracescape_storage.reader import Extent
+from tracescape_storage.sampling import DIGITS
 from tracescape_storage.schema import (
     ARRIVED,
     DICTIONARY_COLUMNS,
@@ -33,6 +34,8 @@ SHAPE_COLUMNS: Final = (
     "status",
     *(name for name in PROMOTED if name != "http_status"),
 )
+#: Beside them: the digits of the span's sampling threshold, null for none; see `sampling`.
+SAMPLING: Final = "sampling"
 SHAPED_IDS: Final = ("trace_id", "span_id", "parent_span_id", "start_ns", "duration_ns")
 #: Of most of them, only what decides: whom a call goes to matters where one is made, a method's name never.
 _CLIENT, _CALLING = "kind = 3", "kind IN (3, 4, 5)"
@@ -56,10 +59,14 @@ _FAR: Final = ("peer_service", "server_address", "server_port", "db_namespace", 
 _QUEUE: Final = ("messaging_system", "messaging_destination")
 _KNOWN: Final = ("db_system", "rpc_service", *_QUEUE, "http_method")
 #: Tells apart at least what decides, in few expressions: one for each column takes four times as long.
-_SHAPE: Final = (
-    f"hash(service, operation, kind, status = 2, {', '.join(f'{name} IS NULL' for name in _KNOWN)},"
-    f" CASE WHEN {_CALLING} THEN hash({', '.join((*_FAR, *_QUEUE))}) END)"
+_TELLING: Final = (
+    f"service, operation, kind, status = 2, {', '.join(f'{name} IS NULL' for name in _KNOWN)},"
+    f" CASE WHEN {_CALLING} THEN hash({', '.join((*_FAR, *_QUEUE))}) END"
 )
+
+
+def _shape(sampled: bool) -> str:
+    return f"hash({_TELLING}, {DIGITS})" if sampled else f"hash({_TELLING})"
 
 
 class SpansQuery(NamedTuple):
@@ -126,24 +133,29 @@ def spans_query(
     return SpansQuery(columns, table, _where(conditions))
 
 
-def shaped_sql(*, since_ns: int | None, until_ns: int | None, where: str = "") -> str:
+def shaped_sql(*, since_ns: int | None, until_ns: int | None, where: str = "", sampled: bool = False) -> str:
     """``SELECT`` of spans as `SHAPED_IDS` and a ``shape``.
 
     Spans of one shape are alike in what `SHAPE_COLUMNS` decide: there are few shapes and many spans, so names
     and attributes are read once a shape. The shape is DuckDB's 64-bit hash of that; two of a million share
-    one with a probability of 3e-8. ``where`` is a further condition.
+    one with a probability of 3e-8. ``where`` is a further condition. In a store that is ``sampled`` they
+    are alike in how many spans they stand for, too.
     """
     condition = _shaped_where(since_ns, until_ns, where)
-    return f"SELECT {', '.join(SHAPED_IDS)}, {_SHAPE} AS shape FROM spans_full{condition}"
+    return f"SELECT {', '.join(SHAPED_IDS)}, {_shape(sampled)} AS shape FROM spans_full{condition}"
 
 
-def shapes_sql(*, since_ns: int | None, until_ns: int | None, where: str = "") -> str:
-    """``SELECT`` of the ``shape`` and `SHAPE_COLUMNS` of each shape that such spans have."""
+def shapes_sql(*, since_ns: int | None, until_ns: int | None, where: str = "", sampled: bool = False) -> str:
+    """``SELECT`` of the ``shape``, `SHAPE_COLUMNS` and `SAMPLING` of each shape that such spans have."""
     condition = _shaped_where(since_ns, until_ns, where)
     names = ", ".join(f"any_value({name}) AS {name}" for name in SHAPE_COLUMNS)
-    groups = f"SELECT {_SHAPE} AS shape, {names} FROM spans_full{condition} GROUP BY shape"
+    digits = f"any_value({DIGITS})" if sampled else "NULL::VARCHAR"
+    groups = (
+        f"SELECT {_shape(sampled)} AS shape, {names}, {digits} AS {SAMPLING}"
+        f" FROM spans_full{condition} GROUP BY shape"
+    )
     said = ", ".join(f"{_DECIDING.get(name, name)} AS {name}" for name in SHAPE_COLUMNS)
-    return f"SELECT shape, {said} FROM ({groups})"
+    return f"SELECT shape, {said}, {SAMPLING} FROM ({groups})"
 
 
 def some_spans(starts: Sequence[int], span_ids: Sequence[int]) -> str:

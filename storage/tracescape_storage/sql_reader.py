@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
 from tracescape_storage.known_shapes import KnownShapes
-from tracescape_storage.namespaces import ANY_SQL, with_namespaces
+from tracescape_storage.namespaces import NAMESPACES_SQL, Naming, naming_of, with_namespaces
 from tracescape_storage.reader import Extent
+from tracescape_storage.sampling import sampled_sql
 from tracescape_storage.schema import ARRIVED
 from tracescape_storage.select import (
     EXTENT_SQL,
@@ -36,8 +37,10 @@ class SqlReader(ABC):
     # What a store tells that nobody writes to stays true.
     _extent: Extent | None = None
     _columns: dict[str, str] | None = None
-    _namespaces: bool | None = None
-    _shapes: KnownShapes | None = None
+    # Whether a span says how many it stands for, of those that arrived up to then.
+    _sampled: tuple[bool, int] | None = None
+    # Names of services, and the shapes that were met while these were theirs.
+    _named: tuple[Naming, KnownShapes] | None = None
 
     @abstractmethod
     def sql(self, query: str) -> pa.Table:
@@ -88,30 +91,45 @@ class SqlReader(ABC):
     def shaped_spans(
         self, *, since_ns: int | None = None, until_ns: int | None = None, where: str = ""
     ) -> tuple[pa.Table, pa.Table]:
-        """Spans as `select.SHAPED_IDS` and the ``shape`` of each, and the shapes with their `SHAPE_COLUMNS`.
+        """Spans as `select.SHAPED_IDS` and the ``shape`` of each, and the shapes with their `SHAPE_COLUMNS`
+        and `SAMPLING`.
 
         ``shape`` is the row of the shape in the second table (int64), ``service`` is a full name: see
         `select.shaped_sql` and `namespaces`.
         """
         from tracescape_native.tally import distinct  # brings along Numba: a collector should be ready before
 
-        named = with_namespaces if self._has_namespaces() else str
-        spans = self.sql(named(shaped_sql(since_ns=since_ns, until_ns=until_ns, where=where)))
+        (naming, known), sampled = self._naming(), self._is_sampled()
+        window = {"since_ns": since_ns, "until_ns": until_ns}
+        query = shaped_sql(**window, where=where, sampled=sampled)
+        spans = self.sql(with_namespaces(query, naming.shared))
         numbers, first = distinct(spans["shape"].to_numpy().view(np.int64))
-        self._shapes = known = self._shapes or KnownShapes()
         met = spans.select(["shape", "start_ns", "span_id"]).take(pa.array(first))
 
         def read(condition: str) -> pa.Table:
             both = " AND ".join(filter(None, [where, condition]))
-            return self.sql(named(shapes_sql(since_ns=since_ns, until_ns=until_ns, where=both)))
+            query = shapes_sql(**window, where=both, sampled=sampled)
+            return _with_full_names(self.sql(with_namespaces(query, naming.shared)), dict(naming.full))
 
         shape = spans.schema.get_field_index("shape")
         return spans.set_column(shape, "shape", pa.array(numbers)), known.of(met, read)
 
-    def _has_namespaces(self) -> bool:
-        if self._namespaces is None or (self.live and not self._namespaces):
-            self._namespaces = self.sql(ANY_SQL).num_rows > 0
-        return self._namespaces
+    def _naming(self) -> tuple[Naming, KnownShapes]:
+        named = self._named
+        if named is None or self.live:
+            naming = naming_of(self.sql(NAMESPACES_SQL))
+            if named is None or named[0] != naming:
+                named = self._named = naming, KnownShapes()
+        return named
+
+    def _is_sampled(self) -> bool:
+        # Asked of what is new only; once a span said so, that is known.
+        found, until_ns = self._sampled or (False, -1)
+        if self._sampled is None or (self.live and not found):
+            (row,) = self.sql(sampled_sql(until_ns)).to_pylist()
+            found, until_ns = row["found"], row["arrived_ns"] or until_ns
+            self._sampled = found, until_ns
+        return found
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""
@@ -127,3 +145,11 @@ class SqlReader(ABC):
     @abstractmethod
     def close(self) -> None:
         """See `Reader.close`."""
+
+
+def _with_full_names(shapes: pa.Table, full: Mapping[str, str]) -> pa.Table:
+    if not full:
+        return shapes
+    services = [full.get(name, name) for name in shapes["service"].to_pylist()]
+    place = shapes.schema.get_field_index("service")
+    return shapes.set_column(place, shapes.schema.field(place), pa.array(services, pa.string()))

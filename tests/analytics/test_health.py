@@ -141,8 +141,8 @@ def test_absent_services_and_edges_are_rows_without_calls() -> None:
     store = reader(*series(0, 40))
     found = topology(store, since_ns=1_000_000, until_ns=2_000_000)
     assert found.nodes.rows() == [
-        ("shop", "service", 0, 0, None, None, None, "absent", None, None),
-        ("user", "entry", 0, 0, None, None, None, "absent", None, None),
+        ("shop", "service", 0, 0, 0, None, None, None, "absent", None, None),
+        ("user", "entry", 0, 0, 0, None, None, None, "absent", None, None),
     ]
     assert found.edges["calls", "state"].rows() == [(0, "absent")]
 

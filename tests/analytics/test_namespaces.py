@@ -13,14 +13,16 @@ from tracescape_analytics.absence import absence
 from tracescape_analytics.call_paths import call_paths
 from tracescape_analytics.calls import counts_of_window
 from tracescape_analytics.checkup import health
+from tracescape_analytics.critical_path import critical_path
 from tracescape_analytics.errors import UnknownEnvironmentError
 from tracescape_analytics.red import red
-from tracescape_analytics.rollups import HOUR_NS, SETTLE_NS, Upkeep, counts_of
+from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep, counts_of
 from tracescape_analytics.services import services
 from tracescape_analytics.topology import topology
 from tracescape_analytics.windows import Window
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.errors import StoreError
+from tracescape_storage.namespaces import SEPARATOR
 from tracescape_storage.reader import Reader
 from tracescape_storage.schema import RESOURCES
 
@@ -94,7 +96,7 @@ def test_they_are_called_alike_whatever_is_asked(store: DuckDBStore) -> None:
 
 def test_counts_by_minute_say_the_same(store: DuckDBStore) -> None:
     asked = two_namespaces(store)
-    from_spans = counts_of_window(asked, Window()).groups.sort("source", "target", "role").rows()
+    from_spans = counts_of_window(asked, Window()).groups
     whole = topology(asked)
     upkeep = Upkeep(store)
     for now in (0, SETTLE_NS):
@@ -126,6 +128,30 @@ def test_without_a_namespace_there_is_nothing_to_join(
     assert not any("JOIN" in query for query in queries)
 
 
+def test_a_namespace_that_every_service_has_for_itself_costs_no_join(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = filled(
+        store, calls("a", shop="s", pay="p"), [resource("s", "shop", "eu"), resource("p", "pay", "eu")]
+    )
+    queries: list[str] = []
+    ask = asked.sql
+    monkeypatch.setattr(asked, "sql", lambda query: (queries.append(query), ask(query))[1])
+    names = {row[3] for row in counts_of_window(asked, Window()).groups.rows()}
+    assert {f"eu{SEPARATOR}shop", f"eu{SEPARATOR}pay"} <= names
+    assert not any("JOIN" in query for query in queries)
+
+
+def test_a_name_that_comes_to_be_shared_is_told_apart_from_then_on(store: DuckDBStore) -> None:
+    pay = resource("p", "pay", None)
+    asked = filled(store, calls("a", shop="s1", pay="p"), [resource("s1", "shop", "eu"), pay])
+    assert set(topology(asked).nodes["service"]) == {"shop", "pay"}
+    filled(store, calls("b", shop="s2", pay="p"), [resource("s2", "shop", None)])
+    assert set(topology(asked).nodes["service"]) == {"shop", "eu/shop", "pay"}
+    filled(store, calls("c", shop="s3", pay="p"), [resource("s3", "shop", "us")])
+    assert set(topology(asked).nodes["service"]) == {"shop", "eu/shop", "us/shop", "pay"}
+
+
 def test_an_environment_is_a_filter(store: DuckDBStore) -> None:
     asked = two_namespaces(store)
     test = topology(asked, environment="test")
@@ -133,6 +159,32 @@ def test_an_environment_is_a_filter(store: DuckDBStore) -> None:
     assert topology(asked, environment="prod").spans == 4
     assert services(asked, environment="test")["calls"].sum() == 2
     assert health(asked, environment="test").height == 3
+
+
+def test_chains_and_critical_paths_know_environments(store: DuckDBStore) -> None:
+    asked = two_namespaces(store)
+    chains = call_paths(asked, by="service", environment="test")
+    assert chains["chain", "calls"].rows() == [("eu/shop", 1), ("eu/shop → pay", 1)]
+    assert call_paths(asked, by="service", environment="prod")["calls"].sum() == 4
+    test = critical_path(asked, by="service", environment="test")
+    assert (test["critical_ns"].sum(), critical_path(asked, by="service")["critical_ns"].sum()) == (90, 270)
+    with pytest.raises(UnknownEnvironmentError, match="Did you mean 'test'"):
+        critical_path(asked, environment="tset")
+
+
+def test_what_fell_silent_in_one_environment_is_absent_there(store: DuckDBStore) -> None:
+    resources = [resource(name, name[:-1], None, name[-1]) for name in ("shopA", "payA", "shopB", "payB")]
+    rows = []
+    for i in range(200):
+        for which in "AB":
+            start = BEGIN + i * MINUTE_NS // 10
+            rows += calls(f"{i}{which}", shop=f"shop{which}", pay=f"pay{which}", start=start)
+    rows += calls("last", shop="shopB", pay="payB", start=BEGIN + 25 * MINUTE_NS)
+    asked = filled(store, rows, resources)
+    window = {"since_ns": BEGIN + 20 * MINUTE_NS, "until_ns": BEGIN + 30 * MINUTE_NS}
+    found = [set(absence(asked, **window, environment=which)["name"]) for which in "AB"]
+    assert {"shop", "pay"} <= found[0]
+    assert found[1] == set()
 
 
 def test_an_environment_that_is_the_only_one_changes_nothing(store: DuckDBStore) -> None:

@@ -189,6 +189,7 @@ def spans(draw: st.DrawFn) -> list[Row]:
             db_system=draw(st.sampled_from([None, None, "pg"])),
             server_address=draw(st.sampled_from([None, "h", "a"])),
             messaging_destination=draw(st.sampled_from([None, None, "topic"])),
+            trace_state=draw(st.sampled_from([None, None, "ot=th:c", "vendor=1,ot=rv:1;th:8", "ot=th:0"])),
         )
         for i in range(1, draw(st.integers(2, 16)))
     ]

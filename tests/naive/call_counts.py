@@ -22,9 +22,10 @@ class Shape(NamedTuple):
     kind: int
     failed: int
     connection: int
-    names_store: int
+    names: int
     far_end: int
     queue: int
+    extra: int = 0
 
 
 @dataclass
@@ -71,12 +72,19 @@ class Counting:
     def _number(self, group: Group, code: int) -> None:
         self.cells[group, native.NUMBER, code] += 1
 
-    def _time(self, group: Group, measure: int, time: int) -> None:
-        self.cells[group, measure, bucket_code(time)] += 1
+    def _add(self, group: Group, measure: int, code: int, *spans: Node | None) -> None:
+        """Once, and as often more as the spans stand for."""
+        self.cells[group, measure, code] += 1
+        extra = max(self.said[span].extra for span in spans if span is not None)
+        if extra:
+            self.cells[(group[0] + native.EXTRA, *group[1:]), measure, code] += extra
 
-    def _note(self, group: Group, time: int, failed: bool, trace: int) -> None:
+    def _time(self, group: Group, measure: int, time: int, *spans: Node | None) -> None:
+        self._add(group, measure, bucket_code(time), *spans)
+
+    def _note(self, group: Group, time: int, failed: bool, trace: int, *spans: Node | None) -> None:
         if failed:
-            self.cells[group, native.ERRORS, 0] += 1
+            self._add(group, native.ERRORS, 0, *spans)
         for kind in (False, True)[: 1 + failed]:
             self.best[group, kind] = max(self.best.get((group, kind), (-1, -1)), (time, trace))
 
@@ -89,21 +97,23 @@ class Counting:
         entry = said.kind in (SERVER, CONSUMER) or (said.kind == UNSET and topmost)
         if entry or topmost:
             group = (native.ENTRY if entry else native.TOPMOST, 0, period, said.service, said.operation)
-            self._time(group, native.SERVER_TIME, node.span.duration)
-            self._note(group, node.span.duration, bool(said.failed), node.span.trace)
+            self._time(group, native.SERVER_TIME, node.span.duration, node)
+            self._note(group, node.span.duration, bool(said.failed), node.span.trace, node)
         if node.origin == "root" and said.kind in (SERVER, UNSET):
             group = (native.EDGE, said.connection, period, self.entry, said.service)
-            self._time(group, native.ALONE_TIME, node.span.duration)
-            self._note(group, node.span.duration, bool(said.failed), node.span.trace)
+            self._time(group, native.ALONE_TIME, node.span.duration, node)
+            self._note(group, node.span.duration, bool(said.failed), node.span.trace, node)
 
-    def _edge(self, group: Group, client: int | None, server: int, failed: int, trace: int) -> None:
+    def _edge(
+        self, group: Group, client: int | None, server: int, failed: int, trace: int, *spans: Node | None
+    ) -> None:
         if client is None:
-            self._time(group, native.ALONE_TIME, server)
+            self._time(group, native.ALONE_TIME, server, *spans)
         else:
-            self._time(group, native.CLIENT_TIME, client)
-            self._time(group, native.SERVER_TIME, server)
-            self._time(group, native.NETWORK_TIME, client - server)
-        self._note(group, server if client is None else client, bool(failed), trace)
+            self._time(group, native.CLIENT_TIME, client, *spans)
+            self._time(group, native.SERVER_TIME, server, *spans)
+            self._time(group, native.NETWORK_TIME, client - server, *spans)
+        self._note(group, server if client is None else client, bool(failed), trace, *spans)
 
     def _call(self, caller: Node, node: Node) -> None:
         asks, serves = self.said[caller], self.said[node]
@@ -115,13 +125,13 @@ class Counting:
         if connection == self.unseen:
             connection = serves.connection
         group = (native.EDGE, connection, self._period(caller), asks.service, serves.service)
-        self._edge(group, client, node.span.duration, failed, node.span.trace)
+        self._edge(group, client, node.span.duration, failed, node.span.trace, caller, node)
 
     def _outgoing(self, node: Node, target: int, connection: int) -> None:
         if target >= 0:
             group = (native.EDGE, connection, self._period(node), self.said[node].service, target)
-            self._time(group, native.CLIENT_TIME, node.span.duration)
-            self._note(group, node.span.duration, bool(self.said[node].failed), node.span.trace)
+            self._time(group, native.CLIENT_TIME, node.span.duration, node)
+            self._note(group, node.span.duration, bool(self.said[node].failed), node.span.trace, node)
 
     def _receive(self, node: Node, call: edges.Call | None) -> None:
         parent = call[0] if call is not None and call[1] == "delivered" else None
@@ -144,17 +154,18 @@ class Counting:
             if not self._inside(node):
                 return
             group = (native.EDGE, self.messaging, self._period(node), queue, said.service)
-            self._edge(group, None, taken, said.failed, trace)
+            self._edge(group, None, taken, said.failed, trace, node, sender)
             if sender is not None:
-                self._time(group, native.DELAY, node.span.start - sender.span.end)
+                self._time(group, native.DELAY, node.span.start - sender.span.end, node, sender)
             if sent_to < 0:
                 unsent = (native.UNSENT, 0, self._period(node), queue, 0)
-                self._time(unsent, native.SERVER_TIME, taken)
-                self._note(unsent, taken, bool(said.failed), trace)
+                self._time(unsent, native.SERVER_TIME, taken, node, sender)
+                self._note(unsent, taken, bool(said.failed), trace, node, sender)
             return
         owner = node if parent is None else parent
         if sender is not None and self._inside(owner):
             sent = self.said[sender]
             group = (native.EDGE, self.messaging, self._period(owner), sent.service, said.service)
-            self._edge(group, sender.span.duration, taken, said.failed | sent.failed, trace)
-            self._time(group, native.DELAY, node.span.start - sender.span.end)
+            failed = said.failed | sent.failed
+            self._edge(group, sender.span.duration, taken, failed, trace, node, sender)
+            self._time(group, native.DELAY, node.span.start - sender.span.end, node, sender)

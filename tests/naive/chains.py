@@ -1,7 +1,8 @@
 """Chains of calls, span by span: defines ``tracescape_analytics.chains``.
 
 A span's ``resource`` is its service here; ``content`` 1 says that it names a database (CLIENT) or a topic
-(PRODUCER), any other CLIENT names something external. Every third id failed; ids are odd or even operations.
+(PRODUCER), 2 that it names something external (CLIENT). Every third id failed; ids are odd or even
+operations.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def chains(nodes: list[Node], by: str = "operation") -> Iterator[tuple[str, Node
 
     def leaf(node: Node) -> str | None:
         if node in silent:
-            return DATABASE if node.span.content else PEER
-        return TOPIC if node.span.kind == PRODUCER and node.span.content else None
+            return {0: None, 1: DATABASE, 2: PEER}[node.span.content]
+        return TOPIC if node.span.kind == PRODUCER and node.span.content == 1 else None
 
     def steps(node: Node) -> list[str]:
         if not is_step(node):
@@ -64,5 +65,5 @@ def chains(nodes: list[Node], by: str = "operation") -> Iterator[tuple[str, Node
 def named_as(span: Span) -> dict[str, str]:
     """The promoted columns that say what a span names."""
     if span.kind == CLIENT:
-        return {"db_system": DATABASE} if span.content else {"peer_service": PEER}
-    return {"messaging_destination": TOPIC} if span.kind == PRODUCER and span.content else {}
+        return [{}, {"db_system": DATABASE}, {"peer_service": PEER}][span.content]
+    return {"messaging_destination": TOPIC} if span.kind == PRODUCER and span.content == 1 else {}

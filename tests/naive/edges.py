@@ -1,6 +1,7 @@
 """Who called whom, span by span: defines ``tracescape_native.edges``.
 
-A span's ``resource`` stands for its service here, a ``content`` of 1 says that it names a database or topic.
+A span's ``resource`` stands for its service here, ``content`` what it names: 0 nothing, 1 a database or
+topic, 2 anything else.
 """
 
 from __future__ import annotations
@@ -60,19 +61,23 @@ def unanswered(nodes: list[Node]) -> set[Node]:
     """CLIENT spans that speak for a call which no span answers."""
     clients = [node for node in nodes if node.span.kind == CLIENT]
     answered = {caller for caller, _ in calls(nodes).values()}
-    delegating = {client_above(node) for node in clients}
+    below = {node: [lower for lower in clients if client_above(lower) is node] for node in clients}
 
-    def inside_a_store_call(node: Node) -> bool:
+    def tells(node: Node) -> bool:
+        return node in answered or bool(node.span.content) or any(map(tells, below[node]))
+
+    def speaks(node: Node) -> bool:
+        if node.span.content == 1 or not below[node]:
+            return True
+        return node.span.content == 2 and not any(map(tells, below[node]))
+
+    def inside_a_named_call(node: Node) -> bool:
         while (outer := client_above(node)) is not None:
-            if outer.span.content and outer not in answered:
+            if outer.span.content and outer not in answered and speaks(outer):
                 return True
             node = outer
         return False
 
     return {
-        node
-        for node in clients
-        if node not in answered
-        and not inside_a_store_call(node)
-        and (node.span.content or node not in delegating)
+        node for node in clients if node not in answered and not inside_a_named_call(node) and speaks(node)
     }

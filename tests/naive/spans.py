@@ -50,7 +50,7 @@ def tangled_spans(draw: st.DrawFn, times: int = 12) -> list[Span]:
                 end=start + draw(st.integers(0, times)),
                 kind=draw(st.integers(0, 5)),
                 resource=draw(st.integers(0, 2)),
-                content=draw(st.integers(0, 1)),
+                content=draw(st.integers(0, 2)),
             )
         )
     return spans
@@ -65,7 +65,7 @@ def nested_spans(draw: st.DrawFn) -> list[Span]:
         start = draw(st.integers(parent.start - 20, parent.end))
         end = draw(st.integers(start, max(start, parent.end + 20)))
         kind = draw(st.sampled_from([0, 1, 2, 2, 2, 3, 3, 3, 4, 5]))
-        resource, content = draw(st.integers(0, 2)), draw(st.integers(0, 1))
+        resource, content = draw(st.integers(0, 2)), draw(st.integers(0, 2))
         spans.append(Span(0, i, parent.id, start, end, kind, resource, content))
     return spans
 
@@ -95,7 +95,7 @@ def call_spans(draw: st.DrawFn) -> list[Span]:
         kind, resource, content = (
             draw(st.sampled_from(kinds)),
             draw(st.sampled_from([0, 0, 0, 1, 2])),
-            draw(st.sampled_from([0, 0, 1])),
+            draw(st.sampled_from([0, 0, 1, 2])),
         )
         spans.append(Span(0, i, parent, i, 100, kind, resource, content))
     return spans or [Span(0, 1, 0, 0, 100)]

@@ -16,8 +16,8 @@ from tracescape_native.call_counts import Question, Shapes, count_calls
 from tracescape_native.memory import INTERPRETED
 
 ENTRY, MESSAGING, UNSEEN = 9, 3, 4
-#: Kind, service and whether a store is named: a span's shape is the number of its combination.
-COMBINED = list(itertools.product(range(6), range(3), range(2)))
+#: Kind, service and what is named: a span's shape is the number of its combination.
+COMBINED = list(itertools.product(range(6), range(3), range(3)))
 
 
 @st.composite
@@ -30,11 +30,12 @@ def shapes(draw: st.DrawFn) -> list[Shape]:
             kind=kind,
             failed=choose.randrange(2),
             connection=choose.randrange(5),
-            names_store=store,
+            names=names,
             far_end=choose.choice([-1, 5, 6]),
             queue=choose.choice([-1, -1, 7]),
+            extra=choose.choice([0, 0, 1, 5, 2**40]),
         )
-        for kind, service, store in COMBINED
+        for kind, service, names in COMBINED
     ]
 
 
@@ -61,8 +62,8 @@ def expected(
     for consumer, producer in links:
         linked.setdefault(of_span[spans[consumer]], []).append(of_span[spans[producer]])
     for node in nodes:  # from here on they say themselves what edges are made of
-        kind, service, store = COMBINED[node.span.kind]
-        node.span = dataclasses.replace(node.span, kind=kind, resource=service, content=store)
+        kind, service, names = COMBINED[node.span.kind]
+        node.span = dataclasses.replace(node.span, kind=kind, resource=service, content=names)
     low, high = int(question.low[0]), int(question.high[0])
     counting = Counting(shape_of, linked, low, high, question.width, ENTRY, MESSAGING, UNSEEN)
     counting.all(nodes, mains)
@@ -133,7 +134,7 @@ def test_agrees_within_a_window_and_by_period(
 
 
 def test_many_traces_are_counted_as_one_is() -> None:
-    said = [Shape(service, 0, kind, 0, 1, store, -1, -1) for kind, service, store in COMBINED]
+    said = [Shape(service, 0, kind, 0, 1, names, -1, -1) for kind, service, names in COMBINED]
     trace = [Span(0, 1, 0, 0, 90, 2, 0), Span(0, 2, 1, 10, 80, 3, 0), Span(0, 3, 2, 20, 70, 2, 1)]
     many = 20 if INTERPRETED else 30_000
     spans = [dataclasses.replace(span, trace=t) for t in range(many) for span in shaped(trace)]

@@ -8,7 +8,7 @@ from naive import edges as naive
 from naive.forest import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, UNSET, Span, twin
 from naive.spans import arrays, call_spans, nested_spans, tangled_spans
 from support.sizes import sized
-from tracescape_native.edges import CROSSED, DELIVERED, NONE, PAIRED, Calls, find_calls
+from tracescape_native.edges import CROSSED, DELIVERED, NONE, PAIRED, PEER, Calls, find_calls
 from tracescape_native.forest import build_forest
 
 RELATIONS = {"paired": PAIRED, "crossed": CROSSED, "delivered": DELIVERED}
@@ -19,8 +19,8 @@ MANY = sized(100_000)
 
 def found_in(spans: list[Span]) -> Calls:
     forest = build_forest(arrays(spans))
-    names_store = np.array([spans[row].content for row in forest.rows], np.int64)
-    return find_calls(forest, forest.resource, names_store)
+    names = np.array([spans[row].content for row in forest.rows], np.int64)
+    return find_calls(forest, forest.resource, names)
 
 
 @given(st.one_of(call_spans(), nested_spans(), tangled_spans()))
@@ -101,6 +101,23 @@ def test_a_call_to_a_database_speaks_for_all_below_it_unless_it_is_answered() ->
     assert found_in([database, *below]).unanswered.tolist() == [1, 0, 0]
     answer = Span(0, 4, 1, 8, 9, SERVER, 1)
     assert found_in([database, *below, answer]).unanswered.tolist() == [0, 0, 1, 0]
+
+
+def test_a_peer_that_only_the_upper_client_names_is_called_by_that_one() -> None:
+    """As an SDK that knows whom it calls does, over an HTTP library that says nothing of it."""
+    named = Span(0, 1, 0, 0, 9, CLIENT, 0, content=PEER)
+    silent = [Span(0, 2, 1, 1, 8, CLIENT, 0), Span(0, 3, 2, 2, 7, CLIENT, 0)]
+    assert found_in([named, *silent]).unanswered.tolist() == [1, 0, 0]
+
+
+def test_but_not_if_the_lower_one_names_it_too_or_is_answered() -> None:
+    named, silent = Span(0, 1, 0, 0, 9, CLIENT, 0, content=PEER), Span(0, 2, 1, 1, 8, CLIENT, 0)
+    assert found_in([named, silent, Span(0, 3, 2, 2, 7, CLIENT, 0, content=PEER)]).unanswered.tolist() == [
+        0,
+        0,
+        1,
+    ]
+    assert found_in([named, silent, Span(0, 3, 2, 2, 7, SERVER, 1)]).unanswered.tolist() == [0, 0, 0]
 
 
 def test_empty() -> None:

@@ -1,0 +1,25 @@
+"""How many spans a stored one stands for, as far as its ``trace_state`` says so.
+
+OpenTelemetry's consistent probability sampling leaves ``ot=th:T`` there: of 2^56 equally likely random
+numbers, those from T on are kept. T has up to 14 hexadecimal digits, of which trailing zeros are left out.
+What is read is part of a span's shape, so it costs nothing in a store in which no span says it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tracescape_storage.schema import ARRIVED
+
+#: What says it, the digits of T as its only group; the same to Python's ``re`` and to DuckDB's RE2.
+PATTERN: Final = r"(?:^|,)[ \t]*ot=(?:[^,;]*;)*th:([0-9a-f]{1,14})[ \t]*(?:[;,]|$)"
+#: The digits of T of a span, null without one: an expression over ``trace_state``.
+DIGITS: Final = (
+    f"CASE WHEN trace_state IS NOT NULL THEN nullif(regexp_extract(trace_state, '{PATTERN}', 1), '') END"
+)
+
+
+def sampled_sql(after_ns: int) -> str:
+    """``SELECT`` of when the last span after ``after_ns`` arrived, and whether any of them may say it."""
+    says = "coalesce(bool_or(contains(trace_state, 'th:')), false) AS found"
+    return f"SELECT max({ARRIVED}) AS arrived_ns, {says} FROM spans WHERE {ARRIVED} > {after_ns}"
