@@ -97,7 +97,7 @@ def build_scene(
     edges: pl.DataFrame,
     *,
     seconds: float,
-    positions: Mapping[str, tuple[float, float, float]] | None = None,
+    positions: Mapping[str, tuple[float, ...]] | None = None,
     caption: str = "",
 ) -> Scene:
     """The scene of a topology's frames.
@@ -119,7 +119,7 @@ def build_scene(
     calls, arc_calls = _counts(nodes["calls"]), _counts(arcs["calls"])
     state, arc_state = state_codes(nodes["state"].to_list()), state_codes(arcs["state"].to_list())
     shape = _shapes(nodes["kind"].to_list())
-    island = communities(len(services), source, target, arc_calls)
+    island = communities(services, source, target, arc_calls, positions)
     depth = call_depths(len(services), source, target, np.flatnonzero(shape == KINDS.index("entry")).tolist())
     places = place(services, source, target, arc_calls, depth, island, positions or {})
     rows = nodes.to_dicts()
@@ -141,9 +141,9 @@ def build_scene(
         arc_colours=_arc_colours(arc_state),
         arc_state=arc_state,
         traffic=rates,
-        island=island,
+        island=places.island,
         plates=[outline.astype(np.float32) for outline in places.outlines],
-        plate_state=_worst_by_island(state, island),
+        plate_state=_worst_by_island(state, places.island),
         caption=display_name(caption, 200) if services else EMPTY_CAPTION,
     )
 
