@@ -32,7 +32,7 @@ _FEW: Final = 600
 _WORTH_A_THREAD: Final = 5_000
 _GRAVITY: Final = 0.02
 #: Steps from scratch, and on the way to the whole graph: most where they cost least.
-_FIRST_STEPS: Final = 200
+_FIRST_STEPS: Final = 120
 _STEPS: Final = 40
 _LAST_STEPS: Final = 25
 _LONGEST, _SHORTEST = 1.0, 0.02

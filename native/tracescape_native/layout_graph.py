@@ -101,9 +101,12 @@ def merged_rows(
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """``start``, ``neighbour`` and ``weight`` of edges that may be given several times, low < high."""
     name = low * max(count, 1) + high
-    by = np.lexsort((weight, name))
+    by = np.argsort(name, kind="stable")
     name = name[by]
-    first = np.flatnonzero(np.concatenate([[True], name[1:] != name[:-1]])) if len(name) else by
+    new = np.concatenate([[True], name[1:] != name[:-1]])[: len(name)]
+    several = np.flatnonzero(~new | ~np.roll(new, -1))  # only these are added up, the smallest first
+    by[several] = by[several][np.lexsort((weight[by[several]], name[several]))]
+    first = np.flatnonzero(new)
     merged = np.add.reduceat(weight[by], first) if len(name) else weight
     return _both_ways(count, low[by][first], high[by][first], merged)
 

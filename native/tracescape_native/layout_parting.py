@@ -19,7 +19,7 @@ BoolArray = NDArray[np.bool_]
 
 _ROUNDS: Final = 80
 #: So many neighbours a ball are looked at in all rounds; a pile has more, and is worth no more.
-_LOOKS: Final = 2_000
+_LOOKS: Final = 1_000
 #: Where pushing does not help, the world may grow so much; beyond that all stand in a new order.
 _MOST_GROWTH: Final = 3.0
 _GOLDEN: Final = 2.399963229728653  # radians: no two turns of it meet
@@ -125,22 +125,12 @@ def _near(
 ) -> int:
     """Write who has a smaller number than ``i`` and may be near into ``found``; how many that are.
 
-    A cell that shares its slot brings along others; cells that share one slot are looked at once.
+    ``found`` has room for 9 n: who is in a cell that shares its slot with another may come twice.
     """
-    column, row = math.floor(place[i, 0] / width), math.floor(place[i, 1] / width)
-    count, seen = 0, np.empty(9, np.int64)
-    looked = 0
+    column, row, count = math.floor(place[i, 0] / width), math.floor(place[i, 1] / width), 0
     for dx in range(-1, 2):
         for dy in range(-1, 2):
-            slot = _slot(column + dx, row + dy, len(head))
-            new = True
-            for s in range(looked):
-                new = new and seen[s] != slot
-            if not new:
-                continue
-            seen[looked] = slot
-            looked += 1
-            j = head[slot]
+            j = head[_slot(column + dx, row + dy, len(head))]
             while j >= 0:
                 if j < i:
                     found[count] = j
@@ -161,7 +151,7 @@ def _push_apart(place: FloatArray, radius: FloatArray, gap: float, width: float,
     """Push, and say whether nothing overlaps at the end."""
     n = len(place)
     head, following = np.empty(_slots_for(n), np.int64), np.empty(n, np.int64)
-    near, looks = np.empty(n, np.int64), _LOOKS * n
+    near, looks = np.empty(9 * n, np.int64), _LOOKS * n
     for _ in range(rounds):
         clean = True
         _hashed(place, width, head, following)
@@ -197,7 +187,7 @@ def _tightness(place: FloatArray, radius: FloatArray, gap: float, width: float) 
     """By how much the plane must be stretched so that nothing overlaps; infinity for far too much."""
     n = len(place)
     head, following = np.empty(_slots_for(n), np.int64), np.empty(n, np.int64)
-    near, growth, looks = np.empty(n, np.int64), 1.0, _LOOKS * n
+    near, growth, looks = np.empty(9 * n, np.int64), 1.0, _LOOKS * n
     _hashed(place, width, head, following)
     for i in range(n):
         count = _near(place, i, width, head, following, near)
@@ -217,7 +207,7 @@ def _tightness(place: FloatArray, radius: FloatArray, gap: float, width: float) 
 def _find_room(place: FloatArray, settled: int, circle: FloatArray, spacing: float, there: BoolArray) -> None:
     n = len(place)
     head, following = np.empty(_slots_for(n), np.int64), np.empty(n, np.int64)
-    near = np.empty(n, np.int64)
+    near = np.empty(9 * n, np.int64)
     _hashed(place[:settled], spacing, head, following)
     turns = np.zeros(_slots_for(n), np.int64)  # how far a home of that cell has been looked around already
     for i in range(settled, n):

@@ -15,31 +15,13 @@ _POINTS: Final = 96
 
 
 def outline(members: FloatArray) -> FloatArray:
-    """The convex hull of members (n, 2), n > 0, each widened to a disc of `MARGIN`: corners, (96, 2)."""
-    angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    disc = MARGIN * np.column_stack([np.cos(angle), np.sin(angle)])
-    corners = convex_hull(members)
-    return _rounded(convex_hull((corners[:, None] + disc[None]).reshape(-1, 2)))
+    """The convex hull of members (n, 2), n > 0, each widened to a disc of `MARGIN`: corners, (96, 2).
 
-
-def convex_hull(points: FloatArray) -> FloatArray:
-    """Corners counter-clockwise, shape (c, 2): Andrew's monotone chain (1979)."""
-    ordered = np.unique(points, axis=0).tolist()  # by x, then by y
-    if len(ordered) < 3:
-        return np.array(ordered)
-
-    def chain(walk: list[list[float]]) -> list[list[float]]:
-        hull: list[list[float]] = []
-        for x, y in walk:
-            while len(hull) > 1:
-                (ax, ay), (bx, by) = hull[-2:]
-                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
-                    break
-                hull.pop()
-            hull.append([x, y])
-        return hull
-
-    return np.array(chain(ordered)[:-1] + chain(ordered[::-1])[:-1])
+    They go round counter-clockwise: in each direction the furthest that there is.
+    """
+    angle = np.linspace(0, 2 * np.pi, _POINTS, endpoint=False)
+    direction = np.column_stack([np.cos(angle), np.sin(angle)])
+    return _rounded(members[np.argmax(direction @ members.T, axis=1)] + MARGIN * direction)
 
 
 def _rounded(corners: FloatArray) -> FloatArray:

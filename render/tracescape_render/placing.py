@@ -140,10 +140,17 @@ def _settled_island(graph: Links, members: IntArray, height: FloatArray) -> Floa
     inner = subgraph(graph, members)
     settled = lay_out(inner, height=height / DISTANCE, gravity=_GRAVITY) * DISTANCE
     settled[:, :2] = _upright(_drawn_in(settled[:, :2])) * [1.0, _DEPTH_STRETCH]
+    settled[:, :2] *= _airy(settled[:, :2])
     settled[:, 2] = height
     parted = part(settled, np.full(len(members), SPACING / 2))[:, :2]
     middle: FloatArray = (parted.min(axis=0) + parted.max(axis=0)) / 2
     return parted - middle
+
+
+def _airy(xy: FloatArray) -> float:
+    """The factor, at least 1, at which so many bodies have room in an even disc of their spread."""
+    extent = np.pi * 2 * float(((xy - xy.mean(axis=0)) ** 2).sum(axis=1).mean())
+    return max(1.0, float(np.sqrt(len(xy) * SPACING**2 / max(extent, 1e-9)))) if len(xy) > 2 else 1.0
 
 
 def _island_centres(graph: Links, groups: list[IntArray], radii: FloatArray, island: IntArray) -> FloatArray:
@@ -204,7 +211,7 @@ def _settle_newcomers(
     for number in np.unique(home[strangers]).tolist():
         members = strangers[home[strangers] == number]
         inner = _settled_island(graph, members, positions[members, 2])
-        taken = np.concatenate([positions[placed, :2], absent[:, :2]])
+        taken = np.concatenate([_around(positions, home, placed), _away_each(absent)])
         positions[members, :2] = inner + _free_spot(taken, _reach(inner))
         placed[members] = True
     return np.unique(home, return_inverse=True)[1].astype(np.int64)
@@ -231,32 +238,45 @@ def _homes(
 
 def _circles(positions: FloatArray, island: IntArray, pinned: NDArray[np.bool_]) -> FloatArray:
     """The circle of each island where newcomers may stand: x, y, radius. Half of a gap is each's."""
-    count = int(island.max()) + 1
-    circles = np.zeros((count, 3))
+    circles = np.zeros((int(island.max()) + 1, 3))
     there = np.unique(island[pinned])
-    for number in there.tolist():
-        members = positions[pinned & (island == number), :2]
-        circles[number, :2] = (members.min(axis=0) + members.max(axis=0)) / 2
-        circles[number, 2] = _reach(members - circles[number, :2])
+    around = _around(positions, island, pinned)
+    circles[there] = around
     if len(there) == 1:
         circles[there, 2] = np.inf
         return circles
-    middle, reach = circles[there, :2], circles[there, 2]
+    middle, reach = around[:, :2], around[:, 2]
     for i, number in enumerate(there.tolist()):
         free = np.linalg.norm(middle - middle[i], axis=1) - reach - reach[i] - _ISLAND_GAP
         free[i] = np.inf
-        circles[number, 2] = reach[i] + max(float(free.min()), 0.0) / 2 - MARGIN
+        circles[number, 2] = reach[i] + float(free.min()) / 2 - MARGIN
     return circles
 
 
+def _around(positions: FloatArray, island: IntArray, placed: NDArray[np.bool_]) -> FloatArray:
+    """A circle around what is placed of each island that has any, in the islands' order: x, y, radius."""
+    there = np.flatnonzero(placed)
+    circles = []
+    for of in _groups(np.unique(island[there], return_inverse=True)[1]):
+        members = positions[there[of], :2]
+        middle = (members.min(axis=0) + members.max(axis=0)) / 2
+        circles.append([*middle, _reach(members - middle)])
+    return np.array(circles).reshape(-1, 3)
+
+
+def _away_each(absent: FloatArray) -> FloatArray:
+    """A circle around each who is away."""
+    return np.column_stack([absent[:, :2], np.full(len(absent), MARGIN)])
+
+
 def _free_spot(taken: FloatArray, radius: float) -> FloatArray:
-    """The middle of a circle that meets nobody's surroundings, as near to everybody's middle as there is."""
-    middle: FloatArray = taken.mean(axis=0)
-    clear = radius + MARGIN + _ISLAND_GAP
-    furthest = float(np.linalg.norm(taken - middle, axis=1).max()) + clear
+    """The middle of a circle that meets no other (x, y, radius), as near to their middle as there is."""
+    middle: FloatArray = taken[:, :2].mean(axis=0)
+    clear = taken[:, 2] + radius + _ISLAND_GAP
+    furthest = float((np.linalg.norm(taken[:, :2] - middle, axis=1) + clear).max())
     turns = int(min((furthest / (radius / 2)) ** 2 + 8, 4_000))
     for spot in middle + sunflower(turns, radius / 2):
-        if ((taken - spot) ** 2).sum(axis=1).min() >= clear**2:
+        if (np.linalg.norm(taken[:, :2] - spot, axis=1) >= clear).all():
             return np.asarray(spot)
     return middle + [furthest, 0.0]
 
