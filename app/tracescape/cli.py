@@ -182,7 +182,7 @@ def explore(
     size: Annotated[str, typer.Option(help="Size of the picture or the window.")] = "1600x900",
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
-    from tracescape.view import follow, recent, scene_of
+    from tracescape.view import follow, placed, recent
     from tracescape_render import open_window
     from tracescape_render import screenshot as write_picture
 
@@ -202,7 +202,7 @@ def explore(
         topology = ask(store)
         if not topology.spans:
             err.print(f"tracescape: {_nothing_there(store)}", markup=False, style="yellow")
-        write_picture(scene_of(topology, store.location), screenshot, size=pixels)
+        write_picture(placed(topology, store, store.reader.positions()), screenshot, size=pixels)
         out.print(str(screenshot), markup=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable
@@ -9,16 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracescape.times import format_time
+from tracescape_storage.errors import StoreError
 
 if TYPE_CHECKING:
     from tracescape.store import Store, Topology
     from tracescape_render import Scene
+    from tracescape_storage.reader import Reader
 
 #: What a live view looks back on when nothing else is asked for.
 LIVE_WINDOW: Final = "5m"
 _LIVE_WINDOW_NS: Final = 5 * 60 * 1_000_000_000
 
-Positions = dict[str, tuple[float, float, float]]
+#: Where services stand: x, y, z and the label of an island.
+Positions = dict[str, tuple[float, ...]]
+_log = logging.getLogger(__name__)
 
 
 def scene_of(topology: Topology, location: str, positions: Positions | None = None) -> Scene:
@@ -52,17 +57,43 @@ def recent(store: Store) -> Topology:
 
 
 def follow(store: Store, ask: Callable[[Store], Topology]) -> Callable[[], Scene]:
-    """A source of scenes for a window: each call asks anew, and services keep their places."""
-    positions: Positions = {}
+    """A source of scenes for a window: each call asks anew, and services keep their places.
+
+    Places are the store's, where it has any, and new ones are kept there, where it can.
+    """
+    positions: Positions = store.reader.positions()
 
     def scene() -> Scene:
-        found = scene_of(ask(store), store.location, positions)
-        positions.update(
-            {name: tuple(place) for name, place in zip(found.services, found.positions.tolist(), strict=True)}
-        )
-        return found
+        return placed(ask(store), store, positions)
 
     return scene
+
+
+def placed(topology: Topology, store: Store, positions: Positions) -> Scene:
+    """The scene of ``topology``, with everybody at their place; newcomers get theirs, for good.
+
+    ``positions`` are changed. Where newcomers are more than all who have a place, everybody gets a new one.
+    """
+    from tracescape_render.placing import outgrown, stands
+
+    anew = outgrown(topology.nodes["service"].to_list(), positions)
+    if anew:
+        positions.clear()
+    found = scene_of(topology, store.location, positions)
+    standing = stands(found.services, found.positions, found.island, positions)
+    new = {name: stand for name, stand in standing.items() if name not in positions}
+    if new:
+        positions.update(new)
+        _keep(store.reader, new, anew=anew)
+    return found
+
+
+def _keep(reader: Reader, new: Positions, *, anew: bool) -> None:
+    """Keep places in the store; a view that cannot is still a view."""
+    try:
+        reader.keep_positions(new, anew=anew)
+    except StoreError as error:
+        _log.warning("the places of %d services are not kept: %s", len(new), error)
 
 
 def show(topology: Topology) -> None:

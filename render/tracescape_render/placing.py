@@ -99,11 +99,27 @@ def place(
     return Places(settled, numbers, [outline(settled[of, :2]) for of in members])
 
 
-def stands(names: Sequence[str], positions: FloatArray, island: IntArray) -> dict[str, Stand]:
-    """Where everybody stands, to be ``known`` later. An island's label is its first member's key."""
+def outgrown(names: Sequence[str], known: Mapping[str, Stand]) -> bool:
+    """Whether newcomers are more than all who have a place: then a new layout is better than gaps."""
+    return 0 < len(known) < sum(name not in known for name in names)
+
+
+def stands(
+    names: Sequence[str],
+    positions: NDArray[np.floating],
+    island: IntArray,
+    known: Mapping[str, Stand] | None = None,
+) -> dict[str, Stand]:
+    """Where everybody stands, to be ``known`` later, as islands are ``known`` already.
+
+    A new island's label is the least of its members' keys.
+    """
     keys = keys_of(names) & 0x7FFF_FFFF_FFFF  # exact as a float
     label = np.full(int(island.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(label, island, keys)
+    for name, number in zip(names, island.tolist(), strict=True):
+        if len((known or {}).get(name, ())) > 3:
+            label[number] = int((known or {})[name][3])
     xyz = np.asarray(positions, np.float64)
     return {
         name: (*where, int(label[number]))
