@@ -88,8 +88,9 @@ def place(
     pinned = np.array([name in known for name in ordered], bool)
     if pinned.any():
         positions[pinned] = [known[name][:3] for name in np.array(ordered, object)[pinned]]
-        away = [stand[:3] for name, stand in known.items() if name not in set(names)]
-        absent = np.array(sorted(away), np.float64).reshape(-1, 3)
+        absent = np.array(
+            [known[name][:3] for name in sorted(known.keys() - set(names))], np.float64
+        ).reshape(-1, 3)
         home = _settle_newcomers(graph, positions, home, pinned, absent)
     else:
         _settle_all(graph, positions, home)

@@ -17,7 +17,6 @@ from tracescape.view import follow, placed
 from tracescape_ingest.intake import Signal
 from tracescape_render import Scene
 
-
 _traces = itertools.count(1)
 
 
