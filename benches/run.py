@@ -20,6 +20,7 @@ BENCHES = (
     ("beside_crisp.py", "--spans", "20000", "--ours", "1000000"),
     ("topology.py",),
     ("render.py",),
+    ("layout.py", "--nodes", "300", "3000", "10000"),
     ("root_cause/run.py",),
 )
 

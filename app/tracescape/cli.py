@@ -183,7 +183,7 @@ def explore(
     theme: Annotated[str, typer.Option(help="Colours: dark, light or colour-blind.")] = "dark",
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
-    from tracescape.view import causes_of, follow, recent, scene_of
+    from tracescape.view import causes_of, follow, placed, recent
     from tracescape_render import open_window, palette
     from tracescape_render import screenshot as write_picture
 
@@ -206,7 +206,8 @@ def explore(
         if not topology.spans:
             err.print(f"tracescape: {_nothing_there(store)}", markup=False, style="yellow")
         causes = causes_of(store, topology, given=given)
-        write_picture(scene_of(topology, store.location, causes=causes), screenshot, pixels, colours)
+        scene = placed(topology, store, store.reader.positions(), causes)
+        write_picture(scene, screenshot, pixels, colours)
         out.print(str(screenshot), markup=False)
 
 

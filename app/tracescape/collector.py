@@ -32,7 +32,7 @@ from tracescape_ingest.signals import PATHS
 from tracescape_ingest.tls import Tls
 from tracescape_storage.discovery import announce, withdraw
 from tracescape_storage.duckdb_file import DEFAULT_MEMORY_MIB, DuckDBReader, DuckDBStore
-from tracescape_storage.http_api import QueryLimits, query_routes
+from tracescape_storage.http_api import QueryLimits, positions_routes, query_routes
 from tracescape_storage.retention import Limits
 
 _log = logging.getLogger(__name__)
@@ -143,6 +143,7 @@ class Collector(Closing):
                 settle=lambda request: self.lanes[request.state.tenant].intake.catch_up(),
                 limits=self._queries,
             ),
+            *positions_routes(lambda request: self.lanes[request.state.tenant].store),
             *jaeger_routes(lambda request: self._asked(request.state.tenant), uploaded),
             *otlp_routes(reception),
             health_route(lambda: not self._closing),

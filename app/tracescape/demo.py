@@ -21,7 +21,7 @@ from tracescape.progress import counting
 from tracescape.shop import KINDS, Fault, Shop, ShopConfig, parsed
 from tracescape.store import Store, connect
 from tracescape.times import format_duration
-from tracescape.view import follow, recent, scene_of
+from tracescape.view import follow, placed, recent
 from tracescape_analytics.findings import Findings, findings
 from tracescape_analytics.warm_up import warm_up
 from tracescape_ingest.address import PortInUseError
@@ -106,7 +106,7 @@ def _show(store: Store, degraded_since: int, picture: Path, *, display: bool, co
     topology = recent(store)
     baseline = (degraded_since - HISTORY_NS, degraded_since)
     causes = store.diagnose(degraded_since, baseline=baseline).causes
-    screenshot(scene_of(topology, store.location, causes=causes), picture)
+    screenshot(placed(topology, store, store.reader.positions(), causes), picture)
     found = findings(store.reader, since_ns=degraded_since, until_ns=None, baseline=baseline)
     _tell(found, topology.nodes, console)
     console.print(f"\npicture     {picture.absolute()}", markup=False)

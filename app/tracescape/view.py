@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracescape.times import format_time
+from tracescape_storage.errors import StoreError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from tracescape.store import Store, Topology
     from tracescape_render import Scene
+    from tracescape_storage.reader import Reader
 
 #: What a live view looks back on when nothing else is asked for.
 LIVE_WINDOW: Final = "5m"
@@ -25,7 +28,9 @@ _LIVE_INCIDENT_NS: Final = 2 * 60 * 1_000_000_000
 _DIAGNOSE_EVERY_S: Final = 10.0
 _DIAGNOSE_SHARE: Final = 0.1
 
-Positions = dict[str, tuple[float, float, float]]
+#: Where services stand: x, y, z and the label of an island.
+Positions = dict[str, tuple[float, ...]]
+_log = logging.getLogger(__name__)
 
 
 def scene_of(
@@ -89,9 +94,10 @@ def causes_of(store: Store, topology: Topology, *, given: bool) -> pl.DataFrame 
 def follow(store: Store, ask: Callable[[Store], Topology], *, given: bool = False) -> Callable[[], Scene]:
     """A source of scenes for a window: each call asks anew, and services keep their places.
 
-    Causes, which are dearer, are asked for now and then. ``given`` as in `causes_of`.
+    Places are the store's, where it has any, and new ones are kept there, where it can. Causes, which are
+    dearer, are asked for now and then. ``given`` as in `causes_of`.
     """
-    positions: Positions = {}
+    positions: Positions = store.reader.positions()
     causes: pl.DataFrame | None = None
     due = 0.0
 
@@ -103,13 +109,38 @@ def follow(store: Store, ask: Callable[[Store], Topology], *, given: bool = Fals
             causes = causes_of(store, topology, given=given)
             took = time.monotonic() - began
             due = began + max(_DIAGNOSE_EVERY_S, took / _DIAGNOSE_SHARE)
-        found = scene_of(topology, store.location, positions, causes)
-        positions.update(
-            {name: tuple(place) for name, place in zip(found.services, found.positions.tolist(), strict=True)}
-        )
-        return found
+        return placed(topology, store, positions, causes)
 
     return scene
+
+
+def placed(
+    topology: Topology, store: Store, positions: Positions, causes: pl.DataFrame | None = None
+) -> Scene:
+    """The scene of ``topology``, with everybody at their place; newcomers get theirs, for good.
+
+    ``positions`` are changed. Where newcomers are more than all who have a place, everybody gets a new one.
+    """
+    from tracescape_render.placing import outgrown, stands
+
+    anew = outgrown(topology.nodes["service"].to_list(), positions)
+    if anew:
+        positions.clear()
+    found = scene_of(topology, store.location, positions, causes)
+    standing = stands(found.services, found.positions, found.island, positions)
+    new = {name: stand for name, stand in standing.items() if name not in positions}
+    if new:
+        positions.update(new)
+        _keep(store.reader, new, anew=anew)
+    return found
+
+
+def _keep(reader: Reader, new: Positions, *, anew: bool) -> None:
+    """Keep places in the store; a view that cannot is still a view."""
+    try:
+        reader.keep_positions(new, anew=anew)
+    except StoreError as error:
+        _log.warning("the places of %d services are not kept: %s", len(new), error)
 
 
 def show(topology: Topology, causes: pl.DataFrame | None = None) -> None:

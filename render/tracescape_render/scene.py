@@ -116,7 +116,7 @@ def build_scene(
     edges: pl.DataFrame,
     *,
     seconds: float,
-    positions: Mapping[str, tuple[float, float, float]] | None = None,
+    positions: Mapping[str, tuple[float, ...]] | None = None,
     caption: str = "",
     causes: pl.DataFrame | None = None,
 ) -> Scene:
@@ -140,7 +140,7 @@ def build_scene(
     calls, arc_calls = _counts(nodes["calls"]), _counts(arcs["calls"])
     state, arc_state = state_codes(nodes["state"].to_list()), state_codes(arcs["state"].to_list())
     shape = _shapes(nodes["kind"].to_list())
-    island = communities(len(services), source, target, arc_calls)
+    island = communities(services, source, target, arc_calls, positions)
     depth = call_depths(len(services), source, target, np.flatnonzero(shape == KINDS.index("entry")).tolist())
     places = place(services, source, target, arc_calls, depth, island, positions or {})
     rows = nodes.to_dicts()

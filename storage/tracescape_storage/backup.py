@@ -65,6 +65,7 @@ def _copied(reader: Reader, store: DuckDBStore, progress: Callable[[int, int], N
             progress(done, total)
     pruned = reader.sql("SELECT * FROM tracescape_pruned")
     store.note_pruned(pruned.to_pylist())
+    store.keep_positions(reader.positions())
     return done
 
 

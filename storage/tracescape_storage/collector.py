@@ -7,7 +7,7 @@ import json
 import os
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -81,6 +81,21 @@ class CollectorReader(SqlReader):
         batches = _closing(answer)
         next(batches)  # from here on dropping it closes the connection, even if nothing of it was taken
         return pa.RecordBatchReader.from_batches(answer.schema, batches)
+
+    def keep_positions(self, stands: Mapping[str, Sequence[float]], *, anew: bool = False) -> bool:
+        """See `Reader.keep_positions`. False of a collector that keeps none: it is older than that."""
+        try:
+            answer = self._client.post("/positions", json={"positions": dict(stands), "anew": anew})
+        except httpx.HTTPError as error:
+            raise UnreachableError(
+                f"No collector answers at {self.location} ({_reason(self.location, error)})."
+                " Start one with: tracescape serve"
+            ) from error
+        if answer.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED}:
+            return False
+        if not answer.is_success:
+            raise _refusal(self.location, answer)
+        return True
 
     def _answer(self, query: str) -> _Answer:
         give_up = time.monotonic() + _BUSY_S

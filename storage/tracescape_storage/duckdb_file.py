@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from tracescape_storage import ddl, rollups
+from tracescape_storage import ddl, positions, rollups
 from tracescape_storage.attribute_columns import (
     ATTRIBUTE_COLUMNS_SQL,
     Sampler,
@@ -77,6 +77,7 @@ class DuckDBReader(SqlReader):
         location: see `Reader.location`.
         live: see `Reader.live`.
         indexed: whether the store says which commits have spans of a trace; see `ddl.TRACE_INDEX`.
+        writer: the store, where this is its own reader.
     """
 
     def __init__(
@@ -86,7 +87,9 @@ class DuckDBReader(SqlReader):
         *,
         live: bool,
         indexed: bool = False,
+        writer: DuckDBStore | None = None,
     ) -> None:
+        self._writer = writer
         self.location = location
         self.live = live
         self.indexed = indexed
@@ -100,6 +103,13 @@ class DuckDBReader(SqlReader):
     def stream(self, query: str) -> pa.RecordBatchReader:
         """See `Reader.stream`."""
         return select_batches(self._pool, query, time_limit_s=_STREAM_S)
+
+    def keep_positions(self, stands: Mapping[str, Sequence[float]], *, anew: bool = False) -> bool:
+        """See `Reader.keep_positions`."""
+        if self._writer is None:
+            return False
+        self._writer.keep_positions(stands, anew=anew)
+        return True
 
     def journal_state(self) -> tuple[Position, int]:
         """`DuckDBStore.position` and `DuckDBStore.seed`."""
@@ -238,6 +248,11 @@ class DuckDBStore:
         """See `rollups.put`. Raises `StoreError` if the write failed; nothing was changed."""
         return bool(self._write(lambda connection: rollups.put(connection, rolled)))
 
+    def keep_positions(self, stands: Mapping[str, Sequence[float]], *, anew: bool = False) -> None:
+        """See `positions.keep` and `positions.table_of`. Raises `StoreError`; then nothing was changed."""
+        table = positions.table_of(stands)
+        self._write(lambda connection: positions.keep(connection, table, anew=anew))
+
     def _write(self, change: Callable[[duckdb.DuckDBPyConnection], object]) -> object:
         with self._lock:
             if self._closed:
@@ -249,6 +264,9 @@ class DuckDBStore:
             except duckdb.Error as error:
                 self._recover()
                 raise _write_error(self.path, error) from error
+            except BaseException:
+                self._recover()
+                raise
             return result
 
     def _delete_before(self, before_ns: int) -> tuple[int, int]:
@@ -277,7 +295,7 @@ class DuckDBStore:
 
     def reader(self) -> DuckDBReader:
         """A reader inside this process; it sees every commit as soon as `append` returns."""
-        return DuckDBReader(self.pool, str(self.path), live=True, indexed=True)
+        return DuckDBReader(self.pool, str(self.path), live=True, indexed=True, writer=self)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -505,7 +523,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if tables:
         _check_version(connection, path)
     connection.execute("BEGIN")
-    for statement in [*([] if tables else ddl.statements()), *rollups.STATEMENTS]:
+    for statement in [*([] if tables else ddl.statements()), *rollups.STATEMENTS, *positions.STATEMENTS]:
         connection.execute(statement)
     if not _has_trace_index(connection):
         for statement in ddl.TRACE_INDEX:

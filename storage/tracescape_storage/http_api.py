@@ -5,6 +5,10 @@ than the collector allows. Answer: ``application/vnd.apache.arrow.stream``, row 
 what is not read is not computed. Errors are JSON ``{"error": "…"}``: 400 for a question that is not
 answered, 503 with ``Retry-After`` while as many questions run as may.
 
+``POST /positions``: where services stand, to be kept for all who look. Request: JSON ``{"positions":
+{"cart": [x, y, z, island]}, "anew": false}``. Answer: 204, or 400, or 503 where the disk is full; see
+``positions.py``.
+
 An answer is never cut short silently. What goes wrong after the first rows, more rows than allowed
 included, comes as a batch without rows whose metadata say `ERROR_KEY`, and the HTTP body ends before its
 end: a client that knows neither still sees a broken transfer.
@@ -25,12 +29,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tracescape_storage.answering import Running, Streaming
-from tracescape_storage.errors import ERROR_KEY, QueryError
+from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.errors import ERROR_KEY, QueryError, StoreError, UnstorableError
 from tracescape_storage.pool import Pool
 from tracescape_storage.query import DEFAULT_TIME_LIMIT_S, MAX_QUERY_BYTES, Guard, selecting
 
 RETRY_AFTER_S: Final = 1
 _MAX_BODY_BYTES: Final = MAX_QUERY_BYTES * 2
+_MAX_POSITIONS_BYTES: Final = 32 << 20
 #: DuckDB computes so many rows at a time anyway; with wide rows more would be too much to hold.
 _BATCH_ROWS: Final = 2_048
 _CHUNK_BYTES: Final = 1 << 20
@@ -72,6 +78,22 @@ def query_routes(
     return [Route("/query", endpoint.answer, methods=["POST"])]
 
 
+def positions_routes(store: Callable[[Request], DuckDBStore]) -> list[Route]:
+    """The route that keeps where services stand, in the store of whoever asks."""
+
+    async def keep(request: Request) -> Response:
+        try:
+            places, anew = _positions_of(await _bounded_body(request, _MAX_POSITIONS_BYTES))
+            await asyncio.to_thread(store(request).keep_positions, places, anew=anew)
+        except (QueryError, UnstorableError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        except StoreError as error:
+            return JSONResponse({"error": str(error)}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+        return Response(status_code=204)
+
+    return [Route("/positions", keep, methods=["POST"])]
+
+
 class _Querying:
     """The endpoint, and the threads that questions run on."""
 
@@ -91,7 +113,7 @@ class _Querying:
     async def answer(self, request: Request) -> Response:
         """Answer one question."""
         try:
-            question = _question_of(await _bounded_body(request), self._limits)
+            question = _question_of(await _bounded_body(request, _MAX_BODY_BYTES), self._limits)
             await self._take_turn()
         except QueryError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
@@ -131,13 +153,25 @@ class _Querying:
         return _arrow_chunks(self._pool(request), question, guard)
 
 
-async def _bounded_body(request: Request) -> bytes:
+async def _bounded_body(request: Request, most: int) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise QueryError(f"The query is longer than {MAX_QUERY_BYTES // 1024} KiB.")
+        if len(body) > most:
+            raise QueryError(f"The request is longer than {most // 1024} KiB.")
     return bytes(body)
+
+
+def _positions_of(body: bytes) -> tuple[dict[str, list[float]], bool]:
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        asked = None
+    places = asked.get("positions") if isinstance(asked, dict) else None
+    anew = asked.get("anew", False) if isinstance(asked, dict) else None
+    if not isinstance(places, dict) or not isinstance(anew, bool):
+        raise QueryError('The body must be JSON: {"positions": {"cart": [x, y, z, island]}, "anew": false}.')
+    return places, anew
 
 
 def _question_of(body: bytes, limits: QueryLimits) -> _Question:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -67,6 +67,17 @@ class Reader(Protocol):
 
     def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
         """``trace_id, span_id, linked_trace_id, linked_span_id`` of spans that start in the window."""
+        ...
+
+    def positions(self) -> dict[str, tuple[float, ...]]:
+        """Where services stand: x, y, z and the number of an island; empty where the store keeps none."""
+        ...
+
+    def keep_positions(self, stands: Mapping[str, Sequence[float]], *, anew: bool = False) -> bool:
+        """Keep where services stand; those that have a place keep it, unless all places are ``anew``.
+
+        False where nothing can be kept: a file that is only read. Places are then computed, alike each time.
+        """
         ...
 
     def sql(self, query: str) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
 from tracescape_storage.known_shapes import KnownShapes
 from tracescape_storage.namespaces import NAMESPACES_SQL, Naming, naming_of, with_namespaces
+from tracescape_storage.positions import READ_SQL, THERE_SQL, stands_of
 from tracescape_storage.reader import Extent
 from tracescape_storage.sampling import sampled_sql
 from tracescape_storage.schema import ARRIVED
@@ -137,6 +138,14 @@ class SqlReader(ABC):
             found = self.sql(ATTRIBUTE_COLUMNS_SQL)
             self._columns = dict(zip(found["key"].to_pylist(), found["type"].to_pylist(), strict=True))
         return self._columns
+
+    def positions(self) -> dict[str, tuple[float, ...]]:
+        """See `Reader.positions`."""
+        return stands_of(self.sql(READ_SQL)) if self.sql(THERE_SQL).num_rows else {}
+
+    @abstractmethod
+    def keep_positions(self, stands: Mapping[str, Sequence[float]], *, anew: bool = False) -> bool:
+        """See `Reader.keep_positions`."""
 
     def links(self, *, since_ns: int | None = None, until_ns: int | None = None) -> pa.Table:
         """See `Reader.links`."""

@@ -1,0 +1,105 @@
+"""The world looks the same to everybody, now and tomorrow: views keep the places of services in the store."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tracescape as ts
+from support.otlp import request, span
+from tracescape.collector import Collector
+from tracescape.view import follow, placed
+from tracescape_ingest.intake import Signal
+from tracescape_render import Scene
+
+_traces = itertools.count(1)
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0") as running:
+        yield running
+
+
+def send(collector: Collector, *services: str) -> None:
+    """A trace in which each service calls the next."""
+    trace = b"%16d" % next(_traces)
+    for i, service in enumerate(services):
+        parent = b"%8d" % (i - 1) if i else b""
+        one = span(trace_id=trace, span_id=b"%8d" % i, parent=parent, start=1_000 + i, end=9_000 - i)
+        body = request(one, service=service).SerializeToString()
+        collector.lanes["default"].intake.submit(Signal.TRACES, body).result(30)
+
+
+def where(scene: Scene) -> dict[str, list[float]]:
+    return dict(zip(scene.services, scene.positions.tolist(), strict=True))
+
+
+def test_a_second_view_and_the_file_afterwards_show_what_the_first_showed(
+    collector: Collector, tmp_path: Path
+) -> None:
+    send(collector, "web", "cart", "db")
+    with ts.connect(collector.http_url) as store:
+        first = where(follow(store, ts.Store.topology)())
+        send(collector, "web", "coupons")
+        second = where(follow(store, ts.Store.topology)())
+    assert {name: second[name] for name in first} == first
+    assert "coupons" in second
+    collector.close()
+    with ts.open(tmp_path / "t.db") as closed:
+        kept = closed.reader.positions()
+        assert where(placed(closed.topology(), closed, dict(kept))) == second
+
+
+def test_a_live_view_leaves_everybody_where_they_are_and_islands_as_they_are(collector: Collector) -> None:
+    send(collector, "web", "cart", "db")
+    with ts.connect(collector.http_url) as store:
+        source = follow(store, ts.Store.topology)
+        before = source()
+        send(collector, "web", "coupons")
+        after = source()
+    number = [after.services.index(name) for name in before.services]
+    assert np.array_equal(after.positions[number], before.positions)
+    assert len(after.plates) == 1
+
+
+def test_a_world_that_has_more_than_doubled_is_laid_out_anew_for_all(collector: Collector) -> None:
+    send(collector, "web", "cart")
+    with ts.connect(collector.http_url) as store:
+        source = follow(store, ts.Store.topology)
+        before = source()
+        send(collector, *(f"s{i:02}" for i in range(12)))
+        after = where(source())
+        kept = store.reader.positions()
+    assert any(after[name] != place for name, place in where(before).items())
+    assert {name: list(stand[:3]) for name, stand in kept.items()} == after
+
+
+def test_a_closed_file_without_places_looks_the_same_each_time(collector: Collector, tmp_path: Path) -> None:
+    send(collector, "web", "cart", "db")
+    collector.close()
+    looks = []
+    for _ in range(2):
+        with ts.open(tmp_path / "t.db") as store:
+            looks.append(where(follow(store, ts.Store.topology)()))
+            assert store.reader.positions() == {}
+    assert looks[0] == looks[1]
+
+
+def test_a_view_that_cannot_keep_places_is_still_a_view(
+    collector: Collector, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(collector, "web", "cart")
+
+    def refuse(*_: object, **__: object) -> bool:
+        raise ts.StoreError("The disk is full.")
+
+    with ts.connect(collector.http_url) as store, caplog.at_level(logging.WARNING):
+        monkeypatch.setattr(type(store.reader), "keep_positions", refuse)
+        assert set(follow(store, ts.Store.topology)().services) >= {"web", "cart"}
+    assert "are not kept: The disk is full." in caplog.text
