@@ -180,29 +180,34 @@ def explore(
         Path | None, typer.Option(help="Write a picture (PNG) instead of opening a window; needs no display.")
     ] = None,
     size: Annotated[str, typer.Option(help="Size of the picture or the window.")] = "1600x900",
+    theme: Annotated[str, typer.Option(help="Colours: dark, light or colour-blind.")] = "dark",
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
-    from tracescape.view import follow, placed, recent
-    from tracescape_render import open_window
+    from tracescape.view import causes_of, follow, placed, recent
+    from tracescape_render import open_window, palette
     from tracescape_render import screenshot as write_picture
 
-    pixels = _pixels(size)
+    pixels, colours = _pixels(size), palette.theme(theme)
+    given = since is not None or until is not None
 
     def ask(store: Store) -> Topology:
-        return recent(store) if since is None and until is None else store.topology(since, until)
+        return store.topology(since, until) if given else recent(store)
 
     with open_target(target) as store:
         if screenshot is None:
-            source = follow(store, ask)
+            source = follow(store, ask, given=given)
             _prepare_kernels()
             refresh_s = 1.0 if store.live else None  # a closed file does not change
-            open_window(source, refresh_s=refresh_s, title=f"Tracescape · {store.location}", size=pixels)
+            title = f"Tracescape · {store.location}"
+            open_window(source, refresh_s=refresh_s, title=title, size=pixels, theme=colours)
             return
         _prepare_kernels()
         topology = ask(store)
         if not topology.spans:
             err.print(f"tracescape: {_nothing_there(store)}", markup=False, style="yellow")
-        write_picture(placed(topology, store, store.reader.positions()), screenshot, size=pixels)
+        causes = causes_of(store, topology, given=given)
+        scene = placed(topology, store, store.reader.positions(), causes)
+        write_picture(scene, screenshot, pixels, colours)
         out.print(str(screenshot), markup=False)
 
 

@@ -104,8 +104,9 @@ def _command() -> str:
 
 def _show(store: Store, degraded_since: int, picture: Path, *, display: bool, console: Console) -> None:
     topology = recent(store)
-    screenshot(placed(topology, store, store.reader.positions()), picture)
     baseline = (degraded_since - HISTORY_NS, degraded_since)
+    causes = store.diagnose(degraded_since, baseline=baseline).causes
+    screenshot(placed(topology, store, store.reader.positions(), causes), picture)
     found = findings(store.reader, since_ns=degraded_since, until_ns=None, baseline=baseline)
     _tell(found, topology.nodes, console)
     console.print(f"\npicture     {picture.absolute()}", markup=False)

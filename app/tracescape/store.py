@@ -501,13 +501,13 @@ class Topology(tracescape_analytics.topology.Topology):
 
     location: str = ""
 
-    def scene(self) -> Scene:
-        """The 3D scene of this topology, as arrays."""
+    def scene(self, diagnosis: Diagnosis | None = None) -> Scene:
+        """The 3D scene of this topology, as arrays; the first cause of ``diagnosis`` carries a beacon."""
         from tracescape.view import scene_of
 
-        return scene_of(self, self.location)
+        return scene_of(self, self.location, causes=None if diagnosis is None else diagnosis.causes)
 
-    def show(self) -> None:
+    def show(self, diagnosis: Diagnosis | None = None) -> None:
         """Show the scene: inline in a notebook, else in a window that stays until it is closed.
 
         Raises:
@@ -515,7 +515,7 @@ class Topology(tracescape_analytics.topology.Topology):
         """
         from tracescape.view import show
 
-        show(self)
+        show(self, None if diagnosis is None else diagnosis.causes)
 
     def plot(self, *, title: str | None = None) -> Chart:
         """Circles and arrows from left to right: shown in a notebook, kept with ``.save("x.svg")``."""
@@ -525,11 +525,21 @@ class Topology(tracescape_analytics.topology.Topology):
             return topology_chart(self.nodes, self.edges)
         return topology_chart(self.nodes, self.edges, title=title)
 
-    def screenshot(self, path: str | os.PathLike[str], size: tuple[int, int] = (1600, 900)) -> Path:
-        """Write a picture of the scene to ``path`` (PNG); needs no display."""
-        from tracescape_render import screenshot
+    def screenshot(
+        self,
+        path: str | os.PathLike[str],
+        size: tuple[int, int] = (1600, 900),
+        *,
+        diagnosis: Diagnosis | None = None,
+        theme: str = "dark",
+    ) -> Path:
+        """Write a picture of the scene to ``path`` (PNG); needs no display.
 
-        return Path(screenshot(self.scene(), Path(path), size=size))
+        ``theme`` is dark, light or colour-blind; ``diagnosis`` as for `scene`.
+        """
+        from tracescape_render import palette, screenshot
+
+        return Path(screenshot(self.scene(diagnosis), Path(path), size, palette.theme(theme)))
 
     def _repr_html_(self) -> str:
         return topology_html(self)

@@ -13,6 +13,8 @@ from tracescape.times import format_time
 from tracescape_storage.errors import StoreError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tracescape.store import Store, Topology
     from tracescape_render import Scene
     from tracescape_render.placing import Transition
@@ -21,14 +23,27 @@ if TYPE_CHECKING:
 #: What a live view looks back on when nothing else is asked for.
 LIVE_WINDOW: Final = "5m"
 _LIVE_WINDOW_NS: Final = 5 * 60 * 1_000_000_000
+#: What a live view looks for causes in: an incident that has just begun must not drown in the time before.
+_LIVE_INCIDENT_NS: Final = 2 * 60 * 1_000_000_000
+#: A window that follows a store asks for causes this seldom, and takes up no more than this share of time.
+_DIAGNOSE_EVERY_S: Final = 10.0
+_DIAGNOSE_SHARE: Final = 0.1
 
 #: Where services stand: x, y, z and the label of an island.
 Positions = dict[str, tuple[float, ...]]
 _log = logging.getLogger(__name__)
 
 
-def scene_of(topology: Topology, location: str, positions: Positions | None = None) -> Scene:
-    """The scene of ``topology``; services named in ``positions`` stay where they were."""
+def scene_of(
+    topology: Topology,
+    location: str,
+    positions: Positions | None = None,
+    causes: pl.DataFrame | None = None,
+) -> Scene:
+    """The scene of ``topology``; services named in ``positions`` stay where they were.
+
+    ``causes`` are those of ``store.diagnose()``: the first of them carries a beacon.
+    """
     from tracescape_render import build_scene
 
     seconds = max((topology.until_ns - topology.since_ns) / 1e9, 1e-9)
@@ -38,6 +53,7 @@ def scene_of(topology: Topology, location: str, positions: Positions | None = No
         seconds=seconds,
         positions=positions,
         caption=caption(topology, location),
+        causes=causes,
     )
 
 
@@ -57,20 +73,51 @@ def recent(store: Store) -> Topology:
     return store.topology()
 
 
-def follow(store: Store, ask: Callable[[Store], Topology]) -> Callable[[], Scene]:
+def causes_of(store: Store, topology: Topology, *, given: bool) -> pl.DataFrame | None:
+    """What broke in what ``topology`` shows; None where there is nothing to compare it with.
+
+    ``given`` says that somebody chose the window. Otherwise causes are looked for in the last minutes of a
+    live view, and anywhere in everything there is.
+    """
+    if not topology.spans:
+        return None
+    now = time.time_ns()
+    try:
+        if given:
+            return store.diagnose(topology.since_ns, topology.until_ns).causes
+        if store.live and topology.since_ns >= now - 2 * _LIVE_WINDOW_NS:
+            return store.diagnose(now - _LIVE_INCIDENT_NS).causes
+        return store.diagnose().causes
+    except ValueError:
+        return None
+
+
+def follow(store: Store, ask: Callable[[Store], Topology], *, given: bool = False) -> Callable[[], Scene]:
     """A source of scenes for a window: each call asks anew, and services keep their places.
 
-    Places are the store's, where it has any, and new ones are kept there, where it can.
+    Places are the store's, where it has any, and new ones are kept there, where it can. Causes, which are
+    dearer, are asked for now and then. ``given`` as in `causes_of`.
     """
     positions: Positions = store.reader.positions()
+    causes: pl.DataFrame | None = None
+    due = 0.0
 
     def scene() -> Scene:
-        return placed(ask(store), store, positions)
+        nonlocal causes, due
+        topology = ask(store)
+        began = time.monotonic()
+        if began >= due:
+            causes = causes_of(store, topology, given=given)
+            took = time.monotonic() - began
+            due = began + max(_DIAGNOSE_EVERY_S, took / _DIAGNOSE_SHARE)
+        return placed(topology, store, positions, causes)
 
     return scene
 
 
-def placed(topology: Topology, store: Store, positions: Positions) -> Scene:
+def placed(
+    topology: Topology, store: Store, positions: Positions, causes: pl.DataFrame | None = None
+) -> Scene:
     """The scene of ``topology``, with everybody at their place; newcomers get theirs, for good.
 
     ``positions`` are changed. Where newcomers are more than all who have a place, everybody gets a new one.
@@ -80,7 +127,7 @@ def placed(topology: Topology, store: Store, positions: Positions) -> Scene:
     anew = outgrown(topology.nodes["service"].to_list(), positions)
     if anew:
         positions.clear()
-    found = scene_of(topology, store.location, positions)
+    found = scene_of(topology, store.location, positions, causes)
     standing = stands(found.services, found.positions, found.island, positions)
     new = {name: stand for name, stand in standing.items() if name not in positions}
     if new:
@@ -115,16 +162,17 @@ def _keep(reader: Reader, new: Positions, *, anew: bool) -> None:
         _log.warning("the places of %d services are not kept: %s", len(new), error)
 
 
-def show(topology: Topology) -> None:
+def show(topology: Topology, causes: pl.DataFrame | None = None) -> None:
     """Inline in a notebook, else a window that stays until it is closed."""
+    scene = scene_of(topology, topology.location, causes=causes)
     if in_notebook():
         from IPython.display import Image, display
 
-        display(Image(png_of(topology.scene()), retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
+        display(Image(png_of(scene), retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
         return
     from tracescape_render import open_window
 
-    open_window(topology.scene, refresh_s=None, title=f"Tracescape · {topology.location}")
+    open_window(lambda: scene, refresh_s=None, title=f"Tracescape · {topology.location}")
 
 
 def in_notebook() -> bool:

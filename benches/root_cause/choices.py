@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from cases import Case
 from datasets import Labelled, load
-from scoring import FOUND_WITHIN, accuracy, average, rank_of
+from scoring import FOUND_WITHIN, accuracy, average, proved_first, rank_of
 
 from tracescape_analytics.root_cause.blame import suspects
 from tracescape_analytics.root_cause.choices import DEFAULT, Choices
@@ -61,7 +61,11 @@ def ranked(labelled: Labelled) -> list[list[int | None]]:
         block = blocks_of(starts, case.window, case.baseline)
         for choices, found in zip(CHOICES, ranks, strict=True):
             answer = suspects(evidence(measures, block, choices), choices)
-            found.append(rank_of(case.truth, {names[each.node]: each.score for each in answer}))
+            found.append(
+                rank_of(
+                    case.truth, proved_first((names[each.node], each.score, each.named) for each in answer)
+                )
+            )
     return ranks
 
 

@@ -20,7 +20,8 @@ _QUIET_PIECES = 20
 class Labelled:
     """``spans`` has ``schema.ANALYSIS_COLUMNS`` (and ``http_status`` where it is known), by start.
 
-    ``skipped`` are the names of cases that no span belongs to.
+    ``skipped`` are the names of cases that no span belongs to. ``links`` are the links of spans, as stored,
+    where there are any.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Labelled:
     cases: list[Case]
     quiet: list[Case]
     skipped: list[str]
+    links: pa.Table | None = None
 
     def cut(self, intervals: Sequence[Interval]) -> pa.Table:
         """The spans whose trace starts in one of the intervals; whole traces."""

@@ -62,13 +62,15 @@ def _edges(spans: pa.Table) -> pl.DataFrame:
         pl.col("caller") != pl.col("service")
     )
     edges = crossed.select("caller", "service", duration_ns="felt")
-    if "peer_service" not in spans.column_names:
+    if "peer_service" not in spans.column_names or spans["peer_service"].null_count == len(spans):
         return edges
     named = pl.from_arrow(spans.select(["service", "peer_service", "duration_ns"]))
     assert isinstance(named, pl.DataFrame)
     named = named.filter(pl.col("peer_service").is_not_null())
     outgoing = named.select(
-        caller=pl.col("service").cast(pl.String), service="peer_service", duration_ns="duration_ns"
+        caller=pl.col("service").cast(pl.String),
+        service=pl.col("peer_service").cast(pl.String),
+        duration_ns="duration_ns",
     )
     served = frame.filter(pl.col("operation") == "serve").select("service", "duration_ns", caller="service")
     return pl.concat([outgoing, served.select(outgoing.columns)])

@@ -8,7 +8,8 @@ The demo's shop with faults put in (shop_cases.py) needs no data: it is the set 
 Windows and baselines are frozen before a method sees a span (cases.py), labels are used for scoring alone
 (scoring.py). AC@k: the true service is among the first k; Avg@5: the mean of AC@1 … AC@5, with the interval
 of 95 % of samples of cases. ``diagnose`` is everything that we suspect, in order; ``diagnose, named`` only
-what is named as a cause. Quiet: in how many quiet windows nobody is named; the others always name somebody.
+what is named as a cause; ``diagnose, no time`` is asked without the window, where a case is all there was
+(the shop). Quiet: in how many quiet windows nobody is named; the others always name somebody.
 Seconds are the median of a case, without reading the file.
 """
 
@@ -27,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import pyarrow as pa
 from cases import Case
 from datasets import Labelled, load
-from ours import diagnosed
+from ours import diagnosed, finds_its_time, searched
 from peers import peers
 from scoring import accuracy, average, interval, rank_of
 from shop_cases import shop
@@ -35,6 +36,7 @@ from shop_cases import shop
 import naive
 
 Method = Callable[[pa.Table, pa.Table], naive.Answer]
+Ours = Callable[[Case, pa.Table, pa.Table, pa.Table | None], tuple[naive.Answer, naive.Answer]]
 
 OURS = "diagnose"
 NAIVE: dict[str, Method] = {
@@ -84,8 +86,8 @@ def main() -> int:
     parser.add_argument("--method", action="append", help="only methods whose name has this")
     parser.add_argument("--no-quiet", dest="quiet", action="store_false", help="leave quiet windows out")
     parser.add_argument("--cases", action="store_true", help="say for each case what was answered")
-    parser.add_argument("--shop-cases", type=int, default=12, help="so many faults of each kind in the shop")
-    parser.add_argument("--shop-quiet", type=int, default=60, help="so many of its quiet windows")
+    parser.add_argument("--shop-cases", type=int, default=8, help="so many faults of each kind in the shop")
+    parser.add_argument("--shop-quiet", type=int, default=40, help="so many of its quiet windows")
     parser.add_argument("--shop-seed", type=int, default=0, help="where its seeds begin")
     options = parser.parse_args()
     wanted = options.method or [""]
@@ -122,19 +124,30 @@ def measured(labelled: Labelled, name: str, ask: Method, *, tell: bool) -> Resul
 
 
 def measured_ours(labelled: Labelled, *, quiet: bool, tell: bool) -> list[Result]:
-    """The same for both of our answers, and how often somebody is named in quiet windows."""
-    suspected, named = (Result(name, labelled.cases, [], []) for name in (OURS, f"{OURS}, named"))
+    """The same for our answers, and how often somebody is named in quiet windows.
+
+    Where a case is all that there was in its time, it is also asked without saying when it was.
+    """
+    every = [*labelled.cases, *labelled.quiet]
+    results = _asked_ours(labelled, OURS, diagnosed, quiet=quiet, tell=tell)
+    if every and all(map(finds_its_time, every)):
+        results += _asked_ours(labelled, f"{OURS}, no time", searched, quiet=quiet, tell=tell)
+    return results
+
+
+def _asked_ours(labelled: Labelled, name: str, ask: Ours, *, quiet: bool, tell: bool) -> list[Result]:
+    suspected, named = (Result(title, labelled.cases, [], []) for title in (name, f"{name}, named"))
     for case, window, baseline in labelled.asked(labelled.cases):
         begin = time.perf_counter()
-        answers = diagnosed(case, window, baseline)
+        answers = ask(case, window, baseline, labelled.links)
         seconds = time.perf_counter() - begin
         for result, answer in zip((suspected, named), answers, strict=True):
             result.add(case, answer, seconds, tell=tell)
     for case, window, baseline in labelled.asked(labelled.quiet if quiet else []):
-        _, causes = diagnosed(case, window, baseline)
+        _, causes = ask(case, window, baseline, labelled.links)
         named.quiet.append(not causes)
         if tell and causes:
-            print(f"  {case.name}: {', '.join(causes)}", flush=True)
+            print(f"  {name} | {case.name}: {', '.join(causes)}", flush=True)
     return [suspected, named]
 
 
@@ -145,7 +158,7 @@ def show(labelled: Labelled, results: Sequence[Result]) -> None:
     for skipped in labelled.skipped:
         print(f"  not scored, no span in its window: {skipped}")
     marks = "".join(f"{fault[:14]:>15}" for fault in faults)
-    print(f"  {'':<20} AC@1  AC@2  AC@3  AC@4  AC@5  Avg@5 [95 %]        quiet      s/case{marks}")
+    print(f"  {'':<24} AC@1  AC@2  AC@3  AC@4  AC@5  Avg@5 [95 %]        quiet      s/case{marks}")
     for result in results:
         reached = "  ".join(f"{accuracy(result.ranks, k):.3f}"[:4] for k in range(1, 6))
         low, high = interval(result.ranks)
@@ -154,7 +167,7 @@ def show(labelled: Labelled, results: Sequence[Result]) -> None:
         by_type = [result.of(lambda case, f=fault: case.fault == f) for fault in faults]
         by_fault = "".join(f"{accuracy(ranks, 1):>9.2f} {average(ranks):.3f}" for ranks in by_type)
         print(
-            f"  {result.method:<20} {reached}  {average(result.ranks):.3f} [{low:.3f}, {high:.3f}] "
+            f"  {result.method:<24} {reached}  {average(result.ranks):.3f} [{low:.3f}, {high:.3f}] "
             f"{silent:>8} {seconds:>9.2f} {by_fault}",
             flush=True,
         )

@@ -36,6 +36,13 @@ def rank_of(truth: Iterable[str], answer: Mapping[str, float]) -> int | None:
     return min(ranks, default=None)
 
 
+def proved_first(suspects: Iterable[tuple[str, float, bool]]) -> dict[str, float]:
+    """An answer from names, scores and whether they are proved: who is stands before who is not."""
+    listed = list(suspects)
+    highest = max((score for _, score, _ in listed), default=0.0)
+    return {name: score + highest * proved for name, score, proved in listed}
+
+
 def accuracy(ranks: Sequence[int | None], within: int) -> float:
     """AC@k: the share of cases whose true service is among the first ``within``."""
     return sum(rank is not None and rank <= within for rank in ranks) / len(ranks) if ranks else float("nan")

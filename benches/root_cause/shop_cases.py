@@ -7,18 +7,19 @@ alike, without a fault. All services are replicated, so that what a fault needs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from pathlib import Path
 from typing import Final
+
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
 import pyarrow as pa
 from cases import Case
 from datasets import Labelled
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from tracescape.shop import KINDS, Fault, Shop, ShopConfig
+from support.shop_rows import shop_rows
+from tracescape.shop import KINDS, Fault, ShopConfig
 from tracescape.shop.faults import truth_of
-from tracescape_storage.schema import ANALYSIS_COLUMNS, INTEGER_PROMOTED, PROMOTED, SPANS
 
 SECOND_NS: Final = 1_000_000_000
 HOUR_NS: Final = 3600 * SECOND_NS
@@ -42,10 +43,12 @@ def shop_faults(cases: int) -> list[Fault]:
 def shop(cases: int, quiet: int, seed: int = 0) -> Labelled:
     """The labelled set: ``cases`` of each kind, and ``quiet`` windows without any."""
     faults: list[Fault | None] = [*shop_faults(cases), *[None] * quiet]
-    tables, labelled, silent = [], [], []
+    tables, linked, labelled, silent = [], [], [], []
     for number, fault in enumerate(faults):
         begin = BASE_NS + number * HOUR_NS
-        tables.append(spans_of(config(fault, seed + number), begin))
+        spans, links = spans_of(config(fault, seed + number), begin)
+        tables.append(spans)
+        linked.append(links)
         since = begin + round(BEFORE_S * 1e9)
         window, baseline = (since, since + round(LASTS_S * 1e9)), ((begin, since),)
         if fault is None:
@@ -53,7 +56,8 @@ def shop(cases: int, quiet: int, seed: int = 0) -> Labelled:
         else:
             truth = truth_of(fault, begin)
             labelled.append(Case(f"{fault} {number}", window, baseline, truth.nodes, fault.kind))
-    return Labelled("shop", pa.concat_tables(tables).unify_dictionaries(), labelled, silent, [])
+    every = pa.concat_tables(tables).unify_dictionaries()
+    return Labelled("shop", every, labelled, silent, [], pa.concat_tables(linked))
 
 
 def config(fault: Fault | None, seed: int) -> ShopConfig:
@@ -62,75 +66,13 @@ def config(fault: Fault | None, seed: int) -> ShopConfig:
     return ShopConfig(rate_per_s=RATE_PER_S, faults=faults, seed=seed, replicated=True)
 
 
-def spans_of(config: ShopConfig, begin_ns: int) -> pa.Table:
-    """What analyses read of a run of the shop, and ``trace_start_ns``, by which it is ordered."""
-    rows = _Rows()
-    made = Shop(lambda: rows, config)
-    made.backfill(begin_ns, begin_ns + round((BEFORE_S + LASTS_S) * 1e9))
-    made.shutdown()
-    return rows.table()
-
-
-class _Rows(SpanExporter):
-    # Keeps rows of the analyses' columns instead of sending anything.
-    def __init__(self) -> None:
-        self._rows: list[tuple[object, ...]] = []
-        self._resources: dict[str, int] = {}
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self._rows += map(self._row, spans)
-        return SpanExportResult.SUCCESS
-
-    def shutdown(self) -> None:
-        """There is nothing to end."""
-
-    def _row(self, span: ReadableSpan) -> tuple[object, ...]:
-        own, parent, start, end = span.context, span.parent, span.start_time, span.end_time
-        assert own is not None
-        assert start is not None
-        assert end is not None
-        resource, attributes = span.resource.attributes, span.attributes or {}
-        instance = str(resource["service.instance.id"])
-        return (
-            own.trace_id.to_bytes(16, "big"),
-            _signed(own.span_id),
-            _signed(parent.span_id) if parent is not None else 0,
-            start,
-            end - start,
-            resource["service.name"],
-            span.name,
-            span.kind.value + 1,
-            span.status.status_code.value,
-            self._resources.setdefault(instance, len(self._resources)),
-            *(_first(attributes.get(key) for key in keys) for keys in PROMOTED.values()),
-        )
-
-    def table(self) -> pa.Table:
-        columns = dict(zip((*ANALYSIS_COLUMNS, *PROMOTED), zip(*self._rows, strict=True), strict=True))
-        starts: dict[object, int] = {}
-        for trace, start in zip(columns["trace_id"], columns["start_ns"], strict=True):
-            assert isinstance(start, int)
-            starts[trace] = min(start, starts.get(trace, start))
-        begins = pa.array([starts[trace] for trace in columns["trace_id"]], pa.int64())
-        table = pa.table({name: pa.array(values, _type(name)) for name, values in columns.items()})
-        table = table.append_column("trace_start_ns", begins)
-        table = table.sort_by([(name, "ascending") for name in ("trace_start_ns", "trace_id", "start_ns")])
-        for number, field in enumerate(table.schema):
-            if field.type == pa.string():
-                table = table.set_column(number, field.name, table[field.name].dictionary_encode())
-        return table
-
-
-def _type(name: str) -> pa.DataType:
-    if name in PROMOTED:
-        return pa.int64() if name in INTEGER_PROMOTED else pa.string()
-    return SPANS.field(name).type
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >> 63 else number
-
-
-def _first(values: Iterable[object]) -> object:
-    found: Iterator[object] = (value for value in values if value is not None)
-    return next(found, None)
+def spans_of(config: ShopConfig, begin_ns: int) -> tuple[pa.Table, pa.Table]:
+    """What analyses read of a run of the shop: spans, with ``trace_start_ns`` by which they are ordered, and
+    the links between them."""
+    rows = shop_rows(config, begin_ns, begin_ns + round((BEFORE_S + LASTS_S) * 1e9))
+    spans = rows.spans()
+    starts = spans.group_by("trace_id").aggregate([("start_ns", "min")])
+    starts = starts.rename_columns({"start_ns_min": "trace_start_ns"})
+    spans = spans.join(starts, "trace_id")
+    order = [(name, "ascending") for name in ("trace_start_ns", "trace_id", "start_ns")]
+    return spans.sort_by(order), rows.links()

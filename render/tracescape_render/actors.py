@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
@@ -9,7 +11,13 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import vtkDataArray
 from vtkmodules.vtkRenderingCore import vtkActor, vtkGlyph3DMapper, vtkPointGaussianMapper
 
-from tracescape_render import palette
+from tracescape_render.palette import RGB
+
+#: A round spot with a hard edge, for what does not glow. The names are VTK's.
+_DISC: Final = """\
+//VTK::Color::Impl
+if (dot(offsetVCVSOutput.xy, offsetVCVSOutput.xy) > 1.0) { discard; }
+"""
 
 
 def _vtk_array(values: NDArray[np.generic], name: str) -> vtkDataArray:
@@ -19,8 +27,11 @@ def _vtk_array(values: NDArray[np.generic], name: str) -> vtkDataArray:
     return array
 
 
-def mesh_actor(mesh: pv.PolyData, colours: str, *, lit: bool) -> vtkActor:
-    """A mesh in the colours of its point array ``colours`` (uint8, 3 or 4 components)."""
+def mesh_actor(mesh: pv.PolyData, colours: str, *, lit: bool = False, floor: bool = False) -> vtkActor:
+    """A mesh in the colours of its point array ``colours`` (uint8, 3 or 4 components).
+
+    ``floor``: drawn before all that is translucent and without depth, so that nothing is cut off by it.
+    """
     mapper = pv.DataSetMapper(mesh)
     mapper.SetScalarModeToUsePointFieldData()
     mapper.SelectColorArray(colours)
@@ -29,15 +40,18 @@ def mesh_actor(mesh: pv.PolyData, colours: str, *, lit: bool) -> vtkActor:
     actor = vtkActor()
     actor.SetMapper(mapper)
     actor.GetProperty().SetLighting(lit)
+    if floor:
+        actor.ForceTranslucentOn()  # VTK writes no depth for what is translucent
     return actor
 
 
-def line_actor(mesh: pv.PolyData) -> vtkActor:
-    """Thin lines in the colour of stems."""
+def line_actor(mesh: pv.PolyData, colour: RGB, opacity: float) -> vtkActor:
+    """Thin lines of one colour."""
     actor = vtkActor()
     actor.SetMapper(pv.DataSetMapper(mesh))
     actor.GetProperty().SetLighting(False)
-    actor.GetProperty().SetColor(*(np.array(palette.STEM) / 255))
+    actor.GetProperty().SetColor(*unit(colour))
+    actor.GetProperty().SetOpacity(opacity)
     return actor
 
 
@@ -76,16 +90,15 @@ def glyphs(
     return actor
 
 
-def glow(positions: NDArray[np.float32], radii: NDArray[np.float32], colours: NDArray[np.uint8]) -> vtkActor:
-    """A halo around the unhealthy, small enough not to be cut off by the plate below."""
-    mesh = pv.PolyData(positions.copy()) if len(positions) else pv.PolyData()
-    return splats(mesh, (colours * 0.55).astype(np.uint8), 1.0, radii * 0.85)
-
-
 def splats(
-    mesh: pv.PolyData, colours: NDArray[np.uint8], radius: float, scale: NDArray[np.float32] | None = None
+    mesh: pv.PolyData,
+    colours: NDArray[np.uint8],
+    radius: float,
+    scale: NDArray[np.float32] | None = None,
+    *,
+    adds: bool,
 ) -> vtkActor:
-    """Soft lights that add to what is behind them, at the points of ``mesh``."""
+    """Round lights at the points of ``mesh``: soft, added to what is behind, or spots that cover it."""
     mesh.GetPointData().SetScalars(_vtk_array(colours, "rgb"))
     mapper = vtkPointGaussianMapper()
     mapper.SetInputData(mesh)
@@ -93,18 +106,26 @@ def splats(
     if scale is not None:
         mesh.GetPointData().AddArray(_vtk_array(scale.astype(np.float32), "scale"))
         mapper.SetScaleArray("scale")
-    mapper.EmissiveOn()
+    mapper.SetEmissive(adds)
+    if not adds:
+        mapper.SetSplatShaderCode(_DISC)
     mapper.SetColorModeToDirectScalars()
     actor = vtkActor()
     actor.SetMapper(mapper)
     return actor
 
 
-def ring_actor() -> vtkActor:
-    """The white ring around what is selected, of unit size at the origin."""
+def ring_actor(colour: RGB) -> vtkActor:
+    """The ring around what is selected, of unit size at the origin."""
     actor = vtkActor()
     ring = pv.ParametricTorus(ringradius=1.35, crosssectionradius=0.09, u_res=64, v_res=12, w_res=12)
     actor.SetMapper(pv.DataSetMapper(ring))
-    actor.GetProperty().SetColor(*(np.array(palette.SELECTION) / 255))
+    actor.GetProperty().SetColor(*unit(colour))
     actor.GetProperty().SetLighting(False)
     return actor
+
+
+def unit(colour: RGB) -> tuple[float, float, float]:
+    """A colour from 0 to 1, as VTK's properties want it."""
+    red, green, blue = colour
+    return red / 255, green / 255, blue / 255

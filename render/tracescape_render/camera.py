@@ -7,10 +7,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tracescape_render.scene import Scene
+from tracescape_render.scene import Scene, top_of_beacon
 
 VIEW_ANGLE: Final = 30.0
 _ELEVATION: Final = 33.0
+#: From how far a single place is looked at: with those around it.
+_CLOSE: Final = 21.0
 
 
 class _Frame(NamedTuple):
@@ -23,6 +25,8 @@ class _Frame(NamedTuple):
 
 
 _FRAME: Final = _Frame()
+#: With a flag above everything.
+_FLAGGED: Final = _Frame(up=-0.08, half_height=0.71)
 
 Matrix = NDArray[np.float64]
 
@@ -42,6 +46,7 @@ def overview(scene: Scene, aspect: float) -> View:
     right = np.array([1.0, 0.0, 0.0])
     up = np.cross(back, right)
     slope = np.tan(np.radians(VIEW_ANGLE / 2))
+    frame = _FRAME if scene.beacon is None else _FLAGGED
     focus = points.mean(axis=0)
     distance = float(np.linalg.norm(points - focus, axis=1).max()) / slope
     for _ in range(12):  # what moves nearer grows; a dozen rounds settle that
@@ -49,9 +54,9 @@ def overview(scene: Scene, aspect: float) -> View:
         depth = -(away @ back)
         x = away @ right / depth / (slope * aspect)
         y = away @ up / depth / slope
-        focus = focus + right * (_middle(x) - _FRAME.across) * distance * slope * aspect
-        focus = focus + up * (_middle(y) - _FRAME.up) * distance * slope
-        distance *= max(_half(x) / _FRAME.half_width, _half(y) / _FRAME.half_height)
+        focus = focus + right * (_middle(x) - frame.across) * distance * slope * aspect
+        focus = focus + up * (_middle(y) - frame.up) * distance * slope
+        distance *= max(_half(x) / frame.half_width, _half(y) / frame.half_height)
         distance = max(distance, float((points @ back).max() - focus @ back) + 4.0)
     return View(_triple(focus + back * distance), _triple(focus))
 
@@ -64,11 +69,11 @@ def _half(values: NDArray[np.float64]) -> float:
     return float(values.max() - values.min()) / 2
 
 
-def close_up(scene: Scene, body: int, view: View) -> View:
-    """Nearer to ``body``, looking in the same direction as ``view``."""
-    focus = scene.positions[body].astype(np.float64)
+def close_up(place: NDArray[np.float32], view: View) -> View:
+    """Nearer to ``place``, float32 (3,), looking in the same direction as ``view``."""
+    focus = place.astype(np.float64)
     direction = np.subtract(view.position, view.focus)
-    return View(_triple(focus + direction / np.linalg.norm(direction) * 16.0), _triple(focus))
+    return View(_triple(focus + direction / np.linalg.norm(direction) * _CLOSE), _triple(focus))
 
 
 def to_screen(
@@ -108,7 +113,10 @@ def _extent(scene: Scene) -> NDArray[np.float64]:
     bodies = scene.positions.astype(np.float64)
     flat = np.vstack(scene.plates)
     ground = np.column_stack([flat, np.zeros(len(flat))])
-    return np.vstack([bodies + [0, 0, 1.2], bodies - [0, 0, 0.8], ground])
+    seen = [bodies + [0, 0, 1.2], bodies - [0, 0, 0.8], ground]
+    if scene.beacon is not None:
+        seen.append(top_of_beacon(scene)[None])
+    return np.vstack(seen)
 
 
 def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:

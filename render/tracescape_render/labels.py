@@ -39,6 +39,8 @@ _DIRECTIONS: Final = (
     (-0.8, 0.9),
 )
 _DISTANCES: Final = (1.0, 1.7, 2.6)
+#: For those that must have a label, though it may be taken for another's.
+_FAR: Final = (*_DISTANCES, 4.0, 6.0, 9.0)
 _GAP: Final = 3.0
 
 
@@ -50,6 +52,8 @@ def arrange(
     frame: tuple[int, int],
     taken: Sequence[Rect] = (),
     most: int = 80,
+    obstacles: NDArray[np.float64] | None = None,
+    urgent: int = 0,
 ) -> dict[int, Rect]:
     """A place for as many labels as there is room for.
 
@@ -61,18 +65,22 @@ def arrange(
         frame: width and height of the window.
         taken: places that are not free.
         most: how many labels at most.
+        urgent: how many of the first may have their label farther away than others.
+        obstacles: x, y and radius of what a label had better not cover, shape (o, 3); by default the bodies.
 
     Returns:
         body: rectangle. Rectangles do not overlap each other or ``taken`` and lie in the frame.
     """
     placed: dict[int, Rect] = {}
-    bodies = np.column_stack([anchors - clearances[:, None], anchors + clearances[:, None]])
-    for body in order:
+    minded = np.column_stack([anchors, clearances]) if obstacles is None else obstacles
+    bodies = np.column_stack([minded[:, :2] - minded[:, 2:], minded[:, :2] + minded[:, 2:]])
+    for place, body in enumerate(order):
         if len(placed) >= most:
             break
         blocked = [*taken, *placed.values()]
         best: tuple[int, Rect] | None = None
-        for rect in _candidates(anchors[body], clearances[body], sizes[body]):
+        distances = _FAR if place < urgent else _DISTANCES
+        for rect in _candidates(anchors[body], clearances[body], sizes[body], frame, distances):
             inside = rect.left >= 0 and rect.bottom >= 0 and rect.right <= frame[0] and rect.top <= frame[1]
             if not inside or any(rect.overlaps(other) for other in blocked):
                 continue
@@ -86,13 +94,21 @@ def arrange(
     return placed
 
 
-def _candidates(anchor: NDArray[np.float64], clearance: float, size: tuple[float, float]) -> list[Rect]:
+def _candidates(
+    anchor: NDArray[np.float64],
+    clearance: float,
+    size: tuple[float, float],
+    frame: tuple[int, int],
+    distances: Sequence[float],
+) -> list[Rect]:
+    """Places around a body, the nearest first; what would stick out to the side is moved in."""
     width, height = size
     places = []
-    for distance in _DISTANCES:
+    for distance in distances:
         reach = clearance * distance + _GAP * distance
         for across, up in _DIRECTIONS:
             x = anchor[0] + across * (reach + width / 2)
+            x = max(width / 2, min(x, frame[0] - width / 2))
             y = anchor[1] + up * (reach + height / 2)
             places.append(Rect(x - width / 2, y - height / 2, x + width / 2, y + height / 2))
     return places

@@ -8,11 +8,12 @@ from typing import Final
 
 from vtkmodules.vtkRenderingCore import vtkTextActor, vtkTextProperty, vtkTextRenderer
 
-from tracescape_render import palette
+from tracescape_render.palette import DARK, RGB
 
 _FONT_FILE: Final = 4  # VTK_FONT_FILE, which the Python wrappers leave out
 #: Pixels between a text and the edge of its ground.
 PADDING: Final = 5.0
+BOLD: Final = "DejaVuSans-Bold.ttf"
 
 
 def help_actor(keys: str) -> vtkTextActor:
@@ -20,8 +21,7 @@ def help_actor(keys: str) -> vtkTextActor:
     actor = text_actor(15, face="DejaVuSansMono.ttf")
     actor.SetInput(keys)
     actor.SetPosition(26, 80)
-    actor.GetTextProperty().SetBackgroundColor(*palette.LABEL_GROUND)
-    actor.GetTextProperty().SetBackgroundOpacity(0.9)
+    colour(actor, DARK.text, DARK.label_ground, 0.9)
     actor.GetTextProperty().SetLineSpacing(1.3)
     actor.SetVisibility(False)
     return actor
@@ -47,8 +47,16 @@ def text_actor(size: int, *, face: str = "DejaVuSans.ttf") -> vtkTextActor:
         text.SetFontFamily(_FONT_FILE)
         text.SetFontFile(str(font))
     text.SetFontSize(size)
-    text.SetColor(*palette.TEXT)
     return actor
+
+
+def colour(actor: vtkTextActor, ink: RGB, ground: RGB | None = None, opacity: float = 0.0) -> None:
+    """Write in ``ink``, on a ground of ``opacity`` if there is one."""
+    text = actor.GetTextProperty()
+    text.SetColor(*(part / 255 for part in ink))
+    text.SetBackgroundOpacity(opacity)
+    if ground is not None:
+        text.SetBackgroundColor(*(part / 255 for part in ground))
 
 
 def measure(actor: vtkTextActor) -> tuple[float, float]:

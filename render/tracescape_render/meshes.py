@@ -2,47 +2,73 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 
-from tracescape_render.arcs import STEPS
-from tracescape_render.palette import GRID, PLATE, RIM_COLOURS
-from tracescape_render.scene import Scene
+from tracescape_render.painting import rim_segments
+from tracescape_render.palette import ABSENT, DEGRADED, FAILING, RGB, Theme
+from tracescape_render.scene import FOOT_RINGS, Scene, size_of_world, top_of_beacon
+
+#: How thick a rim is by state; the sick parts are thicker, and broken where they are not failing.
+_RIM: Final = {FAILING: 0.15, DEGRADED: 0.12, ABSENT: 0.13}
+_RIM_REST: Final = 0.06
+_DASHES: Final = {DEGRADED: (1.1, 0.5), ABSENT: (0.42, 0.42)}
+#: The shaft: radius, opacity at the foot and at the top of a bright core and of shells that fade outwards.
+_SHELLS: Final = (
+    (0.09, 0.95, 0.8),
+    *((0.09 + 0.7 * (k / 11) ** 1.4, 0.17 * (1 - k / 12) ** 1.6, 0.0) for k in range(1, 12)),
+)
+_HATCHES: Final = 6
 
 
 def body_shapes(bodies: int) -> list[pv.PolyData]:
     """A mesh of about unit radius for each of ``scene.KINDS``, in that order; coarser when there are many."""
-    across, down = (40, 24) if bodies <= 50 else (24, 16) if bodies <= 300 else (16, 10)
+    across, down = (40, 24) if bodies <= 50 else (24, 16) if bodies <= 300 else (12, 8)
+    if bodies > 5_000:
+        across, down = 8, 6
+    round_ = min(40, across)
     return [
         pv.Sphere(radius=1.0, theta_resolution=across, phi_resolution=down),
-        _flat(pv.Cylinder(direction=(0, 0, 1), radius=0.86, height=1.5, resolution=40)),
+        _flat(pv.Cylinder(direction=(0, 0, 1), radius=0.86, height=1.5, resolution=round_)),
         _flat(pv.Cylinder(direction=(1, 0, 0), radius=0.72, height=2.3, resolution=6)),
         _flat(pv.PlatonicSolid("octahedron", radius=1.25)),
-        _flat(pv.Cone(direction=(0, 0, -1), radius=0.9, height=1.5, resolution=40)),
+        _flat(pv.Cone(direction=(0, 0, -1), radius=0.9, height=1.5, resolution=round_)),
     ]
 
 
-def ring_shapes() -> list[pv.PolyData]:
-    """What the unhealthy wear: one ring for degraded, two for failing, a cage for absent."""
-    ring = pv.ParametricTorus(ringradius=1.55, crosssectionradius=0.075, u_res=64, v_res=12, w_res=12)
-    outer = pv.ParametricTorus(ringradius=1.95, crosssectionradius=0.075, u_res=64, v_res=12, w_res=12)
-    thin = pv.ParametricTorus(ringradius=1.12, crosssectionradius=0.06, u_res=48, v_res=10, w_res=10)
-    cage = thin + thin.rotate_x(90, inplace=False) + thin.rotate_y(90, inplace=False)
-    return [ring, ring + outer, cage]
+def mark_shapes() -> list[pv.PolyData]:
+    """What the sick wear: a ring for degraded, two for failing, hatching for each kind that is absent."""
+    ring = _ring(1.55, 0.085)
+    outer = _ring(2.0, 0.085)
+    broken = _broken_ring(1.7, 0.085)
+    return [ring, ring + outer, *(_hatched(shape) + broken for shape in body_shapes(100))]
+
+
+def mark_of(scene: Scene) -> NDArray[np.int64]:
+    """Which of `mark_shapes` a body wears, -1 for none: shape (n,)."""
+    mark = np.full(len(scene.state), -1, np.int64)
+    mark[scene.state == DEGRADED] = 0
+    mark[scene.state == FAILING] = 1
+    absent = scene.state == ABSENT
+    mark[absent] = 2 + scene.shape[absent]
+    return mark
 
 
 def tubes(points: NDArray[np.float32], radii: NDArray[np.float32], colours: NDArray[np.uint8]) -> pv.PolyData:
-    """Arcs (m, STEPS, 3) as tubes that brighten from the caller to the callee."""
-    count = len(points)
-    lines = pv.PolyData(points.reshape(-1, 3), lines=_polylines(count, STEPS))
-    lines.point_data["width"] = np.repeat(radii, STEPS)
-    glow = np.tile(np.linspace(0.28, 1.0, STEPS), count)[:, None]
-    lines.point_data["rgb"] = (np.repeat(colours, STEPS, axis=0) * glow).astype(np.uint8)
-    return lines.tube(scalars="width", absolute=True, n_sides=7 if count <= 100 else 4, radius=0.03)
+    """Arcs (m, steps, 3) as tubes that come out from the caller to the callee; colours RGBA, uint8 (m, 4)."""
+    count, steps = points.shape[:2]
+    lines = pv.PolyData(points.reshape(-1, 3), lines=_polylines(count, steps))
+    lines.point_data["width"] = np.repeat(radii, steps)
+    rgba = np.repeat(colours, steps, axis=0)
+    rgba[:, 3] = (rgba[:, 3] * np.tile(np.linspace(0.4, 1.0, steps), count)).astype(np.uint8)
+    lines.point_data["rgba"] = rgba
+    return lines.tube(scalars="width", absolute=True, n_sides=7 if count <= 100 else 3, radius=0.03)
 
 
-def plates(scene: Scene) -> pv.PolyData:
+def plates(scene: Scene, colour: RGB) -> pv.PolyData:
     """All plates as one mesh of triangles, fanned around a corner each: the outlines are convex."""
     points, faces, base = [], [], 0
     for outline in scene.plates:
@@ -52,22 +78,53 @@ def plates(scene: Scene) -> pv.PolyData:
         points.append(np.column_stack([outline, np.zeros(len(outline))]))
         base += len(outline)
     mesh = pv.PolyData(np.vstack(points).astype(np.float32), faces=np.vstack(faces).ravel())
-    mesh.point_data["rgb"] = np.tile(np.array(PLATE, np.uint8), (mesh.n_points, 1))
+    mesh.point_data["rgb"] = np.tile(np.array(colour, np.uint8), (mesh.n_points, 1))
     return mesh
 
 
-def rims(scene: Scene) -> pv.PolyData:
-    """A tube around each plate, in the colour of the worst state on it."""
-    points, lines, colours, base = [], [], [], 0
-    for outline, state in zip(scene.plates, scene.plate_state, strict=True):
-        closed = np.vstack([outline, outline[:1]])
-        points.append(np.column_stack([closed, np.full(len(closed), 0.03)]))
-        lines += [len(closed), *range(base, base + len(closed))]
-        colours.append(np.tile(RIM_COLOURS[state], (len(closed), 1)))
-        base += len(closed)
+def rims(scene: Scene, theme: Theme) -> pv.PolyData:
+    """A tube around each plate. As much of it as bodies are sick is in their colour, thick, and in front."""
+    size = size_of_world(scene)
+    sick_seen, rest_seen = (1.0, 0.75) if scene.cause is None else (0.62, 0.3)
+    points: list[NDArray[np.float64]] = []
+    lines: list[int] = []
+    colours: list[RGB] = []
+    widths: list[float] = []
+    for outline, shares in zip(scene.plates, scene.plate_shares, strict=True):
+        for state, begin, end in rim_segments(shares):
+            sick = state in _RIM
+            colour = _between(theme.plate, theme.marks[state], sick_seen if sick else rest_seen)
+            for piece in _pieces(outline, begin, end, _DASHES.get(state), size):
+                lines += [len(piece), *range(len(colours), len(colours) + len(piece))]
+                points.append(piece)
+                colours += [colour] * len(piece)
+                widths += [_RIM.get(state, _RIM_REST) * size] * len(piece)
     mesh = pv.PolyData(np.vstack(points).astype(np.float32), lines=np.array(lines))
-    mesh.point_data["rgb"] = np.vstack(colours)
-    return mesh.tube(radius=0.085, n_sides=8)
+    mesh.point_data["rgb"] = np.array(colours, np.uint8)
+    mesh.point_data["width"] = np.array(widths)
+    return mesh.tube(scalars="width", absolute=True, radius=0.06, n_sides=6)
+
+
+def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
+    """A shaft of light on the cause that ends above everything, and rings.
+
+    On a body it comes from the ground, with rings around its foot and the body; on a connection it stands on
+    the middle of that, and the rings are there: what happens to be below is not meant.
+    """
+    assert scene.beacon is not None
+    assert scene.cause is not None
+    size = size_of_world(scene)
+    top = top_of_beacon(scene)
+    place = scene.beacon.astype(np.float64)
+    foot = place if scene.cause.arc is not None else np.array([place[0], place[1], 0.03])
+    around = float(scene.radii[scene.cause.body]) * 2.45 if scene.cause.arc is None else 0.0
+    parts = [_shell(foot, float(top[2]), width * size, low, high, colour) for width, low, high in _SHELLS]
+    rings = FOOT_RINGS if scene.cause.arc is None else (0.8, 1.3)
+    parts.append(_pool(foot, 1.6 * rings[-1] * size, colour))
+    for centre, radius in ((place, max(around, 0.8 * size)), *((foot, radius * size) for radius in rings)):
+        ring = _ring(radius, 0.085 * size).translate(centre, inplace=False)
+        parts.append(_coloured(ring, colour, 1.0))
+    return pv.merge(parts, merge_points=False)
 
 
 def stems(scene: Scene) -> pv.PolyData:
@@ -78,7 +135,7 @@ def stems(scene: Scene) -> pv.PolyData:
     return pv.PolyData(pairs.reshape(-1, 3), lines=_polylines(len(pairs), 2))
 
 
-def grid(scene: Scene) -> pv.PolyData:
+def grid(scene: Scene, colour: RGB) -> pv.PolyData:
     """A quiet ground that fades into the background with the distance from the middle."""
     reach = 40.0
     if scene.plates:
@@ -91,8 +148,95 @@ def grid(scene: Scene) -> pv.PolyData:
     points = np.vstack(along_x + along_y)
     mesh = pv.PolyData(points.astype(np.float32), lines=_polylines(2 * len(ticks), 40))
     fade = np.clip(1.0 - np.linalg.norm(points[:, :2], axis=1) / reach, 0, 1)[:, None] ** 0.8
-    mesh.point_data["rgba"] = np.column_stack([np.tile(GRID, (len(points), 1)), 190 * fade]).astype(np.uint8)
+    mesh.point_data["rgba"] = np.column_stack([np.tile(colour, (len(points), 1)), 190 * fade]).astype(
+        np.uint8
+    )
     return mesh
+
+
+def _pieces(
+    outline: NDArray[np.float32], begin: float, end: float, dash: tuple[float, float] | None, size: float
+) -> list[NDArray[np.float64]]:
+    """The part of a closed outline from ``begin`` to ``end`` (0 = in front), whole or in dashes."""
+    first = int(np.argmin(outline[:, 1]))
+    closed = np.vstack([outline[first:], outline[:first], outline[first : first + 1]]).astype(np.float64)
+    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    total = float(way[-1])
+    spans = [(begin * total, end * total)]
+    if dash is not None:
+        long, gap = dash[0] * size, dash[1] * size
+        starts = np.arange(begin * total, max(end * total - 0.6 * long, begin * total + 1e-6), long + gap)
+        spans = [(float(at), min(float(at) + long, end * total)) for at in starts]
+    pieces = []
+    for low, high in spans:
+        steps = np.linspace(low, high, max(2, int(120 * (high - low) / total) + 2))
+        flat = [np.interp(steps % total, way, closed[:, axis]) for axis in (0, 1)]
+        pieces.append(np.column_stack([*flat, np.full(len(steps), 0.05)]))
+    return pieces
+
+
+def _shell(
+    foot: NDArray[np.float64], top: float, radius: float, low: float, high: float, colour: RGB
+) -> pv.PolyData:
+    angle = np.linspace(0, 2 * np.pi, 24)
+    heights = np.linspace(0.0, 1.0, 12)
+    x = foot[0] + radius * np.cos(angle)[None, :] * np.ones(12)[:, None]
+    y = foot[1] + radius * np.sin(angle)[None, :] * np.ones(12)[:, None]
+    z = (foot[2] + (top - foot[2]) * heights)[:, None] * np.ones(24)[None, :]
+    mesh = pv.StructuredGrid(x, y, z).extract_surface(algorithm="dataset_surface")
+    share = (mesh.points[:, 2] - foot[2]) / max(top - foot[2], 1e-9)
+    opacity = (low + (high - low) * share) * 255
+    mesh.clear_data()
+    mesh.point_data["rgba"] = np.column_stack([np.tile(colour, (mesh.n_points, 1)), opacity]).astype(np.uint8)
+    return mesh
+
+
+def _pool(foot: NDArray[np.float64], radius: float, colour: RGB) -> pv.PolyData:
+    """Light on the ground, fading outwards."""
+    mesh = pv.Disc(center=foot.tolist(), inner=0.0, outer=radius, r_res=8, c_res=48)
+    away = np.linalg.norm(mesh.points[:, :2] - foot[:2], axis=1) / radius
+    opacity = 120 * np.clip(1 - away, 0, 1) ** 1.3
+    mesh.clear_data()
+    mesh.point_data["rgba"] = np.column_stack([np.tile(colour, (mesh.n_points, 1)), opacity]).astype(np.uint8)
+    return mesh
+
+
+def _coloured(mesh: pv.PolyData, colour: RGB, opacity: float) -> pv.PolyData:
+    mesh.clear_data()
+    mesh.point_data["rgba"] = np.tile(np.array([*colour, 255 * opacity], np.uint8), (mesh.n_points, 1))
+    return mesh
+
+
+def _hatched(shape: pv.PolyData) -> pv.PolyData:
+    """Slanted contours around a body, a little outside of it."""
+    body = shape.copy()
+    slant = body.points @ np.array([0.75, 0.36, 0.555])
+    body.clear_data()
+    body.point_data["slant"] = slant
+    low, high = float(slant.min()), float(slant.max())
+    levels = low + (high - low) * (np.arange(_HATCHES) + 0.5) / _HATCHES
+    lines = body.contour(levels.tolist(), scalars="slant")
+    lines.points = lines.points * 1.03
+    lines.clear_data()
+    return lines.strip().tube(radius=0.06, n_sides=6)
+
+
+def _ring(radius: float, thickness: float) -> pv.PolyData:
+    return pv.ParametricTorus(ringradius=radius, crosssectionradius=thickness, u_res=64, v_res=10, w_res=10)
+
+
+def _broken_ring(radius: float, thickness: float) -> pv.PolyData:
+    parts = []
+    for number in range(10):
+        angle = np.linspace(0, 2 * np.pi * 0.06, 6) + 2 * np.pi * number / 10
+        points = np.column_stack([radius * np.cos(angle), radius * np.sin(angle), np.zeros(6)])
+        parts.append(pv.PolyData(points, lines=_polylines(1, 6)))
+    return pv.merge(parts).tube(radius=thickness, n_sides=6)
+
+
+def _between(ground: RGB, colour: RGB, share: float) -> RGB:
+    mixed = np.rint(np.array(ground) + (np.array(colour) - np.array(ground)) * share).astype(int).tolist()
+    return mixed[0], mixed[1], mixed[2]
 
 
 def _polylines(count: int, length: int) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracescape_render.errors import RenderError
+from tracescape_render.palette import DARK, Theme
 from tracescape_render.scene import Scene
 from tracescape_render.system import missing_packages
 
@@ -27,7 +28,12 @@ def check_graphics(*, display: bool) -> None:
         )
 
 
-def screenshot(scene: Scene, path: str | os.PathLike[str], size: tuple[int, int] = (1600, 900)) -> Path:
+def screenshot(
+    scene: Scene,
+    path: str | os.PathLike[str],
+    size: tuple[int, int] = (1600, 900),
+    theme: Theme = DARK,
+) -> Path:
     """Write the overview of ``scene`` to ``path`` and return it; the file is whole or absent.
 
     Raises:
@@ -39,7 +45,7 @@ def screenshot(scene: Scene, path: str | os.PathLike[str], size: tuple[int, int]
 
     plotter = off_screen_plotter(size)
     try:
-        stage = Stage(plotter)
+        stage = Stage(plotter, theme=theme)
         stage.show(scene)
         stage.animate(1.7)
         return save_window(plotter.render_window, target)

@@ -14,29 +14,34 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tracescape_render.arcs import control_points, weights
+from tracescape_render.island_names import island_names
 from tracescape_render.islands import call_depths, communities
-from tracescape_render.palette import (
-    ABSENT,
-    ARC,
-    FAILING,
-    HEALTHY,
-    IDLE,
-    SEVERITY,
-    STATE_COLOURS,
-    state_codes,
-)
+from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, SEVERITY, STATES, state_codes
 from tracescape_render.placing import place
 from tracescape_render.text import LABEL_LENGTH, TOOLTIP_LENGTH, display_name, duration, rate, share
+from tracescape_render.verdict import SICK, Cause, Graph, first_cause
 
 #: Bodies by what they stand for; a scene's ``shape`` array indexes this.
 KINDS: Final = ("service", "database", "queue", "external", "entry")
 SMALLEST_RADIUS: Final = 0.42
 LARGEST_RADIUS: Final = 1.0
+ABSENT_RADIUS: Final = 0.65
+#: Rings around the foot of the beacon, radii in a small world.
+FOOT_RINGS: Final = (1.5, 2.3)
+_SLOPE: Final = 0.42
+_FARTHEST_BEHIND: Final = 30.0
 EMPTY_CAPTION: Final = "no spans yet: point an OTLP exporter here"
+#: How well bodies are seen where a cause is: itself, those that suffer from it, other sick ones, the rest.
+CAUSE_SEEN: Final = 1.0
+VICTIM_SEEN: Final = 0.5
+SICK_SEEN: Final = 0.6
+REST_SEEN: Final = 0.32
+#: What is left of a connection that has nothing to do with the cause.
+_RECEDED: Final = 0.4
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
-ByteArray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +53,18 @@ class Scene:
         labels: what is written at a body, safe to show; subtitles: a second line, empty for the healthy.
         tooltips: several lines of numbers a body.
         positions: float32 (n, 3); radii: float32 (n,).
-        state: codes into ``palette.STATES`` (n,); shape: codes into `KINDS` (n,); colours: uint8 (n, 3).
+        state: codes into ``palette.STATES`` (n,); shape: codes into `KINDS` (n,).
+        seen: how well a body stands out, from 0 to 1, float32 (n,): all do, until there is a cause.
         priority: the larger, the sooner a body gets its label, float32 (n,).
-        source, target: the bodies that an arc joins (m,); arc_radii: float32 (m,);
-        arc_colours: uint8 (m, 3); arc_state: codes (m,); traffic: calls a second, float32 (m,).
-        island: of each body (n,); plates: the outline of each island, k arrays float32 (corners, 2);
-        plate_state: the worst state on it (k,).
-        caption: what is seen, in one line.
+        source, target: the bodies that an arc joins (m,); curves: its Bézier curve, float32 (m, 3, 3);
+        arc_radii: float32 (m,); arc_state: codes (m,); arc_seen: float32 (m,), as `seen`; traffic: calls a
+        second, float32 (m,).
+        island: of each body (n,); island_names: k names, empty where there is one island only; plates: the
+        outline of each island, k arrays float32 (corners, 2).
+        plate_shares: which share of an island's bodies has which state, float32 (k, states); rows sum to 1.
+        cause: the first cause of a diagnosis, None if nothing is significant or nobody asked.
+        beacon: where the cause is marked, float32 (3,): a body's middle or an arc's; None without a cause.
+        headline: what is wrong, in one line; caption: what is seen, in one line.
     """
 
     services: list[str]
@@ -65,21 +75,28 @@ class Scene:
     radii: FloatArray
     state: IntArray
     shape: IntArray
-    colours: ByteArray
+    seen: FloatArray
     priority: FloatArray
     source: IntArray
     target: IntArray
+    curves: FloatArray
     arc_radii: FloatArray
-    arc_colours: ByteArray
     arc_state: IntArray
+    arc_seen: FloatArray
     traffic: FloatArray
     island: IntArray
+    island_names: list[str]
     plates: list[FloatArray]
-    plate_state: IntArray
+    plate_shares: FloatArray
+    cause: Cause | None
+    beacon: FloatArray | None
+    headline: str
     caption: str
 
     def worst(self) -> int | None:
-        """The body that most needs a look: the worst state, then the most errors; None if all is well."""
+        """The body that most needs a look: the cause, else the worst state, then the most errors; or None."""
+        if self.cause is not None:
+            return self.cause.body
         if not len(self.state):
             return None
         first = int(np.lexsort((-self.priority, -SEVERITY[self.state]))[0])
@@ -99,6 +116,7 @@ def build_scene(
     seconds: float,
     positions: Mapping[str, tuple[float, ...]] | None = None,
     caption: str = "",
+    causes: pl.DataFrame | None = None,
 ) -> Scene:
     """The scene of a topology's frames.
 
@@ -110,6 +128,7 @@ def build_scene(
         positions: places to keep; bodies named here stand exactly there, others find a place near those
             they talk to.
         caption: one line of text.
+        causes: ``store.diagnose().causes``, the strongest first; None if nobody asked.
     """
     services = [str(name) for name in nodes["service"].to_list()]
     number = {name: i for i, name in enumerate(services)}
@@ -122,30 +141,63 @@ def build_scene(
     island = communities(services, source, target, arc_calls, positions)
     depth = call_depths(len(services), source, target, np.flatnonzero(shape == KINDS.index("entry")).tolist())
     places = place(services, source, target, arc_calls, depth, island, positions or {})
+    island = places.island
     rows = nodes.to_dicts()
-    rates = np.array(arc_calls / max(seconds, 1e-9), np.float32)
+    radii = _radii(calls, state)
+    stands = places.positions.astype(np.float32)
+    curves = control_points(stands, radii, source, target, island)
+    graph = Graph(services, shape == KINDS.index("service"), state, source, target, arc_calls)
+    cause = first_cause(causes, graph)
+    errors = _counts(nodes["errors"])
     return Scene(
         services=services,
         labels=[display_name(name, LABEL_LENGTH) for name in services],
         subtitles=[_subtitle(row, int(code)) for row, code in zip(rows, state, strict=True)],
         tooltips=[_tooltip(row, seconds) for row in rows],
-        positions=places.positions.astype(np.float32),
-        radii=_radii(calls),
+        positions=stands,
+        radii=radii,
         state=state,
         shape=shape,
-        colours=STATE_COLOURS[state],
-        priority=_priorities(calls, _counts(nodes["errors"]), state, shape),
+        seen=_seen(state, cause),
+        priority=_priorities(calls, errors, state, shape, cause),
         source=source,
         target=target,
+        curves=curves,
         arc_radii=_arc_radii(arc_calls),
-        arc_colours=_arc_colours(arc_state),
         arc_state=arc_state,
-        traffic=rates,
-        island=places.island,
+        arc_seen=_arcs_seen(weights(arc_calls, target), arc_state, cause),
+        traffic=np.array(arc_calls / max(seconds, 1e-9), np.float32),
+        island=island,
+        island_names=island_names(services, calls, island),
         plates=[outline.astype(np.float32) for outline in places.outlines],
-        plate_state=_worst_by_island(state, places.island),
-        caption=display_name(caption, 200) if services else EMPTY_CAPTION,
+        plate_shares=_shares_by_island(state, island),
+        cause=cause,
+        beacon=_beacon(stands, curves, cause),
+        headline=_headline(state, cause),
+        caption=_caption(caption) if services else EMPTY_CAPTION,
     )
+
+
+def size_of_world(scene: Scene) -> float:
+    """By how much marks grow so that they are seen from where all is seen: 1 for a small world."""
+    if not scene.plates:
+        return 1.0
+    reach = float(np.ptp(np.vstack(scene.plates), axis=0).max()) / 2
+    return max(1.0, reach / 26.0)
+
+
+def top_of_beacon(scene: Scene) -> FloatArray:
+    """Where the shaft on the cause ends, float32 (3,): above everything, and seen so from in front and above.
+
+    So the nearer to the viewer, the higher: what stands behind would be hidden by the flag up there.
+    """
+    assert scene.beacon is not None
+    size = size_of_world(scene)
+    behind = float(scene.positions[:, 1].max()) - float(scene.beacon[1])
+    top: FloatArray = scene.beacon.copy()
+    top[2] = max(float(scene.positions[:, 2].max()), top[2]) + 4.6 * size - 2.0
+    top[2] += _SLOPE * min(max(behind, 0.0), _FARTHEST_BEHIND * size)
+    return top
 
 
 def _counts(column: pl.Series) -> NDArray[np.float64]:
@@ -159,12 +211,14 @@ def _shapes(kinds: list[str | None]) -> IntArray:
     return np.array([known.get(kind or "", 0) for kind in kinds], np.int64)
 
 
-def _radii(calls: NDArray[np.float64]) -> FloatArray:
+def _radii(calls: NDArray[np.float64], state: IntArray) -> FloatArray:
+    """By load; what should be there and is not has none, and must be seen all the same."""
     size = np.log1p(calls)
     scaled = size / max(float(size.max(initial=0.0)), 1e-9)
     radii: FloatArray = (SMALLEST_RADIUS + (LARGEST_RADIUS - SMALLEST_RADIUS) * scaled**1.5).astype(
         np.float32
     )
+    radii[state == ABSENT] = np.maximum(radii[state == ABSENT], ABSENT_RADIUS)
     return radii
 
 
@@ -176,41 +230,86 @@ def _arc_radii(calls: NDArray[np.float64]) -> FloatArray:
     return radii
 
 
-def _arc_colours(state: IntArray) -> ByteArray:
-    colours = STATE_COLOURS[state].copy()
-    colours[(state == HEALTHY) | (state == IDLE)] = ARC
-    colours[state == ABSENT] = STATE_COLOURS[IDLE]
-    return colours
+def _caption(caption: str) -> str:
+    return display_name(caption, 200) if caption else ""
+
+
+def _seen(state: IntArray, cause: Cause | None) -> FloatArray:
+    seen = np.ones(len(state), np.float32)
+    if cause is not None:
+        seen[:] = np.where(np.isin(state, SICK), SICK_SEEN, REST_SEEN)
+        seen[cause.victims] = VICTIM_SEEN
+        seen[cause.ends] = CAUSE_SEEN
+    return seen
+
+
+def _arcs_seen(weight: FloatArray, state: IntArray, cause: Cause | None) -> FloatArray:
+    """Failing paths are seen whatever their traffic; with a cause, the way to it is, and the rest less."""
+    seen = weight.copy()
+    sick = np.isin(state, (FAILING, DEGRADED))
+    seen[sick] = np.maximum(seen[sick], 0.8)
+    if cause is not None:
+        seen *= _RECEDED
+        seen[cause.links] = 1.0
+        if cause.arc is not None:
+            seen[cause.arc] = 1.0
+    return seen
+
+
+def _beacon(positions: FloatArray, curves: FloatArray, cause: Cause | None) -> FloatArray | None:
+    if cause is None:
+        return None
+    if cause.arc is None:
+        place: FloatArray = positions[cause.body].copy()
+        return place
+    begin, middle, end = curves[cause.arc]
+    half: FloatArray = (0.25 * begin + 0.5 * middle + 0.25 * end).astype(np.float32)
+    return half
+
+
+def _headline(state: IntArray, cause: Cause | None) -> str:
+    counts = np.bincount(state, minlength=len(STATES))
+    sick = [f"{counts[code]} {STATES[code]}" for code in (FAILING, DEGRADED, ABSENT) if counts[code]]
+    if cause is not None:
+        suffering = len(cause.victims)
+        others = f" · {suffering} suffer{'s' if suffering == 1 else ''} from it" if suffering else ""
+        return f"{cause.name} is the likely cause{others}"
+    if sick:
+        return ", ".join(sick)
+    return "All is well" if len(state) else ""
 
 
 def _priorities(
-    calls: NDArray[np.float64], errors: NDArray[np.float64], state: IntArray, shape: IntArray
+    calls: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    state: IntArray,
+    shape: IntArray,
+    cause: Cause | None,
 ) -> FloatArray:
-    """State first, then services before the things around them, then errors, then load."""
+    """The cause, who suffers from it, state, then services before the things around them, errors, load."""
     load = np.log1p(calls) / 40.0
     service = (shape == 0) * 1.0
     priority: FloatArray = (SEVERITY[state] * 4.0 + service + load + np.log1p(errors) / 20.0).astype(
         np.float32
     )
+    if cause is not None:
+        priority[cause.victims] += 30.0
+        priority[cause.ends] += 60.0
     return priority
 
 
-def _worst_by_island(state: IntArray, island: IntArray) -> IntArray:
+def _shares_by_island(state: IntArray, island: IntArray) -> FloatArray:
     count = int(island.max()) + 1 if len(island) else 0
-    worst = np.full(count, HEALTHY, np.int64)
-    for number in range(count):
-        members = state[island == number]
-        if (members == IDLE).all():
-            worst[number] = IDLE
-        else:
-            worst[number] = members[np.argmax(SEVERITY[members])]
-    return worst
+    members = np.zeros((count, len(STATES)))
+    np.add.at(members, (island, state), 1.0)
+    shares: FloatArray = (members / np.maximum(members.sum(axis=1, keepdims=True), 1.0)).astype(np.float32)
+    return shares
 
 
 def _subtitle(row: dict[str, object], state: int) -> str:
     if state == ABSENT:
         return "gone quiet"
-    if state not in {FAILING, 1}:
+    if state not in {FAILING, DEGRADED}:
         return ""
     calls, errors = _number(row.get("calls")), _number(row.get("errors"))
     latency = f"p95 {duration(_number(row.get('p95_ns'), None))}"

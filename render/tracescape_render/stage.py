@@ -7,48 +7,42 @@ from typing import Final
 import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
-from vtkmodules.vtkRenderingCore import vtkActor, vtkTextActor
+from vtkmodules.vtkRenderingCore import vtkActor
 
-from tracescape_render import meshes, palette
-from tracescape_render.actors import glow, glyphs, line_actor, mesh_actor, ring_actor
-from tracescape_render.arcs import control_points, polylines
+from tracescape_render import meshes
+from tracescape_render.actors import glyphs, line_actor, mesh_actor, ring_actor, splats, unit
+from tracescape_render.arcs import FAINTEST, STEPS, polylines
 from tracescape_render.camera import VIEW_ANGLE, View, close_up, overview, pick, to_screen
-from tracescape_render.labels import Rect, arrange
-from tracescape_render.lettering import PADDING, measure, text_actor, text_size
+from tracescape_render.labels import Rect
 from tracescape_render.lights import Lights
-from tracescape_render.scene import KINDS, Scene
+from tracescape_render.painting import Paint, paint
+from tracescape_render.palette import DARK, DEGRADED, FAILING, Theme
+from tracescape_render.scene import Scene, size_of_world
+from tracescape_render.verdict import SICK
+from tracescape_render.words import Words
 
-LABEL_POOL: Final = 80
 _MOST_TUBES: Final = 4_000
-_RINGED: Final = {palette.DEGRADED: 0, palette.FAILING: 1, palette.ABSENT: 2}
-_SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry")
+_LINK_RADIUS: Final = 0.055
 
 
 class Stage:
     """Draws scenes on a plotter. Not thread-safe: use it from the thread that renders.
 
     ``moving`` gives up smooth edges for frames where the renderer is software: they cost half the time.
+    ``theme`` has the colours.
     """
 
-    def __init__(self, plotter: pv.Plotter, *, moving: bool = False) -> None:
+    def __init__(self, plotter: pv.Plotter, *, moving: bool = False, theme: Theme = DARK) -> None:
         self._moving = moving
         self._plotter = plotter
         self._renderer = plotter.renderer
         self._actors: list[vtkActor] = []
         self._lights = Lights()
-        self._labels = [text_actor(15) for _ in range(LABEL_POOL)]  # those not in use
-        self._label_style = self._labels[0].GetTextProperty()
-        self._writers: dict[int, vtkTextActor] = {}  # body: the actor that writes its label
-        self._sizes: dict[str, tuple[float, float]] = {}
-        self._title = text_actor(30, face="DejaVuSans-Bold.ttf")
-        self._caption = text_actor(15)
-        self._tooltip = text_actor(15)
-        self._legend = [text_actor(14) for _ in range(len(palette.STATES) + 1)]
+        self._words = Words(self._renderer)
+        self.theme = theme
         self.scene: Scene | None = None
-        self.labels_on = True
-        self.label_rects: dict[int, Rect] = {}
         self._selected: int | None = None
-        self._selection = ring_actor()
+        self._selection = ring_actor(theme.selection)
         self._set_up()
 
     def show(self, scene: Scene, *, keep_view: bool = False) -> None:
@@ -57,17 +51,47 @@ class Stage:
         for actor in self._actors:
             self._renderer.RemoveActor(actor)
         self.scene = scene
-        self.label_rects = {}
-        self._sizes = {}
-        self._write_labels()  # every label of the old scene goes
+        shown, arcs = len(_shown_arcs(scene)), len(scene.source)
+        note = f"the strongest {shown:,} of {arcs:,} connections are drawn" if shown < arcs else ""
+        self._words.use(scene, self.theme, note)
         self._actors = self._world(scene)
         for actor in self._actors:
             self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
-        self._caption.SetInput(scene.caption)
         if not keep_view:
             self.look(self.overview())
         self.select(scene.services.index(selected) if selected in scene.services else None)
         self.relabel()
+
+    def use(self, theme: Theme) -> None:
+        """Draw in other colours from now on."""
+        self.theme = theme
+        self._colour_ground()
+        if self.scene is not None:
+            self.show(self.scene, keep_view=True)
+
+    @property
+    def labels_on(self) -> bool:
+        """Whether bodies have labels."""
+        return self._words.shown
+
+    @labels_on.setter
+    def labels_on(self, on: bool) -> None:
+        self._words.shown = on
+
+    @property
+    def label_rects(self) -> dict[int, Rect]:
+        """Where the labels are, by body, in pixels from the lower left corner."""
+        return self._words.rects
+
+    @property
+    def flag_rect(self) -> Rect | None:
+        """Where the cause's name is, in pixels; None where there is no cause."""
+        return self._words.flag_rect
+
+    @property
+    def island_rects(self) -> dict[int, Rect]:
+        """Where the islands' names are, by island, in pixels."""
+        return self._words.island_rects
 
     def overview(self) -> View:
         """The view that shows everything."""
@@ -92,7 +116,15 @@ class Stage:
     def go_to(self, body: int) -> None:
         """Nearer to a body, from the same side."""
         assert self.scene is not None
-        self.look(close_up(self.scene, body, self.view()))
+        self.look(close_up(self.scene.positions[body], self.view()))
+
+    def go_to_worst(self) -> None:
+        """Nearer to the beacon on the cause, else to the worst body; stay where all is well."""
+        assert self.scene is not None
+        worst = self.scene.worst()
+        if worst is not None:
+            place = self.scene.positions[worst] if self.scene.beacon is None else self.scene.beacon
+            self.look(close_up(place, self.view()))
 
     @property
     def selected(self) -> int | None:
@@ -127,21 +159,16 @@ class Stage:
         """Mark a body and show its numbers, or nothing."""
         self._selected = body
         self._selection.SetVisibility(body is not None)
-        self._tooltip.SetVisibility(body is not None)
-        if body is None or self.scene is None:
-            return
-        self._selection.SetPosition(*self.scene.positions[body].tolist())
-        self._selection.SetScale(float(self.scene.radii[body]))
-        self._tooltip.SetInput(_panel(self.scene, body))
-        self._place_tooltip()
+        if body is not None and self.scene is not None:
+            self._selection.SetPosition(*self.scene.positions[body].tolist())
+            self._selection.SetScale(float(self.scene.radii[body]))
+        self.hover(None)
 
     def hover(self, body: int | None) -> None:
         """Show a body's numbers while the pointer is on it; else those of the selection."""
         shown = self._selected if body is None else body
-        self._tooltip.SetVisibility(shown is not None)
-        if shown is not None and self.scene is not None:
-            self._tooltip.SetInput(_panel(self.scene, shown))
-            self._place_tooltip()
+        text = _panel(self.scene, shown) if shown is not None and self.scene is not None else None
+        self._words.tell(text, self.size)
 
     def settle(self) -> str:
         """Choose effects by the renderer, once it is known; returns its name (``llvmpipe`` is software)."""
@@ -155,7 +182,7 @@ class Stage:
 
     def say(self, text: str) -> None:
         """Put a line under the title: the caption, or what is wrong."""
-        self._caption.SetInput(text)
+        self._words.say(text)
 
     def animate(self, seconds: float) -> None:
         """Move the lights along the arcs to where they are ``seconds`` after the beginning."""
@@ -163,109 +190,67 @@ class Stage:
 
     def relabel(self) -> None:
         """Place the labels and the head-up display for the camera and the window as they are now."""
-        width, height = self.size
-        self._title.SetPosition(24, height - 56)
-        self._caption.SetPosition(26, height - 82)
-        taken = [Rect(0, height - 90, 0.62 * width, height), Rect(0, 0, 640, 56)]
-        x = 26.0
-        for actor in self._legend[:-1]:
-            actor.SetPosition(x, 32)
-            x += measure(actor)[0] + 16
-        self._legend[-1].SetPosition(26, 10)
-        self.label_rects = self._arrange(taken) if self.labels_on and self.scene is not None else {}
-        self._write_labels()
-        self._place_tooltip()
-
-    def _write_labels(self) -> None:
-        """A body keeps its text actor while it has a label: moving a text is cheap, drawing one is not."""
-        for body in self._writers.keys() - self.label_rects.keys():
-            actor = self._writers.pop(body)
-            actor.SetVisibility(False)
-            self._labels.append(actor)
-        for body, rect in self.label_rects.items():
-            if body not in self._writers:
-                self._writers[body] = self._labels.pop()
-                self._write(self._writers[body], body)
-            self._writers[body].SetPosition(rect.left + PADDING, rect.bottom + PADDING)
-
-    def _arrange(self, taken: list[Rect]) -> dict[int, Rect]:
-        scene = self.scene
-        assert scene is not None
-        if not len(scene.positions):
-            return {}
-        xy, w = to_screen(scene.positions, self.projection(), self.size)
-        width, height = self.size
-        slope = np.tan(np.radians(VIEW_ANGLE / 2))
-        clearance = scene.radii / np.maximum(w, 1e-9) / slope * height / 2
-        seen = (w > 0) & (xy[:, 0] > 0) & (xy[:, 0] < width) & (xy[:, 1] > 0) & (xy[:, 1] < height)
-        nearness = 1.0 / np.maximum(w, 1e-9)
-        order = np.lexsort((-nearness, -scene.priority))
-        wanted = [int(body) for body in order if seen[body]][: 4 * LABEL_POOL]
-        sizes = dict.fromkeys(range(len(scene.labels)), (0.0, 0.0))
-        for body in wanted:
-            sizes[body] = self._size_of(_label(scene, body))
-        return arrange(
-            xy,
-            np.minimum(clearance, 200.0),
-            list(sizes.values()),
-            wanted,
-            self.size,
-            taken,
-            LABEL_POOL,
-        )
-
-    def _size_of(self, text: str) -> tuple[float, float]:
-        if text not in self._sizes:
-            self._sizes[text] = text_size(text, self._label_style)
-        return self._sizes[text]
-
-    def _write(self, actor: vtkTextActor, body: int) -> None:
-        scene = self.scene
-        assert scene is not None
-        actor.SetInput(_label(scene, body))
-        sick = scene.state[body] in _RINGED
-        colour = np.array(palette.RIM_COLOURS[scene.state[body]]) / 255 * 0.6 + 0.4 if sick else palette.TEXT
-        actor.GetTextProperty().SetColor(*colour)
-        actor.SetVisibility(True)
-
-    def _place_tooltip(self) -> None:
-        width, height = self.size
-        text_width, text_height = measure(self._tooltip)
-        self._tooltip.SetPosition(width - text_width - 28, height - text_height - 28)
+        if self.scene is not None:
+            self._words.place(self.projection(), self.size)
 
     def _world(self, scene: Scene) -> list[vtkActor]:
-        actors = [mesh_actor(meshes.grid(scene), "rgba", lit=False)]
+        theme = self.theme
+        actors = [mesh_actor(meshes.grid(scene, theme.grid), "rgba", floor=True)]
         if not len(scene.positions):
             self._lights.clear()
             return actors
+        painted = paint(scene, theme)
         actors += [
-            mesh_actor(meshes.plates(scene), "rgb", lit=False),
-            mesh_actor(meshes.rims(scene), "rgb", lit=False),
-            line_actor(meshes.stems(scene)),
+            mesh_actor(meshes.plates(scene, theme.plate), "rgb", floor=True),
+            mesh_actor(meshes.rims(scene, theme), "rgb", floor=True),
+            line_actor(meshes.stems(scene), theme.stem, min(1.0, (100 / len(scene.positions)) ** 0.5)),
             glyphs(
-                scene.positions, scene.radii, scene.colours, meshes.body_shapes(len(scene.radii)), scene.shape
+                scene.positions,
+                _drawn_radii(scene),
+                painted.bodies,
+                meshes.body_shapes(len(scene.radii)),
+                scene.shape,
             ),
         ]
-        sick = np.flatnonzero(np.isin(scene.state, list(_RINGED)))
-        if len(sick):
-            kinds = np.array([_RINGED[int(code)] for code in scene.state[sick]])
-            rim = palette.RIM_COLOURS[scene.state[sick]]
-            actors.append(
-                glyphs(scene.positions[sick], scene.radii[sick], rim, meshes.ring_shapes(), kinds, lit=False)
-            )
-            glowing = sick[scene.state[sick] != palette.ABSENT]
-            actors.append(glow(scene.positions[glowing], scene.radii[glowing], scene.colours[glowing]))
+        actors += self._marks(scene, painted)
         if len(scene.source):
-            actors.append(self._arcs(scene))
-        actors.append(self._lights.light(scene))
+            actors.append(self._arcs(scene, painted))
+            actors.append(self._lights.light(scene, theme, size_of_world(scene) ** 0.7))
+        else:
+            self._lights.clear()
+        if scene.cause is not None:
+            actors.append(mesh_actor(meshes.beacon(scene, theme.cause), "rgba"))
         return actors
 
-    def _arcs(self, scene: Scene) -> vtkActor:
-        shown = np.argsort(-scene.traffic, kind="stable")[:_MOST_TUBES]
-        curves = polylines(control_points(scene)[shown])
-        return mesh_actor(
-            meshes.tubes(curves, scene.arc_radii[shown], scene.arc_colours[shown]), "rgb", lit=False
+    def _marks(self, scene: Scene, painted: Paint) -> list[vtkActor]:
+        """What the sick wear, and the halos of those that are there."""
+        mark = meshes.mark_of(scene)
+        sick = np.flatnonzero(mark >= 0)
+        if not len(sick):
+            return []
+        radii, shapes = _drawn_radii(scene)[sick], meshes.mark_shapes()
+        worn = glyphs(scene.positions[sick], radii, painted.marks[sick], shapes, mark[sick], lit=False)
+        glowing = np.flatnonzero(np.isin(scene.state, (FAILING, DEGRADED)))
+        if not len(glowing) or not self.theme.glows:
+            return [worn]
+        strength = 0.55 if scene.cause is None else 0.3
+        halo = splats(
+            pv.PolyData(scene.positions[glowing].copy()),
+            (painted.marks[glowing] * strength).astype(np.uint8),
+            1.0,
+            scene.radii[glowing] * 1.1 * np.float32(size_of_world(scene) ** 0.5),
+            adds=True,
         )
+        return [worn, halo]
+
+    def _arcs(self, scene: Scene, painted: Paint) -> vtkActor:
+        shown = _shown_arcs(scene)
+        radii = scene.arc_radii.copy()
+        if scene.cause is not None:
+            radii[scene.cause.links] = np.maximum(radii[scene.cause.links], _LINK_RADIUS)
+        radii = radii[shown] * np.float32(size_of_world(scene) ** 0.85)
+        points = polylines(scene.curves[shown], STEPS if len(shown) < 1_000 else STEPS // 2)
+        return mesh_actor(meshes.tubes(points, radii, painted.arcs[shown]), "rgba")
 
     def _set_up(self) -> None:
         renderer = self._renderer
@@ -274,7 +259,6 @@ class Stage:
         self._plotter.render_window.SetMultiSamples(0)
         renderer.SetUseOIT(False)
         renderer.SetUseFXAA(not self._moving)
-        self._plotter.set_background(palette.BACKGROUND[0], top=palette.BACKGROUND[1])
         self._plotter.remove_all_lights()
         for position, strength, colour in (
             ((30, -40, 60), 0.78, "white"),
@@ -284,29 +268,28 @@ class Stage:
                 pv.Light(position=position, intensity=strength, color=colour, light_type="scene light")
             )
         self._plotter.add_light(pv.Light(light_type="headlight", intensity=0.2))
-        self._title.SetInput("Tracescape")
-        self._caption.GetTextProperty().SetColor(*palette.TEXT_QUIET)
-        for actor, name, colour in zip(self._legend, palette.STATES, palette.RIM_COLOURS, strict=False):
-            sign = {"degraded": "◎", "failing": "◉", "absent": "◌"}.get(name, "●")
-            actor.SetInput(f"{sign} {name}")
-            shown = palette.STATE_COLOURS[0] if name == "healthy" else colour
-            actor.GetTextProperty().SetColor(*(np.array(shown) / 255))
-        self._legend[-1].SetInput("    ".join(_SHAPE_SIGNS[: len(KINDS)]))
-        self._legend[-1].GetTextProperty().SetColor(*palette.TEXT_QUIET)
-        for label in [*self._labels, self._tooltip]:
-            label.GetTextProperty().SetBackgroundColor(*palette.LABEL_GROUND)
-            label.GetTextProperty().SetBackgroundOpacity(0.62)
-            label.SetVisibility(False)
-        self._tooltip.GetTextProperty().SetBackgroundOpacity(0.85)
-        self._tooltip.GetTextProperty().SetLineSpacing(1.25)
-        for text in [self._title, self._caption, *self._legend, *self._labels, self._tooltip]:
-            renderer.AddViewProp(text)
         self._selection.SetVisibility(False)
         self._plotter.add_actor(self._selection, reset_camera=False, render=False, pickable=False)
+        self._colour_ground()
+
+    def _colour_ground(self) -> None:
+        below, above = (unit(colour) for colour in self.theme.ground)
+        self._plotter.set_background(below, top=above)
+        self._selection.GetProperty().SetColor(*unit(self.theme.selection))
 
 
-def _label(scene: Scene, body: int) -> str:
-    return f"{scene.labels[body]}\n{scene.subtitles[body]}" if scene.subtitles[body] else scene.labels[body]
+def _shown_arcs(scene: Scene) -> NDArray[np.int64]:
+    """The arcs that are drawn, the faint first, so that the strong are over them."""
+    order = np.argsort(-scene.arc_seen, kind="stable")[:_MOST_TUBES]
+    return order[scene.arc_seen[order] > FAINTEST][::-1]
+
+
+def _drawn_radii(scene: Scene) -> NDArray[np.float32]:
+    """In a large world bodies are drawn larger than they are, the sick most, or nobody would see them."""
+    size = size_of_world(scene)
+    grown = np.where(np.isin(scene.state, SICK), min(size**0.6, 2.4), min(size**0.35, 1.6))
+    drawn: NDArray[np.float32] = (scene.radii * grown).astype(np.float32)
+    return drawn
 
 
 def _panel(scene: Scene, body: int) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tracescape_render.camera import View
 from tracescape_render.errors import RenderError
+from tracescape_render.palette import DARK, THEMES, Theme
 from tracescape_render.picture import check_graphics, save_window
 from tracescape_render.scene import Scene
 from tracescape_render.system import display_answers, display_name
@@ -31,8 +32,9 @@ w a s d           fly            e c            up, down
 arrows            turn           f              see everything
 click             select         Esc            select nothing
 g                 go to it       n              go to the worst
-l                 labels         p              save a picture
-?                 these keys     q              quit"""
+l                 labels         t              other colours
+p                 save a picture ?              these keys
+q                 quit"""
 
 #: What a window reports: the selected service's name, or None.
 OnSelect = Callable[[str | None], None]
@@ -44,6 +46,7 @@ def open_window(
     refresh_s: float | None = 1.0,
     title: str = "Tracescape",
     size: tuple[int, int] = (1280, 800),
+    theme: Theme = DARK,
     on_select: OnSelect | None = None,
     on_ready: Callable[[Window], None] | None = None,
 ) -> None:
@@ -65,7 +68,7 @@ def open_window(
             f"The display {display_name()} does not answer. Check DISPLAY, or use --screenshot FILE."
         )
     feed = _Feed(source, refresh_s)
-    window = Window(feed, title, size, on_select)
+    window = Window(feed, title, size, theme, on_select)
     try:
         window.run(on_ready)
     finally:
@@ -118,10 +121,13 @@ class _Feed:
 class Window:
     """What happens in an open window. Everything runs on the thread that called `run`."""
 
-    def __init__(self, feed: _Feed, title: str, size: tuple[int, int], on_select: OnSelect | None) -> None:
+    def __init__(
+        self, feed: _Feed, title: str, size: tuple[int, int], theme: Theme, on_select: OnSelect | None
+    ) -> None:
         self._feed = feed
         self._title = title
         self._size = size
+        self._theme = theme
         self._on_select = on_select
         self._began = time.monotonic()
         self._signalled = threading.Event()
@@ -137,7 +143,7 @@ class Window:
 
         scene = self._feed.first()
         self._plotter = pv.Plotter(window_size=list(self._size), title=self._title)
-        self.stage = Stage(self._plotter, moving=True)
+        self.stage = Stage(self._plotter, moving=True, theme=self._theme)
         self.stage.show(scene)
         self._help = _help_actor(self._plotter)
         self._plotter.iren.initialize()
@@ -254,6 +260,7 @@ class Window:
             "g": self._go_to_selection,
             "n": self._go_to_worst,
             "l": self._toggle_labels,
+            "t": self._change_theme,
             "p": self._save_picture,
             "question": lambda: self._help.SetVisibility(not self._help.GetVisibility()),
             "q": self._quit,
@@ -290,10 +297,14 @@ class Window:
             self.stage.say("All is well: nothing is degraded, failing or absent.")
             return
         self.select(worst)
-        self.stage.go_to(worst)
+        self.stage.go_to_worst()
 
     def _toggle_labels(self) -> None:
         self.stage.labels_on = not self.stage.labels_on
+
+    def _change_theme(self) -> None:
+        themes = list(THEMES.values())
+        self.stage.use(themes[(themes.index(self.stage.theme) + 1) % len(themes)])
 
     def _save_picture(self) -> None:
         path = Path.cwd() / f"tracescape-{time.strftime('%Y%m%d-%H%M%S')}.png"

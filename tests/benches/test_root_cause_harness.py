@@ -59,6 +59,12 @@ def test_a_service_that_only_its_callers_know_counts_under_its_rpc_name(scoring:
     assert scoring.rank_of({"currencyservice"}, {"hipstershop.CurrencyService": 2.0, "web": 1.0}) == 1
 
 
+def test_who_is_proved_stands_before_who_is_not(scoring: ModuleType) -> None:
+    answer = scoring.proved_first([("web", 3.0, False), ("cart", 1.0, True), ("pay", 2.0, True)])
+    assert [scoring.rank_of({name}, answer) for name in ("pay", "cart", "web")] == [1, 2, 3]
+    assert scoring.proved_first([]) == {}
+
+
 def test_misses_count_against_every_share(scoring: ModuleType) -> None:
     ranks = [1, 3, None, 6]
     assert [scoring.accuracy(ranks, k) for k in (1, 3, 5)] == [0.25, 0.5, 0.5]

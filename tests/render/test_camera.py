@@ -94,7 +94,7 @@ def test_going_to_a_body_keeps_the_direction_and_comes_nearer() -> None:
     scene = shop()
     view = overview(scene, 1.6)
     body = scene.services.index("email")
-    near = close_up(scene, body, view)
+    near = close_up(scene.positions[body], view)
     assert np.allclose(near.focus, scene.positions[body])
     before, after = np.subtract(view.position, view.focus), np.subtract(near.position, near.focus)
     assert np.linalg.norm(after) < np.linalg.norm(before)

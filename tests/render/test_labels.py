@@ -53,3 +53,12 @@ def test_a_label_avoids_other_bodies_when_it_can() -> None:
     bodies = np.array([[400.0, 300.0], [400.0, 275.0]])
     placed = arrange(bodies, np.array([10.0, 10.0]), [(30.0, 20.0), (30.0, 20.0)], [0], FRAME)
     assert placed[0].bottom > 285 or placed[0].left > 410 or placed[0].right < 390
+
+
+def test_who_must_have_a_label_gets_one_farther_away_and_at_the_edge_it_is_moved_in() -> None:
+    bodies, radius = np.array([[12.0, 300.0]]), np.array([10.0])
+    around = [Rect(0, 240, 260, 360)]
+    assert arrange(bodies, radius, [(200.0, 20.0)], [0], FRAME, around) == {}
+    placed = arrange(bodies, radius, [(200.0, 20.0)], [0], FRAME, around, urgent=1)
+    assert placed[0].left == 0
+    assert not placed[0].overlaps(around[0])

@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import pyvista as pv
 from numpy.typing import NDArray
 
 from support.scenes import SHOP_EDGES, SHOP_NODES, crowd, edges, nodes
 from tracescape_render import RenderError, screenshot, system
-from tracescape_render.palette import STATES
+from tracescape_render.camera import to_screen
+from tracescape_render.palette import DARK, STATES, THEMES, Theme
 from tracescape_render.picture import off_screen_plotter
 from tracescape_render.scene import Scene, build_scene
 from tracescape_render.stage import Stage
@@ -20,10 +22,10 @@ from tracescape_render.stage import Stage
 SIZE = (1200, 700)
 
 
-def drawn(scene: Scene) -> tuple[Stage, NDArray[np.float64], pv.Plotter]:
+def drawn(scene: Scene, theme: Theme = DARK) -> tuple[Stage, NDArray[np.float64], pv.Plotter]:
     """The stage, and its picture with row 0 at the bottom."""
     plotter = off_screen_plotter(SIZE)
-    stage = Stage(plotter)
+    stage = Stage(plotter, theme=theme)
     stage.labels_on = False
     stage.show(scene)
     plotter.render_window.Render()
@@ -76,6 +78,147 @@ def test_the_unhealthy_wear_rings_and_the_healthy_do_not() -> None:
     plotter.close()
     assert brightness[2] > 120, "the bright cage of what is absent"
     assert brightness[1] > 200
+
+
+def like(
+    image: NDArray[np.float64], colour: tuple[int, int, int], rect: tuple[float, float, float, float]
+) -> float:
+    """The share of a rectangle's pixels whose colour is ``colour``, give or take a little shading."""
+    left, bottom, right, top = (int(edge) for edge in rect)
+    part = image[max(bottom, 0) : top, max(left, 0) : right].reshape(-1, 3)
+    return float((np.abs(part - np.array(colour)).max(axis=1) <= 40).mean())
+
+
+def sick_shop(cause: str | None) -> Scene:
+    rows = [("web", "service", 900, "degraded"), ("cart", "service", 300, "healthy")]
+    rows += [("checkout", "service", 90, "failing"), ("bank", "external", 80, "failing")]
+    calls = edges(("web", "cart"), ("web", "checkout"), ("checkout", "bank"))
+    places = {
+        "web": (-9.0, 0.0, 6.0),
+        "cart": (-4.0, -3.0, 4.5),
+        "checkout": (0.0, 1.0, 4.5),
+        "bank": (8.0, 0.0, 3.0),
+    }
+    found = None
+    if cause is not None:
+        row = {"kind": "slow work", "service": cause, "source": None, "target": None}
+        found = pl.DataFrame([{**row, "before_ns": 1_000_000, "after_ns": 9_000_000}])
+    return build_scene(nodes(*rows), calls, seconds=60.0, positions=places, causes=found)
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES.keys())
+def test_the_beacon_is_a_shaft_over_the_cause_and_over_nobody_else(theme: Theme) -> None:
+    stage, image, plotter = drawn(sick_shop("bank"), theme)
+    scene = stage.scene
+    assert scene is not None
+    rises = scene.positions[:, 2].max() + np.linspace(0.8, 1.8, 40)
+    shares = {}
+    for name, (x, y, _) in zip(scene.services, scene.positions.tolist(), strict=True):
+        line = np.column_stack([np.full(40, x), np.full(40, y), rises]).astype(np.float32)
+        pixels = to_screen(line, stage.projection(), SIZE)[0].astype(int)
+        off = np.abs(image[pixels[:, 1], pixels[:, 0]] - np.array(theme.cause)).max(axis=1)
+        shares[name] = float((off <= 60).mean())
+    plotter.close()
+    assert shares.pop("bank") > 0.9
+    assert max(shares.values()) == 0.0, "and a wrong colour or place would not pass either"
+
+
+def test_without_a_cause_nothing_has_its_colour() -> None:
+    _, image, plotter = drawn(sick_shop(None))
+    plotter.close()
+    assert like(image, DARK.cause, (0, 0, *SIZE)) < 1e-4
+
+
+def test_a_rim_is_red_in_front_by_the_share_that_fails_and_green_behind() -> None:
+    """Half of the bodies fail and a quarter is degraded: so does the rim."""
+    stage, image, plotter = drawn(sick_shop(None))
+    scene = stage.scene
+    assert scene is not None
+    outline = scene.plates[0]
+    first = int(np.argmin(outline[:, 1]))
+    closed = np.vstack([outline[first:], outline[: first + 1]])
+    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    at = np.linspace(0, way[-1], 400, endpoint=False)
+    points = np.column_stack(
+        [np.interp(at, way, closed[:, 0]), np.interp(at, way, closed[:, 1]), 0.05 + 0 * at]
+    )
+    xy, _ = to_screen(points.astype(np.float32), stage.projection(), SIZE)
+    plotter.close()
+    pixels = np.array([image[int(y), int(x)] for x, y in xy])
+
+    def share(colour: tuple[int, int, int]) -> float:
+        return float((np.abs(pixels - np.array(colour)).max(axis=1) <= 40).mean())
+
+    assert share(DARK.marks[STATES.index("failing")]) == pytest.approx(0.5, abs=0.06)
+    assert 0.1 < share(DARK.marks[STATES.index("degraded")]) < 0.25, "a quarter, in dashes"
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES.keys())
+def test_what_is_absent_is_seen_on_every_ground(theme: Theme) -> None:
+    """A void with hatching: both its colours are in it, and one is far from the plate's."""
+    stage, image, plotter = drawn(spheres("absent", "healthy"), theme)
+    x, y = stage.on_screen(0)
+    scene = stage.scene
+    assert scene is not None
+    edge = to_screen(scene.positions[:1] + [[scene.radii[0], 0, 0]], stage.projection(), SIZE)[0][0, 0]
+    plotter.close()
+    reach = 0.7 * (edge - x)
+    body = (x - reach, y - reach, x + reach, y + reach)
+    assert 0.15 < like(image, theme.marks[STATES.index("absent")], body) < 0.7
+    contrast = np.abs(np.array(theme.marks[STATES.index("absent")]) - np.array(theme.plate)).min()
+    assert contrast > 120
+
+
+def test_the_flag_and_all_labels_keep_clear_of_each_other_and_stay_in_the_picture() -> None:
+    rows, calls = crowd(60)
+    first = {"kind": "slow work", "service": "service-with-a-name-8", "source": None, "target": None}
+    sick = rows.with_columns(
+        state=pl.when(pl.col("service") == "service-with-a-name-0").then(pl.lit("failing")).otherwise("state")
+    )
+    scene = build_scene(sick, calls, seconds=1.0, causes=pl.DataFrame([first]))
+    for size in ((1600, 900), (900, 700)):
+        plotter = off_screen_plotter(size)
+        stage = Stage(plotter)
+        stage.show(scene)
+        for place in (None, 8, 50):
+            if place is not None:
+                stage.go_to(place)
+                stage.relabel()
+            rects = [*stage.label_rects.values(), *stage.island_rects.values()]
+            rects += [stage.flag_rect] if stage.flag_rect is not None else []
+            assert not any(a.overlaps(b) for i, a in enumerate(rects) for b in rects[:i])
+            assert all(
+                r.left >= 0 and r.bottom >= 0 and r.right <= size[0] and r.top <= size[1] for r in rects
+            )
+            if place is None:
+                assert stage.flag_rect is not None
+                assert scene.services.index("service-with-a-name-0") in stage.label_rects, "the victim"
+                assert stage.island_rects, "and islands are named where there is room"
+        plotter.close()
+
+
+def test_another_theme_repaints_what_is_there() -> None:
+    stage, before, plotter = drawn(sick_shop("bank"))
+    stage.select(1)
+    view = stage.view()
+    stage.use(THEMES["light"])
+    plotter.render_window.Render()
+    after = np.asarray(plotter.screenshot(return_img=True), float)
+    plotter.close()
+    assert before.mean() < 60 < 180 < after.mean()
+    assert stage.selected == 1
+    assert np.allclose(stage.view().position, view.position)
+
+
+def test_going_to_the_worst_is_going_to_the_beacon() -> None:
+    stage, _, plotter = drawn(sick_shop("bank"))
+    far = np.subtract(stage.view().position, stage.view().focus)
+    stage.go_to_worst()
+    focus, near = stage.view().focus, np.subtract(stage.view().position, stage.view().focus)
+    plotter.close()
+    assert stage.scene is not None and stage.scene.beacon is not None
+    assert np.allclose(focus, stage.scene.beacon, atol=1e-4)
+    assert np.linalg.norm(near) < np.linalg.norm(far)
 
 
 def test_a_picture_is_written_whole_and_replaces_the_old(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from support.scenes import SHOP_EDGES, SHOP_NODES, crowd, edges, nodes
-from tracescape_render.palette import STATE_COLOURS, STATES
+from tracescape_render.painting import paint
+from tracescape_render.palette import DARK, STATES
 from tracescape_render.scene import KINDS, LARGEST_RADIUS, SMALLEST_RADIUS, Scene, build_scene
 from tracescape_render.text import display_name, duration, rate, share
 
@@ -26,11 +27,12 @@ def test_every_node_is_a_body_and_every_edge_an_arc() -> None:
 
 def test_the_colour_law() -> None:
     scene = shop()
+    bodies = paint(scene, DARK).bodies
     for name, state in SHOP_NODES.select("service", "state").iter_rows():
         body = scene.services.index(name)
         assert STATES[scene.state[body]] == state
-        assert scene.colours[body].tolist() == STATE_COLOURS[STATES.index(state)].tolist()
-    green, amber, red, grey, black = STATE_COLOURS.astype(int)
+        assert tuple(bodies[body].tolist()) == DARK.states[STATES.index(state)]
+    green, amber, red, grey, black = DARK.states
     assert green[1] > green[0] and green[1] > green[2]
     assert amber[0] > amber[1] > amber[2]
     assert red[0] > 2 * max(red[1], red[2])
@@ -109,12 +111,13 @@ def test_groups_that_talk_among_themselves_are_islands() -> None:
         assert (np.linalg.norm(members - centre, axis=1) < reach).all()
 
 
-def test_a_plate_has_the_worst_state_on_it() -> None:
-    assert STATES[shop().plate_state[0]] == "failing"
-    calm = build_scene(
-        nodes(("a", "service", 5, "idle"), ("b", "service", 9, "healthy")), edges(("a", "b")), seconds=1
-    )
-    assert STATES[calm.plate_state[0]] == "healthy"
+def test_a_plate_knows_which_share_of_it_is_in_which_state() -> None:
+    shares = dict(zip(STATES, shop().plate_shares[0].tolist(), strict=True))
+    counted = {state: count / 9 for state, count in SHOP_NODES["state"].value_counts().iter_rows()}
+    assert shares == pytest.approx(counted)
+    islands = build_scene(*crowd(80), seconds=1.0)
+    assert islands.plate_shares.sum(axis=1) == pytest.approx(np.ones(len(islands.plates)))
+    assert islands.plate_shares[:, STATES.index("healthy")] == pytest.approx(np.ones(len(islands.plates)))
 
 
 def test_the_worst_is_the_failing_one_and_nothing_when_all_is_well() -> None:

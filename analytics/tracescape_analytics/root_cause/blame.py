@@ -40,7 +40,7 @@ class Suspect:
 
 
 def suspects(evidence: pl.DataFrame, choices: Choices = DEFAULT) -> list[Suspect]:
-    """Who may be at fault, the most suspicious first; of equals, the first by number.
+    """Who may be at fault: those that are named, then the others, by score; of equals, the first by number.
 
     Named are those that still explain something certain and significant when what stronger ones explain is
     taken away.
@@ -70,7 +70,7 @@ def suspects(evidence: pl.DataFrame, choices: Choices = DEFAULT) -> list[Suspect
         if named:
             explained |= _explained(node, cases[node], rows)
         answer.append(Suspect(node, score, way, [row for row in strongest if row["weight"] > 0], named))
-    return answer
+    return sorted(answer, key=lambda each: not each.named)
 
 
 def _cases(rows: Iterable[Row], missing: float) -> dict[int, dict[str, list[Row]]]:

@@ -16,7 +16,7 @@ from tracescape_analytics.root_cause.choices import DEFAULT, Choices
 from tracescape_analytics.root_cause.evidence import evidence
 from tracescape_analytics.root_cause.exemplars import PATH_SCHEMA, exemplars, side_by_side, trace_id_of
 from tracescape_analytics.root_cause.measures import Measures, measured
-from tracescape_analytics.root_cause.moments import oddest_stretch
+from tracescape_analytics.root_cause.moments import odd_stretches
 from tracescape_analytics.root_cause.stories import KINDS, Names, told
 from tracescape_analytics.span_forest import CALL_COLUMNS, IntArray, plant
 from tracescape_analytics.windows import MARGIN_NS, Window, checked
@@ -32,6 +32,7 @@ LEAST_BLOCKS: Final = 8
 #: Without a window, it is looked for in about so many of the last spans.
 SEARCHED_SPANS: Final = 2_000_000
 _SHOWN_SUSPECTS: Final = 3
+_LOOKED_AT: Final = 3
 
 CAUSE_SCHEMA: Final = {
     "rank": pl.Int64,
@@ -147,7 +148,8 @@ def diagnose(
     parts = [Window(*part) for part in _joined(window, before)]
     spans = pa.concat_tables([part.read(reader, CALL_COLUMNS) for part in parts])
     thrown = pa.concat_tables([_thrown(reader, part.widened()) for part in parts])
-    return diagnose_of(spans, thrown, window=window, baseline=[before])
+    links = pa.concat_tables([part.links(reader) for part in parts])
+    return diagnose_of(spans, thrown, links, window=window, baseline=[before])
 
 
 def _thrown(reader: Reader, window: Window) -> pa.Table:
@@ -161,13 +163,14 @@ def _thrown(reader: Reader, window: Window) -> pa.Table:
 def diagnose_of(
     spans: pa.Table,
     exceptions: pa.Table | None = None,
+    links: pa.Table | None = None,
     *,
     window: Interval,
     baseline: Sequence[Interval],
 ) -> Diagnosis:
     """``diagnose`` over a table with ``schema.ANALYSIS_COLUMNS`` and any of ``PROMOTED``.
 
-    ``exceptions``: see ``measured``.
+    ``exceptions``, ``links``: see ``measured``.
     """
     for since, until in baseline:
         if since < window[1] and until > window[0]:
@@ -175,7 +178,7 @@ def diagnose_of(
                 f"the baseline [{since}, {until}) overlaps the window [{window[0]}, {window[1]}): "
                 "choose one that ends where the window begins"
             )
-    return judged(measured(plant(spans), exceptions), window, baseline)
+    return judged(measured(plant(spans), exceptions, links), window, baseline)
 
 
 def _searched(reader: Reader, extent: Extent, until_ns: int | None, baseline: Interval | None) -> Diagnosis:
@@ -188,14 +191,37 @@ def _searched(reader: Reader, extent: Extent, until_ns: int | None, baseline: In
     window = _within(checked(since, until), extent)
     whole = Window(*window)
     spans, thrown = whole.read(reader, CALL_COLUMNS), _thrown(reader, whole.widened())
-    measures = measured(plant(spans), thrown)
-    stretch = oddest_stretch(measures, *window)
-    if stretch is None:
-        begin = window[1] - max((window[1] - window[0]) // 10, 1)
-        return judged(measures, (begin, window[1]), [(window[0], begin)])
-    around = [(window[0], stretch.since_ns), (stretch.until_ns, window[1])]
-    rest = [part for part in around if part[0] < part[1]]
-    return judged(measures, (stretch.since_ns, stretch.until_ns), rest, found=True)
+    return search_of(spans, thrown, whole.links(reader), within=window)
+
+
+def search_of(
+    spans: pa.Table,
+    exceptions: pa.Table | None = None,
+    links: pa.Table | None = None,
+    *,
+    within: Interval,
+) -> Diagnosis:
+    """``diagnose`` without a window, over a table as ``diagnose_of`` takes it.
+
+    It is the diagnosis of the stretch of ``within`` that stands out most, against all that is around it.
+
+    Where nothing is at fault in it, others that stand out are asked too, ``_LOOKED_AT`` in all. If none
+    stands out, it is that of the last tenth.
+    """
+    measures = measured(plant(spans), exceptions, links)
+    first: Diagnosis | None = None
+    for stretch in odd_stretches(measures, *within, most=_LOOKED_AT):
+        window = (stretch.since_ns, stretch.until_ns)
+        around = [(within[0], window[0]), (window[1], within[1])]
+        rest = [part for part in around if part[0] < part[1]]
+        answer = judged(measures, window, rest, found=True)
+        if len(answer.causes):
+            return answer
+        first = first or answer
+    if first is not None:
+        return first
+    begin = within[1] - max((within[1] - within[0]) // 10, 1)
+    return judged(measures, (begin, within[1]), [(within[0], begin)])
 
 
 def _within(window: Window, extent: Extent) -> Interval:

@@ -14,6 +14,8 @@ from tracescape_analytics.root_cause.shifts import log_shifts, share_shifts
 from tracescape_analytics.significance import discoveries
 from tracescape_analytics.span_forest import IntArray
 
+#: A shift is one of some instances if they shift so many times as far as all of them together.
+_APART: Final = 1.25
 _SHIFT: Final = ["traces", "base_traces", "before", "after", "shift", "z"]
 
 
@@ -21,12 +23,16 @@ def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) ->
     """The shifts of all channels.
 
     ``block`` says for each trace which block of the baseline it belongs to, -1 for the window, -2 for
-    neither. A row a channel: ``measure`` ('time', 'errors', 'steps', 'calls'), ``node, operation``,
-    ``callee`` (the node that is called, -1 for none), ``item`` (of 'steps' and 'calls': the operation that
-    comes or goes, -1 where it is a call), the columns of ``shifts``, ``sure``: what of the shift is certain,
-    in log2 and without sign (0 for none), ``p_value``, ``significant``: whether it is a discovery among all.
+    neither. A row a channel: ``measure`` ('time', 'errors', 'steps', 'calls', 'messages'), ``node``,
+    ``operation``, ``callee`` (the node that is called or takes messages, -1 for none), ``item`` (of 'steps'
+    and 'calls': the operation that comes or goes, -1 where it is a call), the columns of ``shifts``,
+    ``sure``: what of the shift is certain, in log2 and without sign (0 for none), ``p_value``,
+    ``significant``: whether it is a discovery among all. Where some instances of a service got slow and not
+    others, the row is that of the worst, ``resource``, and ``slow_places`` of ``places`` are like that;
+    else these are -1, 0 and 0.
 
-    Time, errors and calls count where they rose, steps where they became rarer or more frequent.
+    Time, errors and calls count where they rose, messages that are taken where they became rarer, steps
+    either way.
     """
     times = _in_blocks(measures.times, block)
     visits, steps = _in_blocks(measures.visits, block), _in_blocks(measures.steps, block)
@@ -45,13 +51,43 @@ def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) ->
         callee=pl.when(pl.col("called") == 1).then("item").otherwise(-1),
         item=pl.when(pl.col("called") == 1).then(-1).otherwise("item"),
     )
+    sent, taken = _in_blocks(measures.sent, block), _in_blocks(measures.taken, block)
+    received = share_shifts(taken, sent, [*path, "item"], [*path, "item"]).with_columns(
+        measure=pl.lit("messages"), callee="item", item=pl.lit(-1, pl.Int64)
+    )
+    alone = log_shifts(_in_blocks(measures.places, block), [*path, "resource"], "own").with_columns(
+        measure=pl.lit("time"), callee=pl.lit(-1, pl.Int64), item=pl.lit(-1, pl.Int64)
+    )
     columns = ["measure", *keys, "item", *_SHIFT]
     rows = pl.concat(
         [frame.with_columns(item=pl.lit(-1, pl.Int64)).select(columns) for frame in (slower, failing)]
-        + [moved.select(columns), often.select(columns)],
+        + [moved.select(columns), often.select(columns), received.select(columns)],
         how="vertical_relaxed",
     )
-    return _judged(rows, choices)
+    rows = rows.with_columns(resource=pl.lit(-1, pl.Int64))
+    rows = pl.concat([rows, alone.select(*columns, "resource")], how="vertical_relaxed")
+    return _apart(_judged(rows, choices))
+
+
+def _apart(rows: pl.DataFrame) -> pl.DataFrame:
+    # Own work of all instances, or of the worst one where it is not all that are slow.
+    keys = ["measure", "node", "operation", "callee", "item"]
+    alone = pl.col("resource") >= 0
+    slow = pl.col("significant") & (pl.col("sure") > 0)
+    counts = rows.filter(alone).group_by(keys).agg(slow_places=slow.sum().cast(pl.Int64), places=pl.len())
+    worst = rows.filter(alone & slow).sort("sure", "resource", descending=[True, False])
+    worst = worst.unique(keys, keep="first", maintain_order=True).join(counts, on=keys)
+    whole = rows.filter(~alone)
+    of_all = whole.select(*keys, all_shift="shift", all_sure="sure")
+    worst = worst.join(of_all, on=keys).filter(
+        pl.col("slow_places") < pl.col("places"),
+        pl.col("sure") > pl.col("all_sure"),
+        pl.col("shift") > _APART * pl.col("all_shift"),
+    )
+    kept = whole.join(worst, on=keys, how="anti").with_columns(
+        slow_places=pl.lit(0, pl.Int64), places=pl.lit(0, pl.Int64)
+    )
+    return pl.concat([kept, worst.select(kept.columns)], how="vertical_relaxed").sort(keys)
 
 
 def _in_blocks(rows: pl.DataFrame, block: IntArray) -> pl.DataFrame:
@@ -59,13 +95,14 @@ def _in_blocks(rows: pl.DataFrame, block: IntArray) -> pl.DataFrame:
 
 
 def _judged(rows: pl.DataFrame, choices: Choices) -> pl.DataFrame:
-    either = pl.col("measure") == "steps"
-    counts = (pl.col("shift") > 0) | either
+    steps, fewer = pl.col("measure") == "steps", pl.col("measure") == "messages"
+    counts = pl.when(fewer).then(pl.col("shift") < 0).otherwise((pl.col("shift") > 0) | steps)
     certain = pl.col("shift").abs() * (1 - choices.standard_errors / pl.col("z").abs())
     rows = rows.with_columns(
         sure=pl.when(counts & (pl.col("z") != 0)).then(certain.clip(lower_bound=0.0)).otherwise(0.0)
     )
-    size = np.where(rows["measure"] == "steps", np.abs(rows["z"].to_numpy()), rows["z"].to_numpy())
+    turned = pl.when(steps).then(pl.col("z").abs()).when(fewer).then(-pl.col("z")).otherwise("z")
+    size = rows.select(turned).to_series().to_numpy()
     tails = np.where(rows["measure"] == "steps", 1.0, 0.5)
     p_values = np.array([tail * math.erfc(z / math.sqrt(2)) for tail, z in zip(tails, size, strict=True)])
     found = discoveries(p_values, choices.false_discoveries) & (

@@ -51,7 +51,7 @@ def exemplars(measures: Measures, block: IntArray, row: dict[str, Any]) -> Exemp
         shows = now[(value[now] >= middle) if rose else (value[now] <= middle)]
         since = int(starts[trace[shows]].min(initial=2**63 - 1)) if len(shows) else since
     if len(then):
-        usual = np.round(row["before"]) if row["measure"] in ("errors", "steps") else row["before"]
+        usual = row["before"] if row["measure"] in ("time", "calls") else np.round(row["before"])
         near = then[np.argsort(np.abs(value[then] - usual), kind="stable")[:_NEAREST]]
         length = measures.trees.duration[forest.main_root[trace[near]]]
         typical = int(trace[near[np.argsort(length, kind="stable")[len(near) // 2]]])
@@ -63,17 +63,26 @@ def _values(measures: Measures, row: dict[str, Any]) -> pl.DataFrame:
     here = (pl.col("node") == row["node"]) & (pl.col("operation") == row["operation"])
     if row["measure"] in ("time", "errors"):
         value = "own" if row["measure"] == "time" else "failed"
+        if row["resource"] >= 0:
+            there = measures.places.filter(here, pl.col("resource") == row["resource"])
+            return there.select("trace", value="own")
         rows = measures.times.filter(here, pl.col("callee") == row["callee"])
         return rows.select("trace", value=value)
+    if row["measure"] == "messages":
+        taker = pl.col("item") == row["callee"]
+        return _with_none(measures.sent.filter(here, taker), measures.taken.filter(here, taker))
     called = row["callee"] >= 0
     item = row["callee"] if called else row["item"]
     steps = measures.steps.filter(here, pl.col("called") == int(called), pl.col("item") == item)
     if row["measure"] == "calls":
         return steps.select("trace", value="times")
-    visits = measures.visits.filter(here).select("trace")
-    return visits.join(steps.select("trace", value="share"), on="trace", how="left").with_columns(
-        pl.col("value").fill_null(0.0)
-    )
+    return _with_none(measures.visits.filter(here), steps)
+
+
+def _with_none(every: pl.DataFrame, having: pl.DataFrame) -> pl.DataFrame:
+    # The share of each trace, 0 where it has none.
+    values = every.select("trace").join(having.select("trace", value="share"), on="trace", how="left")
+    return values.with_columns(pl.col("value").fill_null(0.0))
 
 
 def side_by_side(measures: Measures, rank: int, found: Exemplars) -> pl.DataFrame:

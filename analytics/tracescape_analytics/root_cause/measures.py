@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from tracescape_analytics.root_cause.messages import messages
 from tracescape_analytics.root_cause.owners import Owners, owners
 from tracescape_analytics.span_forest import BoolArray, IntArray, SpanForest
 from tracescape_native.critical_path import critical_paths
@@ -20,30 +21,39 @@ _SHORTEST_NS = 1000
 
 @dataclass(frozen=True)
 class Measures:
-    """Three frames; numbers are int64. Spans count once a trace and key: their mean.
+    """Six frames; numbers are int64. Spans count once a trace and key: their mean.
 
     ``times``: ``trace, node, operation, callee`` (-1 for the node's own work), ``own`` (log2 of ns),
     ``failed`` (share of spans at which an error begins), ``critical_ns`` (sum).
+    ``places``: ``trace, node, operation, resource`` (a number for each instance) and ``own``, of the own work
+    of services that have several.
     ``visits``: ``trace, node, operation`` of the spans at which requests enter a service, ``entries``.
     ``steps``: of those, what happens below within the service: ``called`` (1: a call to node ``item``, 0: an
     operation ``item`` of its own), ``share`` of the entries that have it, ``times`` (log2 of how often, of
     those that have it). Entries that fail, or that call something that fails, are left out of these two: the
     errors explain what is missing there.
+    ``sent`` and ``taken``: see ``messages``.
     """
 
     trees: SpanForest
     owners: Owners
     times: pl.DataFrame
+    places: pl.DataFrame
     visits: pl.DataFrame
     steps: pl.DataFrame
+    sent: pl.DataFrame
+    taken: pl.DataFrame
     critical_ns: IntArray
     first_errors: BoolArray
 
 
-def measured(trees: SpanForest, exceptions: pa.Table | None = None) -> Measures:
+def measured(
+    trees: SpanForest, exceptions: pa.Table | None = None, links: pa.Table | None = None
+) -> Measures:
     """Measure all traces of a forest.
 
     ``exceptions`` has ``trace_id`` and ``span_id`` of spans that recorded one: they count as failed.
+    ``links``: see ``messages``.
     """
     forest, who = trees.forest, owners(trees)
     paths = critical_paths(forest)
@@ -64,8 +74,22 @@ def measured(trees: SpanForest, exceptions: pa.Table | None = None) -> Measures:
         }
     )
     times = spans.group_by(keys).agg(pl.col("own", "failed").mean(), pl.col("critical_ns").sum())
+    places = _places(trees, spans)
     visits, steps = _structure(trees, who, failed)
-    return Measures(trees, who, times, visits, steps, paths.critical_ns, starts_error)
+    sent, taken = messages(trees, links)
+    return Measures(trees, who, times, places, visits, steps, sent, taken, paths.critical_ns, starts_error)
+
+
+def _places(trees: SpanForest, spans: pl.DataFrame) -> pl.DataFrame:
+    # Own work by instance, of services that have several.
+    column = trees.table["resource_id"].combine_chunks().dictionary_encode()
+    resource = column.indices.to_numpy().astype(np.int64)[trees.forest.rows]
+    runs = np.zeros((len(trees.services), max(len(column.dictionary), 1)), np.bool_)
+    runs[trees.service, resource] = True
+    several = runs.sum(axis=1) > 1
+    shown = pl.Series(several[trees.service]) & (spans["callee"] < 0)
+    places = spans.with_columns(resource=pl.Series(resource)).filter(shown)
+    return places.group_by("trace", "node", "operation", "resource").agg(pl.col("own").mean())
 
 
 def _failed(trees: SpanForest) -> BoolArray:
@@ -98,7 +122,7 @@ def _structure(trees: SpanForest, who: Owners, failed: BoolArray) -> tuple[pl.Da
     explained[entry[forest.parent[failed & who.crossed]]] = True
     enters = entry == np.arange(len(entry))
     inside = np.flatnonzero(~enters & (who.callee < 0))
-    crossed = np.flatnonzero(who.crossed)
+    crossed = np.flatnonzero(who.crossed & ~who.follow)
     silent = np.flatnonzero((who.callee >= 0) & ~who.answered)
     at = np.concatenate([entry[inside], entry[forest.parent[crossed]], entry[silent]])
     item = np.concatenate([trees.operation[inside], trees.service[crossed], who.callee[silent]])

@@ -28,12 +28,14 @@ _SMALL: Final = 1_000_000
 class Owners:
     """Int64 of shape (n,) in the forest's order: ``callee``, the node that a span waits for, -1 for none.
 
-    ``crossed`` (bool) marks spans that another service's span called; ``answered`` (bool) calls that have
-    such a child. ``nodes`` numbers services first, then what is known by its callers only.
+    ``crossed`` (bool) marks spans that another service's span called, or whose message they take: then they
+    ``follow`` (bool). ``answered`` (bool) are calls that have a child that was called. ``nodes`` numbers
+    services first, then what is known by its callers only.
     """
 
     callee: IntArray
     crossed: BoolArray
+    follow: BoolArray
     answered: BoolArray
     nodes: NodeTable
 
@@ -56,7 +58,7 @@ def owners(trees: SpanForest) -> Owners:
     calls = np.where(kind == UNSET, children == 1, kind == CLIENT)
     callee[~(answered & calls)] = -1
     _name_unanswered(trees, nodes, callee, children == 0, crossed)
-    return Owners(callee, crossed, answered, nodes)
+    return Owners(callee, crossed, follows, answered, nodes)
 
 
 def _name_unanswered(

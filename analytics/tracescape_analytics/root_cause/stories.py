@@ -17,6 +17,8 @@ KINDS: Final = {
     ("steps", "work"): "changed behaviour",
     ("steps", "to"): "no longer called",
     ("calls", "work"): "more calls",
+    ("messages", "to"): "messages not taken",
+    ("messages", "from"): "messages not taken by anybody",
 }
 
 
@@ -37,7 +39,8 @@ def _times(name: str, way: str, row: dict[str, Any], rows: list[dict[str, Any]],
     before, after = (readable_duration(round(2 ** row[side])) for side in ("before", "after"))
     operation = names.operations[row["operation"]]
     if way == "work":
-        return f"{name} itself works {after} on {operation} instead of {before}."
+        some = f", in {row['slow_places']} of its {row['places']} instances" if row["places"] else ""
+        return f"{name} itself works {after} on {operation} instead of {before}{some}."
     between = f"{after} instead of {before} pass between caller and callee"
     if way == "to":
         callers = _listed(names.nodes[each["node"]] for each in rows)
@@ -83,7 +86,23 @@ def _calls(name: str, _: str, row: dict[str, Any], __: list[dict[str, Any]], nam
     return f"{name} {what} {times} in {operation}."
 
 
-_SENTENCES: Final = {"time": _times, "errors": _errors, "steps": _steps, "calls": _calls}
+def _messages(name: str, way: str, row: dict[str, Any], rows: list[dict[str, Any]], names: Names) -> str:
+    shares = f"{_share(row['after'])} of them in time instead of {_share(row['before'])}"
+    operation = names.operations[row["operation"]]
+    if way == "to":
+        senders = _listed(names.nodes[each["node"]] for each in rows)
+        return f"{name} does not take the messages of {senders} ({operation}): {shares}."
+    takers = _listed(names.nodes[each["callee"]] for each in rows)
+    return f"Messages of {name} ({operation}) are not taken, whoever should ({takers}): {shares}."
+
+
+_SENTENCES: Final = {
+    "time": _times,
+    "errors": _errors,
+    "steps": _steps,
+    "calls": _calls,
+    "messages": _messages,
+}
 
 
 def _listed(names: Any) -> str:

@@ -1,0 +1,283 @@
+"""What is written over a scene: the headline, labels, the flag on the cause, islands, the legend."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTextActor
+
+from tracescape_render.camera import VIEW_ANGLE, to_screen
+from tracescape_render.labels import Rect, arrange
+from tracescape_render.lettering import BOLD, PADDING, colour, measure, text_actor, text_size
+from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, STATES, Theme
+from tracescape_render.scene import FOOT_RINGS, KINDS, Scene, size_of_world, top_of_beacon
+from tracescape_render.verdict import SICK
+
+LABEL_POOL: Final = 80
+#: In a world of more than these, the well are named only as far as the sick leave room under this number.
+_ALL_NAMED: Final = 40
+_NAMED: Final = 26
+#: In a world of more than these, labels are names alone.
+_ALL_NUMBERED: Final = 600
+_ISLANDS_NAMED: Final = 24
+#: Bodies that a label tries not to cover: the largest on the screen.
+_MINDED: Final = 1_500
+_SHAFT_STEPS: Final = 10
+_SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry")
+_STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: "◍"}
+_CAUSE_SIGN: Final = "┃ likely cause"
+
+Matrix = NDArray[np.float64]
+Size = tuple[int, int]
+
+
+class Words:
+    """The text actors of a renderer. They are made once; scenes and cameras only move and rewrite them."""
+
+    def __init__(self, renderer: vtkRenderer) -> None:
+        self._free = [text_actor(15) for _ in range(LABEL_POOL)]
+        self._label_style = self._free[0].GetTextProperty()
+        self._writers: dict[int, vtkTextActor] = {}  # body: the actor that writes its label
+        self._sizes: dict[str, tuple[float, float]] = {}
+        self._name = text_actor(14, face=BOLD)
+        self._headline = text_actor(25, face=BOLD)
+        self._caption = text_actor(14)
+        self._tooltip = text_actor(15)
+        self._flag = text_actor(20, face=BOLD)
+        self._reason = text_actor(16)
+        self._islands = [text_actor(13) for _ in range(_ISLANDS_NAMED)]
+        self._legend = [text_actor(14) for _ in range(len(STATES) + 2)]
+        self.rects: dict[int, Rect] = {}
+        self.flag_rect: Rect | None = None
+        self.island_rects: dict[int, Rect] = {}
+        self.shown = True
+        self._name.SetInput("TRACESCAPE")
+        self._tooltip.GetTextProperty().SetLineSpacing(1.25)
+        hidden = [*self._free, *self._islands, self._flag, self._reason, self._tooltip]
+        for actor in hidden:
+            actor.SetVisibility(False)
+        for actor in [*self._free, *self._islands, self._flag, self._reason]:
+            actor.GetTextProperty().SetJustificationToCentered()
+        for actor in [self._name, self._headline, self._caption, *self._legend, *hidden]:
+            renderer.AddViewProp(actor)
+
+    def use(self, scene: Scene, theme: Theme, note: str = "") -> None:
+        """Write about ``scene`` from now on, in the colours of ``theme``; ``note`` follows the caption."""
+        self._scene, self._theme = scene, theme
+        self._sizes = {}
+        self.rects = {}
+        self._write_labels()  # every label of the old scene goes
+        self._headline.SetInput(scene.headline)
+        self._caption.SetInput(f"{scene.caption} · {note}" if note else scene.caption)
+        colour(self._name, theme.text_quiet)
+        sick = np.flatnonzero(np.bincount(scene.state, minlength=len(STATES))[list(SICK)])
+        calm = theme.text if not len(sick) else theme.marks[SICK[int(sick[-1])]]
+        colour(self._headline, theme.cause if scene.cause is not None else calm, theme.ground[1], 0.75)
+        colour(self._caption, theme.text_quiet, theme.ground[1], 0.75)
+        colour(self._tooltip, theme.text, theme.label_ground, 0.88)
+        colour(self._flag, theme.cause_ink, theme.cause, 1.0)
+        colour(self._reason, theme.text, theme.label_ground, 0.88)
+        for actor, name in zip(self._islands, scene.island_names, strict=False):
+            actor.SetInput(name.upper())
+            colour(actor, theme.text_quiet)
+        if scene.cause is not None:
+            self._reason.SetInput(f" likely cause · {scene.cause.reason} ")
+        self._write_legend()
+
+    def say(self, text: str) -> None:
+        """Put a line under the headline: the caption, or what is wrong."""
+        self._caption.SetInput(text)
+
+    def tell(self, text: str | None, size: Size) -> None:
+        """Numbers in the upper right corner, or none."""
+        self._tooltip.SetVisibility(text is not None)
+        if text is not None:
+            self._tooltip.SetInput(text)
+        self._place_tooltip(size)
+
+    def place(self, projection: Matrix, size: Size) -> None:
+        """Put everything where it belongs for a camera and a window; the sick first, nothing over another."""
+        taken = self._place_display(size)
+        self.rects, self.island_rects, self.flag_rect = {}, {}, None
+        if len(self._scene.positions):
+            self.flag_rect = self._placed_flag(projection, size, taken)
+        if self.flag_rect is not None:
+            taken = [*taken, self.flag_rect, *self._beacon(projection, size)]
+        if self.shown and len(self._scene.positions):
+            self.rects = self._arranged(projection, size, taken)
+            self.island_rects = self._arranged_islands(projection, size, [*taken, *self.rects.values()])
+        for actor in (self._flag, self._reason):
+            actor.SetVisibility(self.flag_rect is not None)
+        for number, actor in enumerate(self._islands):
+            rect = self.island_rects.get(number)
+            actor.SetVisibility(rect is not None)
+            if rect is not None:
+                actor.SetPosition((rect.left + rect.right) / 2, rect.bottom + PADDING)
+        self._write_labels()
+        self._place_tooltip(size)
+
+    def _place_display(self, size: Size) -> list[Rect]:
+        """The head-up display; the places that it takes."""
+        width, height = size
+        self._name.SetPosition(26, height - 32)
+        self._headline.SetPosition(25, height - 66)
+        self._caption.SetPosition(26, height - 90)
+        x = 26.0
+        for actor in self._legend[:-1]:
+            actor.SetPosition(x, 32)
+            x += measure(actor)[0] + 14 if actor.GetInput() else 0.0
+        self._legend[-1].SetPosition(26, 10)
+        wide = max(measure(actor)[0] for actor in (self._headline, self._caption, self._name)) + 30
+        low = max(x, measure(self._legend[-1])[0] + 30)
+        return [Rect(0, height - 98, min(wide, width), height), Rect(0, 0, min(low, width), 56)]
+
+    def _placed_flag(self, projection: Matrix, size: Size, taken: list[Rect]) -> Rect | None:
+        """At the top of the shaft; where that is out of the picture, as near to it as can be."""
+        scene = self._scene
+        if scene.cause is None or scene.beacon is None:
+            return None
+        shaft = np.stack([scene.beacon, top_of_beacon(scene)])
+        xy, w = to_screen(shaft, projection, size)
+        if w[0] <= 0:
+            return None
+        top = xy[1] if w[1] > 0 else xy[0]
+        left_of, right_of = (xy[:, 0] < 0).all(), (xy[:, 0] > size[0]).all()
+        name = scene.cause.name
+        self._flag.SetInput(f" ◀ {name} " if left_of else f" {name} ▶ " if right_of else f" {name} ")
+        flag, reason = measure(self._flag), measure(self._reason)
+        wide, high = max(flag[0], reason[0]), flag[1] + reason[1]
+        left = float(np.clip(top[0] - wide / 2, 4, max(4, size[0] - wide - 4)))
+        bottom = float(np.clip(top[1], 60, max(60, size[1] - high - 4)))
+        rect = Rect(left, bottom, left + wide, bottom + high)
+        for other in taken:
+            if rect.overlaps(other) and other.bottom > size[1] / 2:
+                bottom = other.bottom - high - 4
+                rect = Rect(left, bottom, left + wide, bottom + high)
+        middle = (rect.left + rect.right) / 2
+        self._reason.SetPosition(middle, rect.bottom + PADDING)
+        self._flag.SetPosition(middle, rect.bottom + reason[1] + PADDING - 3)
+        return rect
+
+    def _beacon(self, projection: Matrix, size: Size) -> list[Rect]:
+        """What the beacon covers: its foot, and its shaft in steps, since that may lean on the screen."""
+        scene = self._scene
+        assert scene.beacon is not None
+        place = scene.beacon.copy()
+        if scene.cause is not None and scene.cause.arc is None:
+            place[2] = 0.0
+        sides = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
+        reach = FOOT_RINGS[-1] * size_of_world(scene)
+        xy, w = to_screen((place + reach * sides).astype(np.float32), projection, size)
+        steps = np.linspace(scene.beacon, top_of_beacon(scene), _SHAFT_STEPS + 1)
+        shaft, depth = to_screen(steps.astype(np.float32), projection, size)
+        if (w <= 0).any() or (depth <= 0).any():
+            return []
+        pieces = [xy, *(shaft[i : i + 2] for i in range(_SHAFT_STEPS))]
+        corners = [(*piece.min(axis=0).tolist(), *piece.max(axis=0).tolist()) for piece in pieces]
+        return [Rect(left - 3, bottom, right + 3, top) for left, bottom, right, top in corners]
+
+    def _arranged(self, projection: Matrix, size: Size, taken: list[Rect]) -> dict[int, Rect]:
+        scene = self._scene
+        xy, w = to_screen(scene.positions, projection, size)
+        width, height = size
+        slope = np.tan(np.radians(VIEW_ANGLE / 2))
+        clearance = scene.radii / np.maximum(w, 1e-9) / slope * height / 2
+        clearance = np.where(np.isin(scene.state, SICK), 1.6, 1.0) * clearance
+        seen = (w > 0) & (xy[:, 0] > 0) & (xy[:, 0] < width) & (xy[:, 1] > 0) & (xy[:, 1] < height)
+        if scene.cause is not None and scene.cause.arc is None:
+            seen[scene.cause.body] = False  # the flag names it
+        order = np.lexsort((-1.0 / np.maximum(w, 1e-9), -scene.priority))
+        wanted = order[seen[order]][: 4 * LABEL_POOL]
+        sizes = [self._size_of(_label(scene, body)) for body in wanted.tolist()]
+        minded = np.flatnonzero(w > 0)
+        minded = minded[np.argsort(-clearance[minded], kind="stable")[:_MINDED]]
+        sick = minded[np.isin(scene.state[minded], SICK)]
+        minded = np.concatenate([minded, sick, sick])  # covering one of those is as bad as three others
+        suffering = 0 if scene.cause is None else len(scene.cause.victims)
+        placed = arrange(
+            xy[wanted],
+            np.minimum(clearance[wanted], 200.0),
+            sizes,
+            range(len(wanted)),
+            size,
+            taken,
+            self._most(),
+            urgent=suffering,
+            obstacles=np.column_stack([xy[minded], np.minimum(clearance[minded], 200.0)]),
+        )
+        return {int(wanted[index]): rect for index, rect in placed.items()}
+
+    def _most(self) -> int:
+        """How many labels: in a large world those who suffer and some others; the sick come first."""
+        if len(self._scene.state) <= _ALL_NAMED:
+            return LABEL_POOL
+        if self._scene.cause is not None:
+            return min(len(self._scene.cause.victims) + _NAMED // 2, LABEL_POOL)
+        sick = int(np.isin(self._scene.state, SICK).sum())
+        return int(np.clip(sick, _NAMED, LABEL_POOL // 2))
+
+    def _arranged_islands(self, projection: Matrix, size: Size, taken: list[Rect]) -> dict[int, Rect]:
+        names = self._scene.island_names[:_ISLANDS_NAMED]
+        fronts = np.array([plate[np.argmin(plate[:, 1])] for plate in self._scene.plates[: len(names)]])
+        ground = np.column_stack([fronts, np.zeros(len(fronts))]).astype(np.float32)
+        xy, w = to_screen(ground, projection, size)
+        visible = [i for i, name in enumerate(names) if name and w[i] > 0]
+        sizes = [measure(actor) for actor in self._islands[: len(names)]]
+        return arrange(xy, np.full(len(xy), 5.0), sizes, visible, size, taken, obstacles=np.zeros((0, 3)))
+
+    def _write_labels(self) -> None:
+        """A body keeps its text actor while it has a label: moving a text is cheap, drawing one is not."""
+        for body in self._writers.keys() - self.rects.keys():
+            actor = self._writers.pop(body)
+            actor.SetVisibility(False)
+            self._free.append(actor)
+        for body, rect in self.rects.items():
+            if body not in self._writers:
+                self._writers[body] = self._free.pop()
+                self._write(self._writers[body], body)
+            self._writers[body].SetPosition((rect.left + rect.right) / 2, rect.bottom + PADDING)
+
+    def _size_of(self, text: str) -> tuple[float, float]:
+        if text not in self._sizes:
+            self._sizes[text] = text_size(text, self._label_style)
+        return self._sizes[text]
+
+    def _write(self, actor: vtkTextActor, body: int) -> None:
+        scene, theme = self._scene, self._theme
+        actor.SetInput(_label(scene, body))
+        if scene.state[body] in SICK:
+            mark, ink = (np.array(theme.marks[scene.state[body]]), np.array(theme.text))
+            mixed = (0.6 * mark + 0.4 * ink).astype(int).tolist()
+            colour(actor, (mixed[0], mixed[1], mixed[2]), theme.label_ground, 0.72)
+        else:
+            quiet = scene.seen[body] < 1.0 or len(scene.state) > _ALL_NAMED
+            colour(actor, theme.text_quiet if quiet else theme.text, theme.label_ground, 0.5)
+        actor.SetVisibility(True)
+
+    def _place_tooltip(self, size: Size) -> None:
+        width, height = size
+        text_width, text_height = measure(self._tooltip)
+        self._tooltip.SetPosition(width - text_width - 28, height - text_height - 28)
+
+    def _write_legend(self) -> None:
+        theme = self._theme
+        first, *states, shapes = self._legend
+        first.SetInput(_CAUSE_SIGN if self._scene.cause is not None else "")
+        colour(first, theme.cause)
+        for code, actor in enumerate(states):
+            actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {STATES[code]}")
+            colour(actor, theme.states[HEALTHY] if code == HEALTHY else theme.marks[code])
+        shapes.SetInput("    ".join(_SHAPE_SIGNS[: len(KINDS)]))
+        colour(shapes, theme.text_quiet)
+
+
+def _label(scene: Scene, body: int) -> str:
+    """The name, and numbers for the sick; in a large world with a cause for those who suffer from it."""
+    suffers = scene.cause is not None and body in scene.cause.victims
+    most = _ALL_NAMED if scene.cause is not None else _ALL_NUMBERED
+    aside = not suffers and len(scene.state) > most
+    if aside or not scene.subtitles[body]:
+        return scene.labels[body]
+    return f"{scene.labels[body]}\n{scene.subtitles[body]}"
