@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tracescape.store import Store, Topology
     from tracescape_render import Scene
+    from tracescape_render.placing import Transition
     from tracescape_storage.reader import Reader
 
 #: What a live view looks back on when nothing else is asked for.
@@ -133,6 +134,24 @@ def placed(
         positions.update(new)
         _keep(store.reader, new, anew=anew)
     return found
+
+
+def placed_anew(topology: Topology, store: Store, positions: Positions) -> tuple[Scene, Transition]:
+    """The scene with new places for all, and the way there from the old ones, to be shown step by step.
+
+    ``positions`` and the store then have the new places alone. Who had none is there from the beginning.
+    """
+    from tracescape_render.placing import Transition, stands
+
+    found = scene_of(topology, store.location)
+    after = found.positions.astype(float)
+    before = after.copy()
+    for body, name in enumerate(found.services):
+        before[body] = positions.get(name, tuple(after[body]))[:3]
+    positions.clear()
+    positions.update(stands(found.services, found.positions, found.island))
+    _keep(store.reader, positions, anew=True)
+    return found, Transition(before, after)
 
 
 def _keep(reader: Reader, new: Positions, *, anew: bool) -> None:

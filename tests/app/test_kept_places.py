@@ -13,7 +13,7 @@ import pytest
 import tracescape as ts
 from support.otlp import request, span
 from tracescape.collector import Collector
-from tracescape.view import follow, placed
+from tracescape.view import follow, placed, placed_anew
 from tracescape_ingest.intake import Signal
 from tracescape_render import Scene
 
@@ -78,6 +78,20 @@ def test_a_world_that_has_more_than_doubled_is_laid_out_anew_for_all(collector: 
         kept = store.reader.positions()
     assert any(after[name] != place for name, place in where(before).items())
     assert {name: list(stand[:3]) for name, stand in kept.items()} == after
+
+
+def test_a_new_layout_on_request_begins_at_the_old_places_and_is_kept(collector: Collector) -> None:
+    send(collector, "web", "cart", "db")
+    with ts.connect(collector.http_url) as store:
+        topology = store.topology()
+        old = {name: (10.0 * i, 5.0, 2.0, 0) for i, name in enumerate(topology.nodes["service"].to_list())}
+        known = dict(old)
+        store.reader.keep_positions(old)
+        scene, way = placed_anew(topology, store, known)
+        assert way.at(0).tolist() == [list(old[name][:3]) for name in scene.services]
+        assert way.at(1).tolist() == scene.positions.tolist()
+        assert store.reader.positions() == known
+        assert where(follow(store, ts.Store.topology)()) == where(scene)
 
 
 def test_a_closed_file_without_places_looks_the_same_each_time(collector: Collector, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_the_order_of_nodes_and_edges_does_not_matter(graph: Graph, seed: int) -
 
 
 def test_the_order_does_not_matter_to_a_graph_that_takes_threads() -> None:
-    graph = groups(sized(6_000, 700), 25)
+    graph = groups(sized(6_000, 610), 25)
     other, to = shuffled(graph, 7)
     assert np.array_equal(laid(other)[to], laid(graph))
 
