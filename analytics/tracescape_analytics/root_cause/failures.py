@@ -35,40 +35,36 @@ _TEXTS: Final = ", ".join(literal(text) for code, name in SERVER_FAULTS.items() 
 def failures(reader: Reader, window: Window) -> pa.Table:
     """``trace_id`` and ``span_id`` of spans in the widened window that an exception or a gRPC code marks.
 
-    Of codes, those are left out whose status says it already. A span may be there twice.
+    Of codes, those are left out whose status says it already. A span may be there several times.
     """
     wide = window.widened()
     found = [
-        reader.sql(
-            "SELECT DISTINCT trace_id, span_id FROM events WHERE name = 'exception' "
-            f"AND {_within('time_ns', wide)}"
-        )
+        "SELECT DISTINCT trace_id, span_id FROM events WHERE name = 'exception' "
+        f"AND {_within('time_ns', wide)}"
     ]
-    if condition := _coded(reader.attribute_columns()):
-        found.append(
-            reader.sql(
-                "SELECT trace_id, span_id FROM spans WHERE status <> 2 "
-                f"AND {_within('start_ns', wide)} AND ({condition})"
-            )
-        )
-    return pa.concat_tables(found)
+    found += [
+        f"SELECT trace_id, span_id FROM spans WHERE status <> 2 AND {_within('start_ns', wide)} AND {coded}"
+        for coded in _coded(reader.attribute_columns())
+    ]
+    return reader.sql(" UNION ALL ".join(found))
 
 
 def _within(column: str, window: Window) -> str:
     return f"{column} >= {window.since_ns} AND {column} < {window.until_ns}"
 
 
-def _coded(columns: Mapping[str, str]) -> str:
-    # A condition on spans; empty where none can meet it. Text is read of RPCs alone, and JSON of those that
-    # mention a key: a column of bytes costs many times what columns of numbers cost.
+def _coded(columns: Mapping[str, str]) -> list[str]:
+    # Conditions on spans, each for a query of its own: in one, DuckDB reads everything for everybody. Text is
+    # read of RPCs alone, and JSON of those that mention a key.
     calls = [f"{identifier(key)} IS NOT NULL" for key in (*_RPC_KEYS, *CODE_KEYS) if key in columns]
     if not calls:
-        return ""
-    ways = [_in_column(key, columns[key]) for key in CODE_KEYS if key in columns]
-    unknown = [f"{identifier(key)} IS NULL" for key in CODE_KEYS if key in columns]
-    mentioned = " OR ".join(map(_in_text, CODE_KEYS))
-    ways.append(" AND ".join([f"({' OR '.join(calls)})", *unknown, f"({mentioned})"]))
-    return " OR ".join(f"({way})" for way in ways)
+        return []
+    known = [key for key in CODE_KEYS if key in columns]
+    elsewhere = [f"({' OR '.join(calls)})", *(f"{identifier(key)} IS NULL" for key in known)]
+    return [
+        *(_in_column(key, columns[key]) for key in known),
+        *(" AND ".join([*elsewhere, _in_text(key)]) for key in CODE_KEYS),
+    ]
 
 
 def _in_column(key: str, kind: str) -> str:
