@@ -27,8 +27,8 @@ def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) ->
     neither. A row a channel: ``measure`` ('time', 'errors', 'steps', 'calls', 'messages'), ``node``,
     ``operation``, ``callee`` (the node that is called or takes messages, -1 for none), ``item`` (of 'steps'
     and 'calls': the operation that comes or goes, -1 where it is a call), the columns of ``shifts``,
-    ``sure``: what of the shift is certain, in log2 and without sign (0 for none; of steps, without what a change
-    of requests explains, see ``selection``), ``p_value``,
+    ``sure``: what of the shift is certain, in log2 and without sign (0 for none; of steps, without what
+    another choice of requests explains, see ``selection``), ``p_value``,
     ``significant``: whether it is a discovery among all. Where some instances of a service got slow and not
     others, the row is that of the worst, ``resource``, and ``slow_places`` of ``places`` are like that;
     else these are -1, 0 and 0.
