@@ -9,8 +9,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from memory_reader import MemoryReader, reader
-from support.small_shop import HEALTHY, MINUTE, Faults, faulty, small_shop
+from memory_reader import MemoryReader, reader, span
+from support.small_shop import HEALTHY, MINUTE, MS, Faults, faulty, small_shop
 from tracescape_analytics.root_cause import CAUSE_SCHEMA, Diagnosis, diagnose
 from tracescape_storage.schema import EVENTS
 
@@ -76,6 +76,25 @@ def test_who_no_longer_calls_is_named_and_the_callee_suspected() -> None:
     assert answer.causes["service"].to_list() == ["web"]
     assert answer.causes["kind"].to_list() == ["changed behaviour"]
     assert "pay" in answer.suspects["service"].to_list()
+
+
+def test_a_callee_that_is_asked_other_things_does_not_behave_differently() -> None:
+    # Every second request of web is a product's page, for which ads picks by category; those break off.
+    rows = []
+    for number in range(14 * 40):
+        trace, start = f"t{number:06}", number * MINUTE // 40
+        product, broken = number % 2 == 0, start >= WINDOW[0]
+        place = {"trace": trace, "start": start, "kind": "server"}
+        rows.append(span("w", service="web", operation="GET", end=start + 9 * MS, **place))
+        if product:
+            rows.append(span("c", "w", service="cart", operation="GET /cart", end=start + MS, **place))
+        if not (product and broken):
+            rows.append(span("a", "w", service="ads", operation="GET /ads", end=start + 2 * MS, **place))
+            inner = {"trace": trace, "start": start, "kind": "internal", "service": "ads"}
+            picks = "pick by category" if product else "pick any"
+            rows.append(span("p", "a", operation=picks, end=start + MS, **inner))
+    causes = diagnose(reader(*rows), since_ns=WINDOW[0]).causes
+    assert causes.select("service", "kind").rows() == [("web", "changed behaviour")]
 
 
 def test_retries_are_behaviour_of_who_calls() -> None:

@@ -11,13 +11,15 @@ from types import ModuleType
 
 import pytest
 
+from support.small_shop import faulty, small_shop
+
 HARNESS = Path(__file__).parents[2] / "benches" / "root_cause"
 MINUTE = 60_000_000_000
 
 
 @pytest.fixture(scope="module")
 def harness() -> Iterator[dict[str, ModuleType]]:
-    names = ("cases", "scoring", "naive", "datasets", "shop_cases")
+    names = ("cases", "scoring", "naive", "datasets", "shop_cases", "missing")
     sys.path.insert(0, str(HARNESS))
     try:
         yield {name: importlib.import_module(name) for name in names}
@@ -178,3 +180,38 @@ def test_the_shop_is_a_labelled_set_whose_cases_differ_by_seed_and_place(
     assert len(sizes) > 9
     places = [fault.where for fault in module.shop_faults(8) if fault.kind == "cpu"]
     assert len(set(places)) == 8
+
+
+def test_what_is_missing_is_told_case_by_case_and_what_is_visible_by_plain_means(
+    harness: dict[str, ModuleType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = small_shop(faults=faulty(slow_work={"cart": 20.0})).table
+    firsts = table.group_by("trace_id").aggregate([("start_ns", "min")])
+    firsts = firsts.rename_columns({"start_ns_min": "trace_start_ns"})
+    spans = table.join(firsts, "trace_id").sort_by([("trace_start_ns", "ascending")])
+    window, before = (12 * MINUTE, 14 * MINUTE), ((0, 12 * MINUTE),)
+    case = harness["cases"].Case
+    labelled = harness["datasets"].Labelled(
+        "shop",
+        spans,
+        [
+            case("a", window, before, frozenset({"pay"}), "return"),
+            case("b", window, before, frozenset({"cart"})),
+        ],
+        [case(f"calm {i}", (i * MINUTE, (i + 2) * MINUTE), ((0, 12 * MINUTE),)) for i in (2, 4, 6)]
+        + [case("loud", window, before)],
+        [],
+    )
+    looked = harness["missing"].Looked(labelled)
+    looked.at_cases()
+    said = capsys.readouterr().out
+    assert "a: rank None, nothing significant" in said
+    assert "pay: " in said
+    assert "first is cart: time of cart GET /cart" in said
+    assert "1 of 2 are first. Of the 1 others, 1 show nothing significant" in said
+    assert "Avg@5 is 0.500; it were 0.500" in said
+    looked.at_quiet()
+    said = capsys.readouterr().out
+    assert "1 of 4 quiet windows" in said
+    assert "in 3 windows in which nobody is named" in said
+    assert "in 1 of 1, what is named is a change that is visible without a model" in said

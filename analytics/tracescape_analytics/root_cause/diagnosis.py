@@ -15,6 +15,7 @@ from tracescape_analytics.root_cause.blame import Suspect, suspects
 from tracescape_analytics.root_cause.choices import DEFAULT, Choices
 from tracescape_analytics.root_cause.evidence import evidence
 from tracescape_analytics.root_cause.exemplars import PATH_SCHEMA, exemplars, side_by_side, trace_id_of
+from tracescape_analytics.root_cause.failures import failures
 from tracescape_analytics.root_cause.measures import Measures, measured
 from tracescape_analytics.root_cause.moments import odd_stretches
 from tracescape_analytics.root_cause.stories import KINDS, Names, told
@@ -147,22 +148,14 @@ def diagnose(
     before = _before(window, baseline, extent)
     parts = [Window(*part) for part in _joined(window, before)]
     spans = pa.concat_tables([part.read(reader, CALL_COLUMNS) for part in parts])
-    thrown = pa.concat_tables([_thrown(reader, part.widened()) for part in parts])
+    failed = pa.concat_tables([failures(reader, part) for part in parts])
     links = pa.concat_tables([part.links(reader) for part in parts])
-    return diagnose_of(spans, thrown, links, window=window, baseline=[before])
-
-
-def _thrown(reader: Reader, window: Window) -> pa.Table:
-    # Spans that recorded an exception at that time.
-    return reader.sql(
-        "SELECT DISTINCT trace_id, span_id FROM events WHERE name = 'exception' "
-        f"AND time_ns >= {window.since_ns} AND time_ns < {window.until_ns}"
-    )
+    return diagnose_of(spans, failed, links, window=window, baseline=[before])
 
 
 def diagnose_of(
     spans: pa.Table,
-    exceptions: pa.Table | None = None,
+    failed: pa.Table | None = None,
     links: pa.Table | None = None,
     *,
     window: Interval,
@@ -170,7 +163,7 @@ def diagnose_of(
 ) -> Diagnosis:
     """``diagnose`` over a table with ``schema.ANALYSIS_COLUMNS`` and any of ``PROMOTED``.
 
-    ``exceptions``, ``links``: see ``measured``.
+    ``failed``, ``links``: see ``measured``.
     """
     for since, until in baseline:
         if since < window[1] and until > window[0]:
@@ -178,7 +171,7 @@ def diagnose_of(
                 f"the baseline [{since}, {until}) overlaps the window [{window[0]}, {window[1]}): "
                 "choose one that ends where the window begins"
             )
-    return judged(measured(plant(spans), exceptions, links), window, baseline)
+    return judged(measured(plant(spans), failed, links), window, baseline)
 
 
 def _searched(reader: Reader, extent: Extent, until_ns: int | None, baseline: Interval | None) -> Diagnosis:
@@ -190,13 +183,13 @@ def _searched(reader: Reader, extent: Extent, until_ns: int | None, baseline: In
     since = max(until - max(round((last - extent.first_start_ns) * share), 1), extent.first_start_ns)
     window = _within(checked(since, until), extent)
     whole = Window(*window)
-    spans, thrown = whole.read(reader, CALL_COLUMNS), _thrown(reader, whole.widened())
-    return search_of(spans, thrown, whole.links(reader), within=window)
+    spans = whole.read(reader, CALL_COLUMNS)
+    return search_of(spans, failures(reader, whole), whole.links(reader), within=window)
 
 
 def search_of(
     spans: pa.Table,
-    exceptions: pa.Table | None = None,
+    failed: pa.Table | None = None,
     links: pa.Table | None = None,
     *,
     within: Interval,
@@ -208,7 +201,7 @@ def search_of(
     Where nothing is at fault in it, others that stand out are asked too, ``_LOOKED_AT`` in all. If none
     stands out, it is that of the last tenth.
     """
-    measures = measured(plant(spans), exceptions, links)
+    measures = measured(plant(spans), failed, links)
     first: Diagnosis | None = None
     for stretch in odd_stretches(measures, *within, most=_LOOKED_AT):
         window = (stretch.since_ns, stretch.until_ns)

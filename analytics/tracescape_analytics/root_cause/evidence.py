@@ -10,6 +10,7 @@ import polars as pl
 
 from tracescape_analytics.root_cause.choices import DEFAULT, Choices
 from tracescape_analytics.root_cause.measures import Measures
+from tracescape_analytics.root_cause.selection import selected
 from tracescape_analytics.root_cause.shifts import log_shifts, share_shifts
 from tracescape_analytics.significance import discoveries
 from tracescape_analytics.span_forest import IntArray
@@ -26,7 +27,8 @@ def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) ->
     neither. A row a channel: ``measure`` ('time', 'errors', 'steps', 'calls', 'messages'), ``node``,
     ``operation``, ``callee`` (the node that is called or takes messages, -1 for none), ``item`` (of 'steps'
     and 'calls': the operation that comes or goes, -1 where it is a call), the columns of ``shifts``,
-    ``sure``: what of the shift is certain, in log2 and without sign (0 for none), ``p_value``,
+    ``sure``: what of the shift is certain, in log2 and without sign (0 for none; of steps, without what
+    another choice of requests explains, see ``selection``), ``p_value``,
     ``significant``: whether it is a discovery among all. Where some instances of a service got slow and not
     others, the row is that of the worst, ``resource``, and ``slow_places`` of ``places`` are like that;
     else these are -1, 0 and 0.
@@ -41,7 +43,8 @@ def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) ->
     fails = times.filter(pl.col("failed") > 0).select(*keys, "block", share="failed")
     failing = share_shifts(fails, times, keys, keys).with_columns(measure=pl.lit("errors"))
     path = ["node", "operation"]
-    moved = share_shifts(steps, visits, [*path, "called", "item"], path).with_columns(
+    moved = share_shifts(steps, visits, [*path, "called", "item"], path)
+    moved = selected(moved, visits, block, path, choices.standard_errors).with_columns(
         measure=pl.lit("steps"),
         callee=pl.when(pl.col("called") == 1).then("item").otherwise(-1),
         item=pl.when(pl.col("called") == 1).then(-1).otherwise("item"),
@@ -59,14 +62,12 @@ def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) ->
         measure=pl.lit("time"), callee=pl.lit(-1, pl.Int64), item=pl.lit(-1, pl.Int64)
     )
     columns = ["measure", *keys, "item", *_SHIFT]
-    rows = pl.concat(
-        [frame.with_columns(item=pl.lit(-1, pl.Int64)).select(columns) for frame in (slower, failing)]
-        + [moved.select(columns), often.select(columns), received.select(columns)],
-        how="vertical_relaxed",
-    )
-    rows = rows.with_columns(resource=pl.lit(-1, pl.Int64))
-    rows = pl.concat([rows, alone.select(*columns, "resource")], how="vertical_relaxed")
-    return _apart(_judged(rows, choices))
+    frames = [frame.with_columns(item=pl.lit(-1, pl.Int64)).select(columns) for frame in (slower, failing)]
+    frames += [often.select(columns), received.select(columns), moved.select(*columns, "selected")]
+    frames.append(alone.select(*columns, "resource"))
+    rows = pl.concat(frames, how="diagonal_relaxed")
+    rows = rows.with_columns(pl.col("resource").fill_null(-1), pl.col("selected").fill_null(0.0))
+    return _apart(_judged(rows, choices).drop("selected"))
 
 
 def _apart(rows: pl.DataFrame) -> pl.DataFrame:
@@ -97,7 +98,7 @@ def _in_blocks(rows: pl.DataFrame, block: IntArray) -> pl.DataFrame:
 def _judged(rows: pl.DataFrame, choices: Choices) -> pl.DataFrame:
     steps, fewer = pl.col("measure") == "steps", pl.col("measure") == "messages"
     counts = pl.when(fewer).then(pl.col("shift") < 0).otherwise((pl.col("shift") > 0) | steps)
-    certain = pl.col("shift").abs() * (1 - choices.standard_errors / pl.col("z").abs())
+    certain = pl.col("shift").abs() * (1 - choices.standard_errors / pl.col("z").abs()) - pl.col("selected")
     rows = rows.with_columns(
         sure=pl.when(counts & (pl.col("z") != 0)).then(certain.clip(lower_bound=0.0)).otherwise(0.0)
     )

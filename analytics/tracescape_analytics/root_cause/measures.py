@@ -47,19 +47,17 @@ class Measures:
     first_errors: BoolArray
 
 
-def measured(
-    trees: SpanForest, exceptions: pa.Table | None = None, links: pa.Table | None = None
-) -> Measures:
+def measured(trees: SpanForest, failed: pa.Table | None = None, links: pa.Table | None = None) -> Measures:
     """Measure all traces of a forest.
 
-    ``exceptions`` has ``trace_id`` and ``span_id`` of spans that recorded one: they count as failed.
+    ``failed`` has ``trace_id`` and ``span_id`` of spans that failed whatever their status (see ``failures``).
     ``links``: see ``messages``.
     """
     forest, who = trees.forest, owners(trees)
     paths = critical_paths(forest)
-    failed = _failed(trees) | _threw(trees, exceptions)
-    starts_error = failed.copy()
-    above = forest.parent[failed & (forest.parent >= 0)]
+    fails = _failed(trees) | _listed(trees, failed)
+    starts_error = fails.copy()
+    above = forest.parent[fails & (forest.parent >= 0)]
     starts_error[above] = False  # an error below explains it
     keys = ["trace", "node", "operation", "callee"]
     spans = pl.DataFrame(
@@ -75,7 +73,7 @@ def measured(
     )
     times = spans.group_by(keys).agg(pl.col("own", "failed").mean(), pl.col("critical_ns").sum())
     places = _places(trees, spans)
-    visits, steps = _structure(trees, who, failed)
+    visits, steps = _structure(trees, who, fails)
     sent, taken = messages(trees, links)
     return Measures(trees, who, times, places, visits, steps, sent, taken, paths.critical_ns, starts_error)
 
@@ -101,17 +99,17 @@ def _failed(trees: SpanForest) -> BoolArray:
     return failed
 
 
-def _threw(trees: SpanForest, exceptions: pa.Table | None) -> BoolArray:
-    threw = np.zeros(len(trees.forest.rows), np.bool_)
-    if exceptions is None or not exceptions.num_rows:
-        return threw
-    ids = np.unique(exceptions["span_id"].to_numpy())
+def _listed(trees: SpanForest, listed: pa.Table | None) -> BoolArray:
+    found = np.zeros(len(trees.forest.rows), np.bool_)
+    if listed is None or not listed.num_rows:
+        return found
+    ids = np.unique(listed["span_id"].to_numpy())
     maybe = np.flatnonzero(np.isin(trees.forest.span_id, ids))
-    known = set(zip(exceptions["trace_id"].to_pylist(), exceptions["span_id"].to_pylist(), strict=True))
+    known = set(zip(listed["trace_id"].to_pylist(), listed["span_id"].to_pylist(), strict=True))
     traces = trees.table["trace_id"].take(pa.array(trees.forest.rows[maybe])).to_pylist()
     spans = trees.forest.span_id[maybe].tolist()
-    threw[maybe] = [each in known for each in zip(traces, spans, strict=True)]
-    return threw
+    found[maybe] = [each in known for each in zip(traces, spans, strict=True)]
+    return found
 
 
 def _structure(trees: SpanForest, who: Owners, failed: BoolArray) -> tuple[pl.DataFrame, pl.DataFrame]:
