@@ -367,4 +367,6 @@ def test_silence_and_garbage_on_ports_with_tls(tmp_path: Path) -> None:
         code, error = running.end()
     assert code == 0
     assert "Traceback" not in error
-    assert len(error.splitlines()) < 20, error
+    # DuckDB's bindings list what is alive when a process ends at once; that is no word about a client.
+    said = [line for line in error.splitlines() if "nanobind" not in line and not line.startswith(" - ")]
+    assert len(said) < 20, error
