@@ -13,8 +13,9 @@ from tracescape.times import format_time
 if TYPE_CHECKING:
     import polars as pl
 
+    from tracescape.panels import StorePanels
     from tracescape.store import Store, Topology
-    from tracescape_render import Scene
+    from tracescape_render import Scene, Snapshot, Start
 
 #: What a live view looks back on when nothing else is asked for.
 LIVE_WINDOW: Final = "5m"
@@ -86,16 +87,23 @@ def causes_of(store: Store, topology: Topology, *, given: bool) -> pl.DataFrame 
         return None
 
 
-def follow(store: Store, ask: Callable[[Store], Topology], *, given: bool = False) -> Callable[[], Scene]:
-    """A source of scenes for a window: each call asks anew, and services keep their places.
+def follow(
+    store: Store,
+    ask: Callable[[Store], Topology],
+    *,
+    given: bool = False,
+    panels: StorePanels | None = None,
+) -> Callable[[], Snapshot]:
+    """A source for a window: each call asks anew, and services keep their places.
 
-    Causes, which are dearer, are asked for now and then. ``given`` as in `causes_of`.
+    Causes, which are dearer, are asked for now and then. ``given`` as in `causes_of`; ``panels`` hears what
+    is shown.
     """
     positions: Positions = {}
     causes: pl.DataFrame | None = None
     due = 0.0
 
-    def scene() -> Scene:
+    def snapshot() -> Snapshot:
         nonlocal causes, due
         topology = ask(store)
         began = time.monotonic()
@@ -103,26 +111,85 @@ def follow(store: Store, ask: Callable[[Store], Topology], *, given: bool = Fals
             causes = causes_of(store, topology, given=given)
             took = time.monotonic() - began
             due = began + max(_DIAGNOSE_EVERY_S, took / _DIAGNOSE_SHARE)
-        found = scene_of(topology, store.location, positions, causes)
-        positions.update(
-            {name: tuple(place) for name, place in zip(found.services, found.positions.tolist(), strict=True)}
-        )
+        if panels is not None:
+            panels.shows(topology)
+        found = snapshot_of(topology, store, positions, causes)
+        places = zip(found.scene.services, found.scene.positions.tolist(), strict=True)
+        positions.update({name: tuple(place) for name, place in places})
         return found
 
-    return scene
+    return snapshot
+
+
+def snapshot_of(
+    topology: Topology,
+    store: Store | None = None,
+    positions: Positions | None = None,
+    causes: pl.DataFrame | None = None,
+) -> Snapshot:
+    """What a window shows of ``topology``: the scene, its frames, and how fresh they are."""
+    from tracescape_render import Snapshot
+
+    there = topology.spans > 0
+    newest = topology.until_ns - 1 if store is None else store.extent().last_start_ns
+    return Snapshot(
+        scene_of(topology, topology.location, positions, causes),
+        topology.nodes,
+        topology.edges,
+        origin=topology.location,
+        live=store is not None and store.live,
+        newest_ns=newest if there else None,
+        sentence="" if causes is None or causes.is_empty() else str(causes["sentence"][0]),
+    )
+
+
+def start_of(
+    size: tuple[int, int],
+    theme: str,
+    view: str | None,
+    focus: str | None,
+    hops: int | None,
+    direction: str,
+    selected: str | None,
+) -> Start:
+    """How a window or a picture begins, from the options of ``tracescape explore``.
+
+    Raises:
+        ValueError: a value is none, or hops or a direction are given without a focus.
+    """
+    from tracescape_render import Start, palette
+    from tracescape_render.focus import Focus
+    from tracescape_render.view_command import parsed_view
+
+    if focus is None and (hops is not None or direction != "both"):
+        raise ValueError("--hops and --direction are counted from a service: name it with --focus")
+    return Start(
+        size=size,
+        theme=palette.theme(theme),
+        view=None if view is None else parsed_view(view),
+        focus=None if focus is None else Focus(focus, hops, direction),
+        selected=selected,
+    )
+
+
+def explore_command(target: str, since: str | None, until: str | None) -> list[str]:
+    """The beginning of the command line that shows the same again."""
+    window = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
+    return ["tracescape", "explore", target, *window]
 
 
 def show(topology: Topology, causes: pl.DataFrame | None = None) -> None:
     """Inline in a notebook, else a window that stays until it is closed."""
-    scene = scene_of(topology, topology.location, causes=causes)
     if in_notebook():
         from IPython.display import Image, display
 
-        display(Image(png_of(scene), retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
+        picture = png_of(scene_of(topology, topology.location, causes=causes))
+        display(Image(picture, retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
         return
-    from tracescape_render import open_window
+    from tracescape_render import Start, open_window
 
-    open_window(lambda: scene, refresh_s=None, title=f"Tracescape · {topology.location}")
+    start = Start(title=f"Tracescape · {topology.location}")
+    open_window(lambda: snapshot_of(topology, causes=causes), refresh_s=None, start=start)
 
 
 def in_notebook() -> bool:

@@ -58,7 +58,7 @@ def place(
         xy = _settle_newcomers(xy, height, source, target, pull, ~pinned)
     else:
         xy = _settle_all(height, source, target, pull, island)
-    return Places(np.column_stack([xy, height]), _outlines(xy, island))
+    return Places(np.column_stack([xy, height]), outlines(xy, island))
 
 
 def _settle_all(
@@ -123,7 +123,7 @@ def _settle_newcomers(
     return spread(start, height, source, target, pull, free, distance=DISTANCE, gravity=0.0, iterations=80)
 
 
-def _outlines(xy: FloatArray, island: IntArray) -> list[FloatArray]:
+def outlines(xy: FloatArray, island: IntArray) -> list[FloatArray]:
     """The convex hull of each island's members, each widened to a disc of `MARGIN`, its corners rounded."""
     angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     disc = MARGIN * np.column_stack([np.cos(angle), np.sin(angle)])
