@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import pyarrow as pa
+
 from tracescape_analytics.errors import UnknownTraceError
 from tracescape_storage.attributes import decode_attributes
 from tracescape_storage.reader import Reader
@@ -37,6 +39,10 @@ COLUMNS: Final = (
     "dropped_events",
     "dropped_links",
 )
+
+
+#: The tables that hang on spans.
+_OF_SPANS: Final = ("events", "links")
 
 
 class WholeTrace(NamedTuple):
@@ -68,20 +74,51 @@ def whole_traces(
     From the trace on that would make more than ``most_spans`` spans of it, none is read; the first always is.
     """
     wanted = trace_ids if most_spans is None else _first_of(reader, trace_ids, most_spans)
-    spans: dict[bytes, list[Row]] = {trace_id: [] for trace_id in wanted}
-    for row in sorted(_spans(reader, wanted), key=lambda row: (row["start_ns"], row["span_id"])):
-        spans[row["trace_id"]].append(row)
-    spans = {trace_id: rows for trace_id, rows in spans.items() if rows}
+    spans = _spans(reader, wanted)
     if not spans:
         return []
-    every = [row for rows in spans.values() for row in rows]
-    for table in ("events", "links"):
-        theirs = _by_span(reader, table, spans)
-        for row in every:
+    found = _assembled(
+        spans,
+        {table: _of_traces(reader, table, wanted) for table in _OF_SPANS},
+        _by_id("resource_id", _of_ids(reader, "resources", "resource_id", RESOURCES.names, spans)),
+        _by_id("scope_id", _of_ids(reader, "scopes", "scope_id", SCOPES.names, spans)),
+    )
+    return [found[trace_id] for trace_id in dict.fromkeys(wanted) if trace_id in found]
+
+
+def traces_of_tables(tables: Mapping[str, pa.Table]) -> list[WholeTrace]:
+    """The traces of spans that are not stored, those that start first first.
+
+    ``tables`` are spans, events, links, resources and scopes, as in `tracescape_storage.schema`; the
+    ``attributes`` of spans are whole, no attribute has a column of its own.
+    """
+    rows = {name: _decoded(table.to_pylist()) for name, table in tables.items()}
+    found = _assembled(
+        rows["spans"],
+        {table: rows[table] for table in _OF_SPANS},
+        _by_id("resource_id", rows["resources"]),
+        _by_id("scope_id", rows["scopes"]),
+    )
+    return list(found.values())
+
+
+def _assembled(
+    spans: Iterable[Row],
+    parts: Mapping[str, Iterable[Row]],
+    resources: Mapping[int, Row],
+    scopes: Mapping[int, Row],
+) -> dict[bytes, WholeTrace]:
+    """The traces of ``spans`` by their ids; ``parts`` are the rows of `_OF_SPANS`."""
+    traces: dict[bytes, list[Row]] = defaultdict(list)
+    for row in sorted(spans, key=lambda row: (row["start_ns"], row["span_id"])):
+        traces[row["trace_id"]].append(row)
+    for table, rows in parts.items():
+        theirs: dict[tuple[bytes, int], list[Row]] = defaultdict(list)
+        for row in rows:
+            theirs[row["trace_id"], row["span_id"]].append(row)
+        for row in (row for trace in traces.values() for row in trace):
             row[table] = theirs.pop((row["trace_id"], row["span_id"]), [])
-    resources = _by_id(reader, "resources", "resource_id", RESOURCES.names, every)
-    scopes = _by_id(reader, "scopes", "scope_id", SCOPES.names, every)
-    return [WholeTrace(trace_id, rows, resources, scopes) for trace_id, rows in spans.items()]
+    return {trace_id: WholeTrace(trace_id, rows, resources, scopes) for trace_id, rows in traces.items()}
 
 
 def _first_of(reader: Reader, trace_ids: Sequence[bytes], most_spans: int) -> list[bytes]:
@@ -104,22 +141,21 @@ def _spans(reader: Reader, trace_ids: Sequence[bytes]) -> list[Row]:
     return _decoded(reader.spans(COLUMNS, trace_ids=trace_ids).to_pylist()) if trace_ids else []
 
 
-def _by_id(
-    reader: Reader, table: str, key: str, columns: Sequence[str], spans: Iterable[Row]
-) -> dict[int, Row]:
+def _of_ids(reader: Reader, table: str, key: str, columns: Sequence[str], spans: Iterable[Row]) -> list[Row]:
     ids = ", ".join(str(number) for number in sorted({row[key] for row in spans}))
-    rows = reader.sql(f"SELECT {', '.join(columns)} FROM {table} WHERE {key} IN ({ids})").to_pylist()
-    return {row[key]: row for row in _decoded(rows)}
+    return _decoded(
+        reader.sql(f"SELECT {', '.join(columns)} FROM {table} WHERE {key} IN ({ids})").to_pylist()
+    )
 
 
-def _by_span(reader: Reader, table: str, trace_ids: Iterable[bytes]) -> dict[tuple[bytes, int], list[Row]]:
-    """The rows of ``events`` or ``links`` by trace and span, in the order in which they came."""
+def _by_id(key: str, rows: Iterable[Row]) -> dict[int, Row]:
+    return {row[key]: row for row in rows}
+
+
+def _of_traces(reader: Reader, table: str, trace_ids: Iterable[bytes]) -> list[Row]:
+    """The rows of ``events`` or ``links``, in the order in which they came."""
     ids = ", ".join(f"from_hex('{trace_id.hex()}')" for trace_id in trace_ids)
-    rows = reader.sql(f"SELECT * FROM {table} WHERE trace_id IN ({ids}) ORDER BY rowid").to_pylist()
-    found: dict[tuple[bytes, int], list[Row]] = defaultdict(list)
-    for row in _decoded(rows):
-        found[row["trace_id"], row["span_id"]].append(row)
-    return found
+    return _decoded(reader.sql(f"SELECT * FROM {table} WHERE trace_id IN ({ids}) ORDER BY rowid").to_pylist())
 
 
 def _decoded(rows: list[Row]) -> list[Row]:

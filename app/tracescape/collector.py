@@ -17,6 +17,8 @@ from tracescape.closing import Closing
 from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
 from tracescape.keeping import keeping
 from tracescape.rolling import Rolling
+from tracescape.trimming import trimming
+from tracescape.uploading import uploaded
 from tracescape.web import WebServer, client_gone
 from tracescape_analytics.jaeger import jaeger_routes
 from tracescape_ingest.access import DEFAULT_TENANT, Access, Keys, read_keys, store_of
@@ -95,6 +97,7 @@ class Collector(Closing):
             self.store = next(iter(self.lanes.values())).store
             undo.callback(keeping((lane.store for lane in self.lanes.values()), limits).close)
             undo.callback(Rolling(lane.store for lane in self.lanes.values()).close)
+            undo.callback(trimming().close)
             access = Access({tenant: lane.intake for tenant, lane in self.lanes.items()}, keys)
             listener = listen(http)
             undo.callback(listener.close)
@@ -140,7 +143,7 @@ class Collector(Closing):
                 settle=lambda request: self.lanes[request.state.tenant].intake.catch_up(),
                 limits=self._queries,
             ),
-            *jaeger_routes(lambda request: self._asked(request.state.tenant)),
+            *jaeger_routes(lambda request: self._asked(request.state.tenant), uploaded),
             *otlp_routes(reception),
             health_route(lambda: not self._closing),
         ]

@@ -18,8 +18,8 @@ import numpy as np
 Pairs = np.ndarray[Any, np.dtype[np.int64]]
 
 DEFAULT_KEEP_S: Final = 15 * 60.0
-#: Spans that are certainly remembered, however fast they come: 16 bytes each at a load of at most one half.
-DEFAULT_SPANS: Final = 4 << 20
+#: Spans that are certainly remembered, however fast they come: 16 bytes each, in tables of at most 64 MiB.
+DEFAULT_SPANS: Final = 3 << 20
 DEFAULT_REQUESTS: Final = 1 << 20
 _FIRST_SLOTS: Final = 1 << 12
 
@@ -136,8 +136,8 @@ class _Hashed:
 
 
 def _slots(entries: int) -> int:
-    """A power of two, at least twice as many."""
-    return int(max(_FIRST_SLOTS, 1 << max(2 * entries - 1, 1).bit_length()))
+    """A power of two, at most three quarters of it taken: half would cost twice the memory for 1 % time."""
+    return int(max(_FIRST_SLOTS, 1 << (-(-4 * entries // 3) - 1).bit_length()))
 
 
 class _Sorted:

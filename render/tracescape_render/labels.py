@@ -26,6 +26,10 @@ class Rect(NamedTuple):
             and other.bottom < self.top
         )
 
+    def within(self, frame: tuple[int, int]) -> bool:
+        """Whether it lies wholly in a window of that width and height."""
+        return self.left >= 0 and self.bottom >= 0 and self.right <= frame[0] and self.top <= frame[1]
+
 
 #: Where a label may stand around its body: (right, up) in half label sizes, the best places first.
 _DIRECTIONS: Final = (
@@ -42,6 +46,8 @@ _DISTANCES: Final = (1.0, 1.7, 2.6)
 #: For those that must have a label, though it may be taken for another's.
 _FAR: Final = (*_DISTANCES, 4.0, 6.0, 9.0)
 _GAP: Final = 3.0
+#: What a label that stands a clearance farther away is worth, in covered bodies: near ones are read sooner.
+_STRAYING: Final = 0.6
 
 
 def arrange(
@@ -78,39 +84,35 @@ def arrange(
         if len(placed) >= most:
             break
         blocked = [*taken, *placed.values()]
-        best: tuple[int, Rect] | None = None
-        distances = _FAR if place < urgent else _DISTANCES
-        for rect in _candidates(anchors[body], clearances[body], sizes[body], frame, distances):
-            inside = rect.left >= 0 and rect.bottom >= 0 and rect.right <= frame[0] and rect.top <= frame[1]
-            if not inside or any(rect.overlaps(other) for other in blocked):
-                continue
-            hidden = _covered_bodies(rect, bodies)
-            if best is None or hidden < best[0]:
-                best = hidden, rect
-            if hidden == 0:
+        best: tuple[float, Rect] | None = None
+        for distance in _FAR if place < urgent else _DISTANCES:
+            away = _STRAYING * (distance - _DISTANCES[0])
+            if best is not None and best[0] <= away:
                 break
+            for rect in _candidates(anchors[body], (clearances[body] + _GAP) * distance, sizes[body], frame):
+                if not rect.within(frame) or any(rect.overlaps(other) for other in blocked):
+                    continue
+                cost = away + _covered_bodies(rect, bodies)
+                if best is None or cost < best[0]:
+                    best = cost, rect
+                if cost <= away:
+                    break
         if best is not None:
             placed[body] = best[1]
     return placed
 
 
 def _candidates(
-    anchor: NDArray[np.float64],
-    clearance: float,
-    size: tuple[float, float],
-    frame: tuple[int, int],
-    distances: Sequence[float],
+    anchor: NDArray[np.float64], reach: float, size: tuple[float, float], frame: tuple[int, int]
 ) -> list[Rect]:
-    """Places around a body, the nearest first; what would stick out to the side is moved in."""
+    """Places around a body, the best first; what would stick out to the side is moved in."""
     width, height = size
     places = []
-    for distance in distances:
-        reach = clearance * distance + _GAP * distance
-        for across, up in _DIRECTIONS:
-            x = anchor[0] + across * (reach + width / 2)
-            x = max(width / 2, min(x, frame[0] - width / 2))
-            y = anchor[1] + up * (reach + height / 2)
-            places.append(Rect(x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+    for across, up in _DIRECTIONS:
+        x = anchor[0] + across * (reach + width / 2)
+        x = max(width / 2, min(x, frame[0] - width / 2))
+        y = anchor[1] + up * (reach + height / 2)
+        places.append(Rect(x - width / 2, y - height / 2, x + width / 2, y + height / 2))
     return places
 
 

@@ -30,6 +30,8 @@ ABSENT_RADIUS: Final = 0.65
 #: Rings around the foot of the beacon, radii in a small world.
 FOOT_RINGS: Final = (1.5, 2.3)
 _SLOPE: Final = 0.42
+#: From this share of errors on they make a state; below, it is the latency.
+_ERRORS_OF: Final = {FAILING: 0.05, DEGRADED: 0.01}
 _FARTHEST_BEHIND: Final = 30.0
 EMPTY_CAPTION: Final = "no spans yet: point an OTLP exporter here"
 #: How well bodies are seen where a cause is: itself, those that suffer from it, other sick ones, the rest.
@@ -172,7 +174,7 @@ def build_scene(
         plate_shares=_shares_by_island(state, island),
         cause=cause,
         beacon=_beacon(stands, curves, cause),
-        headline=_headline(state, cause),
+        headline=_headline(state, arc_state, cause, causes),
         caption=_caption(caption) if services else EMPTY_CAPTION,
     )
 
@@ -266,16 +268,29 @@ def _beacon(positions: FloatArray, curves: FloatArray, cause: Cause | None) -> F
     return half
 
 
-def _headline(state: IntArray, cause: Cause | None) -> str:
-    counts = np.bincount(state, minlength=len(STATES))
-    sick = [f"{counts[code]} {STATES[code]}" for code in (FAILING, DEGRADED, ABSENT) if counts[code]]
+def _headline(state: IntArray, arc_state: IntArray, cause: Cause | None, causes: pl.DataFrame | None) -> str:
+    """The cause; else what is unwell, bodies before connections, and what the diagnosis says of it."""
     if cause is not None:
         suffering = len(cause.victims)
         others = f" · {suffering} suffer{'s' if suffering == 1 else ''} from it" if suffering else ""
         return f"{cause.name} is the likely cause{others}"
-    if sick:
-        return ", ".join(sick)
-    return "All is well" if len(state) else ""
+    if not len(state):
+        return ""
+    counts, ways = (np.bincount(codes, minlength=len(STATES)) for codes in (state, arc_state))
+    sick = [f"{counts[code]} {STATES[code]}" for code in (FAILING, DEGRADED, ABSENT) if counts[code]]
+    sick = sick or [
+        f"{ways[code]} {_ways(ways[code])} {STATES[code]}" for code in (FAILING, DEGRADED) if ways[code]
+    ]
+    said = [", ".join(sick)] if sick else []
+    if causes is not None and not causes.is_empty():
+        said.append(f"the likely cause, {display_name(causes['service'][0])}, is not in this view")
+    elif causes is not None:
+        said.append("no significant cause" if sick else "Nothing significant")
+    return " · ".join(said) or "All is well"
+
+
+def _ways(count: int) -> str:
+    return "connection" if count == 1 else "connections"
 
 
 def _priorities(
@@ -306,15 +321,15 @@ def _shares_by_island(state: IntArray, island: IntArray) -> FloatArray:
 
 
 def _subtitle(row: dict[str, object], state: int) -> str:
+    """The number that made the state what it is."""
     if state == ABSENT:
         return "gone quiet"
     if state not in {FAILING, DEGRADED}:
         return ""
     calls, errors = _number(row.get("calls")), _number(row.get("errors"))
-    latency = f"p95 {duration(_number(row.get('p95_ns'), None))}"
-    if errors and calls and errors / calls >= 0.01:
-        return f"{share(errors, calls)} errors · {latency}"
-    return latency
+    if errors and calls and errors / calls >= _ERRORS_OF[state]:
+        return f"{share(errors, calls)} errors"
+    return f"p95 {duration(_number(row.get('p95_ns'), None))}"
 
 
 def _tooltip(row: dict[str, object], seconds: float) -> str:

@@ -36,10 +36,10 @@ _log = logging.getLogger(__name__)
 DEFAULT_RESERVE_BYTES: Final = 32 << 20
 
 #: Questions fill it with what they read; with 1 GB a collector took 1.9 GB.
-DEFAULT_MEMORY_MIB: Final = 640
+DEFAULT_MEMORY_MIB: Final = 512
 #: Checkpoints at the default 16 MB stall commits for seconds; see docs/decisions.
 _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "wal_autocheckpoint": "256MB",
+    "wal_autocheckpoint": "128MB",
 }
 
 

@@ -88,7 +88,7 @@ class Guard:
         self._cursor = cursor
         self._shares = shares
         self._deadline = time.monotonic() + self._time_limit_s
-        self._before = _process_bytes()
+        self._before = resident_bytes()
         _watch.add(self)
         try:
             yield
@@ -108,7 +108,7 @@ class Guard:
             with self._probing:
                 if self._cursor is not None:
                     self._probe = self._probe or self._cursor.cursor()
-                    self._end_for(_excess(self._probe, self._shares, _process_bytes() - self._before))
+                    self._end_for(_excess(self._probe, self._shares, resident_bytes() - self._before))
 
     def interrupt(self) -> None:
         """Interrupt the query if it must end. Again and again: between two of its steps it is forgotten."""
@@ -196,8 +196,8 @@ def _row(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def _process_bytes() -> int:
-    """The resident memory of this process; 0 where the system does not tell."""
+def resident_bytes() -> int:
+    """What this process has in memory; 0 where the system does not tell."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
     except OSError:

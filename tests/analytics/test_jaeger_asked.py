@@ -153,3 +153,47 @@ def test_the_window_of_dependencies_is_milliseconds() -> None:
     assert end - begin == DAY
     with pytest.raises(ParameterError, match="unable to parse param 'endTs'"):
         asked.legacy_window(QueryParams({"endTs": "1.5"}))
+
+
+def test_a_plus_that_came_unescaped_is_a_plus() -> None:
+    """Grafana's data source sends the zone of its clock so."""
+    assert v3(startTimeMin="1970-01-01T02:00:01 02:00").since_ns == SECOND
+
+
+def monitor(**parameters: str) -> asked.MetricsQuery:
+    return asked.metrics_query(QueryParams({"service": "cart"} | parameters), quantile=False)
+
+
+def test_what_is_not_said_of_metrics_is_jaegers_default() -> None:
+    query = monitor()
+    assert (query.services, query.kinds, query.by_operation) == (["cart"], ["server"], False)
+    assert (query.lookback_ns, query.step_ns, query.rate_per_ns) == (3600 * SECOND, 5 * SECOND, 600 * SECOND)
+    assert abs(query.until_ns - time.time_ns()) < 10 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"service": ""}, "unable to parse param 'service': please provide at least one service name"),
+        ({"spanKind": "x' OR 1"}, "unable to parse param 'spanKind': unsupported span kind: 'x' OR 1'"),
+        ({"spanKind": "unset"}, "unsupported span kind: 'unset'"),
+        ({"groupByOperation": "yes"}, "unable to parse param 'groupByOperation'"),
+        ({"step": "0"}, "unable to parse param 'step'"),
+        ({"step": "1", "lookback": "5000"}, "unable to parse param 'step'"),
+        ({"ratePer": "0"}, "unable to parse param 'ratePer'"),
+        ({"ratePer": "x"}, "unable to parse param 'ratePer': strconv.ParseInt"),
+        ({"endTs": "-1"}, "out of range"),
+        ({"endTs": str(2**62)}, "out of range"),
+        ({"lookback": "-1"}, "out of range"),
+    ],
+)
+def test_what_is_wrong_with_parameters_of_metrics(parameters: dict[str, str], message: str) -> None:
+    with pytest.raises(ParameterError) as raised:
+        monitor(**parameters)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("quantile", ["", "x", "nan", "-0.1", "1.1"])
+def test_a_quantile_is_a_share(quantile: str) -> None:
+    with pytest.raises(ParameterError, match="between 0 and 1"):
+        asked.metrics_query(QueryParams({"service": "cart", "quantile": quantile}), quantile=True)

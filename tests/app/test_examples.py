@@ -29,3 +29,12 @@ def test_the_notebook_runs_and_shows_pictures_and_tables(notebook: Path, folder:
     assert any("<table" in data.get("text/html", "") for data in shown)
     pages = "".join(data.get("text/html", "") for data in shown)
     assert "<svg" in pages or any("image/png" in data for data in shown)
+
+
+@pytest.mark.filterwarnings("default")  # as above
+def test_the_incident_ends_at_what_the_demo_broke(folder: Path) -> None:
+    document = nbformat.read(EXAMPLES / "incident.ipynb", as_version=4)
+    NotebookClient(document, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    printed = "".join(output.get("text", "") for cell in document.cells for output in cell.get("outputs", []))
+    assert "1. postgresql inventory (slow calls to it" in printed
+    assert printed.rstrip().splitlines()[-2].startswith("1. Calls to postgresql inventory are slow")

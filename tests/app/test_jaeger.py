@@ -5,7 +5,8 @@ The facts about traces whose services begin with ``query`` are from Jaeger's sto
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from support.jaeger import data, got, stored
 from support.otlp import key_values, request, span
+from tracescape import connect
 from tracescape.collector import Collector
+from tracescape_storage.duckdb_file import DuckDBReader
 
 START = 1_485_449_191_639_875_000  # 2017-01-26T16:46:31.639875Z
 TRACE = bytes.fromhex("0000000000000000000000000000000a")
@@ -362,9 +365,124 @@ def test_dependencies_come_from_the_topology(collector: Collector) -> None:
     assert {"parent": "frontend", "child": "cart/v2", "callCount": "1"} in v3["dependencies"]
 
 
-def test_metrics_are_off_as_jaeger_says_it(collector: Collector) -> None:
-    answer = got(collector, "/api/metrics/latencies?service=frontend&quantile=0.95", 501)
-    assert answer["errors"] == [{"code": 501, "msg": "metrics querying is currently disabled"}]
+MINUTE = 60_000
+END = START // 10**6 + 5 * MINUTE
+MONITOR = {"endTs": str(END), "lookback": str(10 * MINUTE), "step": str(MINUTE), "ratePer": str(2 * MINUTE)}
+
+
+@pytest.fixture(scope="module")
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A service that answers a call each 7 s from 4 minutes before START on, every third with an error."""
+    home: Path = tmp_path_factory.mktemp("monitored")
+    with Collector(home / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0") as running:
+        stored(running, request(*(call(number) for number in range(60)), service="shop's"))
+        yield running
+
+
+def call(number: int) -> Span:
+    made = at(
+        "GET /" if number % 2 else "GET /cart",
+        after_ns=(number * 7 - 240) * 10**9,
+        duration_ns=number * number % 53 * 10**6 + 500_000,
+        kind=Span.SPAN_KIND_CLIENT if number % 10 == 9 else Span.SPAN_KIND_SERVER,
+    )
+    if number % 3 == 0:
+        made.status.code = Status.STATUS_CODE_ERROR
+    return made
+
+
+def calls_before(end_ms: int, operation: str | None = None) -> list[Span]:
+    """The served calls of the two minutes up to ``end_ms``."""
+    return [
+        each
+        for each in map(call, range(60))
+        if end_ms - 2 * MINUTE < each.start_time_unix_nano / 1e6 <= end_ms
+        and each.kind == Span.SPAN_KIND_SERVER
+        and operation in {None, each.name}
+    ]
+
+
+def points(metric: dict[str, Any]) -> dict[int, float]:
+    """By the epoch in ms."""
+    return {
+        round(datetime.fromisoformat(point["timestamp"]).timestamp() * 1000): point["gaugeValue"][
+            "doubleValue"
+        ]
+        for point in metric["metricPoints"]
+    }
+
+
+def median(calls: list[Span]) -> float:
+    durations = sorted(each.end_time_unix_nano - each.start_time_unix_nano for each in calls)
+    return durations[(len(durations) - 1) // 2] / 1e6
+
+
+def failed(calls: list[Span]) -> float:
+    return sum(each.status.code == Status.STATUS_CODE_ERROR for each in calls) / len(calls)
+
+
+def test_the_monitor_shows_rates_of_calls_with_the_zeros(monitored: Collector) -> None:
+    answer = got(monitored, "/api/metrics/calls", service="shop's", **MONITOR)
+    (metric,) = answer["metrics"]
+    assert (answer["name"], answer["type"]) == ("service_call_rate", "GAUGE")
+    assert answer["help"] == "calls/sec, grouped by service"
+    assert metric["labels"] == [{"name": "service_name", "value": "shop's"}]
+    ends = [END - minutes * MINUTE for minutes in range(10, -1, -1)]
+    assert list(points(metric)) == ends, "the oldest first"
+    expected = [len(calls_before(end)) / 120 for end in ends]
+    assert list(points(metric).values()) == pytest.approx(expected)
+    assert expected[0] == 0 < expected[4]
+
+
+@pytest.mark.parametrize(("metric", "value"), [("errors", failed), ("latencies", median)])
+def test_the_monitor_shows_shares_of_errors_and_quantiles_where_there_are_calls(
+    monitored: Collector, metric: str, value: Callable[[list[Span]], float]
+) -> None:
+    answer = got(monitored, f"/api/metrics/{metric}", service="shop's", quantile="0.5", **MONITOR)
+    expected = {end: calls_before(end) for end in (END - minutes * MINUTE for minutes in range(11))}
+    assert points(answer["metrics"][0]) == pytest.approx(
+        {end: value(calls) for end, calls in expected.items() if calls}, rel=0.004
+    )
+
+
+@pytest.mark.parametrize("quantile", [0, 0.75, 0.95, 1])
+def test_the_monitor_shows_any_quantile(monitored: Collector, quantile: float) -> None:
+    answer = got(monitored, "/api/metrics/latencies", service="shop's", quantile=str(quantile), **MONITOR)
+    durations = sorted(
+        (each.end_time_unix_nano - each.start_time_unix_nano) / 1e6 for each in calls_before(END - MINUTE)
+    )
+    rank = max(1, math.ceil(quantile * len(durations) - 1e-6))
+    assert points(answer["metrics"][0])[END - MINUTE] == pytest.approx(durations[rank - 1], rel=0.004)
+
+
+def test_the_monitors_table_is_by_operation(monitored: Collector) -> None:
+    answer = got(monitored, "/api/metrics/calls", service="shop's", groupByOperation="true", **MONITOR)
+    assert answer["name"] == "service_operation_call_rate"
+    labels = [[label["value"] for label in metric["labels"]] for metric in answer["metrics"]]
+    assert labels == [["shop's", "GET /"], ["shop's", "GET /cart"]]
+    for metric, (_, operation) in zip(answer["metrics"], labels, strict=True):
+        assert points(metric)[END - MINUTE] == len(calls_before(END - MINUTE, operation)) / 120
+
+
+def test_the_monitor_tells_kinds_of_spans_apart(monitored: Collector) -> None:
+    def rates(kind: str) -> list[float]:
+        answer = got(monitored, "/api/metrics/calls", service="shop's", spanKind=kind, **MONITOR)
+        return [sum(points(metric).values()) for metric in answer["metrics"]]
+
+    assert rates("consumer") == []
+    assert 0 < rates("client")[0] < rates("server")[0]
+
+
+def test_metrics_of_nobody_are_none_and_what_is_wrong_is_said(
+    monitored: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert got(monitored, "/api/metrics/calls", service="nobody", **MONITOR)["metrics"] == []
+    assert got(monitored, "/api/metrics/minstep")["data"] == 1
+    assert got(monitored, "/api/metrics/weather", 404, service="x")["errors"][0]["code"] == 404
+    assert "quantile" in got(monitored, "/api/metrics/latencies", 400, service="x")["errors"][0]["msg"]
+    monkeypatch.setattr("tracescape_analytics.jaeger.metrics.MOST_POINTS", 10)
+    answer = got(monitored, "/api/metrics/calls", 400, service="shop's", **MONITOR)
+    assert answer["errors"][0]["msg"] == "more than 10 points: take a longer step or a shorter lookback"
 
 
 def test_one_answer_holds_a_bounded_number_of_spans(
@@ -394,3 +512,125 @@ def test_with_keys_each_tenant_sees_its_own(tmp_path: Path) -> None:
 def test_a_strangers_page_sees_nothing(collector: Collector) -> None:
     answer = httpx.get(f"{collector.http_url}/api/services", headers={"Origin": "https://evil.example"})
     assert answer.status_code == 403
+
+
+def test_every_form_of_a_trace_says_what_the_store_says(collector: Collector) -> None:
+    with connect(collector.http_url) as store:
+        for trace_id in (WIDE.hex(), TRACE.hex(), *(f"{number:02d}" * 16 for number in range(1, 5))):
+            spans = store.trace(trace_id).spans
+            (legacy,) = data(collector, f"/api/traces/{trace_id}")
+            expected = {
+                span["span_id"]: (
+                    span["service"],
+                    span["operation"],
+                    span["start_ns"] // 1_000,
+                    span["duration_ns"] // 1_000,
+                    span["status"] == "error",
+                    span["parent_span_id"],
+                )
+                for span in spans.iter_rows(named=True)
+            }
+            assert {span["spanID"]: shown(legacy, span) for span in legacy["spans"]} == expected, trace_id
+            (service, *_) = expected[spans["span_id"][0]]
+            window = {**V3_WINDOW, "query.serviceName": service}
+            summaries = got(collector, "/api/v3/trace-summaries", **window)["summaries"]
+            (summary,) = (each for each in summaries if each["traceId"] == trace_id)
+            assert summary["spanCount"] == spans.height
+            assert summary["errorSpanCount"] == (spans["status"] == "error").sum()
+            assert len(summary["services"]) == spans["service"].n_unique()
+
+
+def shown(trace: Any, span: Any) -> tuple[Any, ...]:
+    """What Jaeger's UI shows of a span in its timeline."""
+    of_trace = [each["spanID"] for each in span["references"] if each["traceID"] == trace["traceID"]]
+    is_root = any(tag["key"] == "http.status_code" for tag in span["tags"])  # what it has are links
+    return (
+        trace["processes"][span["processID"]]["serviceName"],
+        span["operationName"],
+        span["startTime"],
+        span["duration"],
+        any(tag["key"] == "error" and tag["value"] is True for tag in span["tags"]),
+        "" if is_root or not of_trace else of_trace[0],
+    )
+
+
+def posted(collector: Collector, path: str, body: bytes, expected: int = 200) -> Any:
+    answer = httpx.post(f"{collector.http_url}{path}", content=body, timeout=60)
+    assert answer.status_code == expected, answer.text
+    return answer.json()
+
+
+def test_a_file_that_is_uploaded_looks_as_if_it_were_stored_and_is_not(
+    collector: Collector, tmp_path: Path
+) -> None:
+    stored_trace = data(collector, f"/api/traces/{WIDE.hex()}")
+    otlp = got(collector, f"/api/v3/traces/{WIDE.hex()}")["result"]
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0") as empty:
+        answer = posted(empty, "/api/transform", json.dumps(otlp).encode())
+        assert answer == {"data": stored_trace, "total": 0, "limit": 0, "offset": 0, "errors": None}
+        assert data(empty, "/api/services") == []
+
+
+def test_every_trace_of_an_uploaded_file_is_shown(collector: Collector) -> None:
+    otlp = got(collector, "/api/v3/traces", **{**V3_WINDOW, "query.serviceName": "cart/v2"})["result"]
+    answer = posted(collector, "/api/transform", json.dumps(otlp).encode())
+    assert {trace["traceID"]: len(trace["spans"]) for trace in answer["data"]} == {
+        WIDE.hex(): 2,
+        "000000000000000a": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{", "this is no JSON"),
+        (b"[]", 'this is no OTLP JSON; it needs a list "resourceSpans"'),
+        (b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"01"}]}]}]}', "trace id"),
+    ],
+)
+def test_a_file_that_is_no_otlp_is_refused_with_the_reason(
+    collector: Collector, body: bytes, message: str
+) -> None:
+    answer = posted(collector, "/api/transform", body, 400)
+    assert message in answer["errors"][0]["msg"]
+
+
+def test_a_span_that_cannot_be_read_is_named_and_the_others_are_shown(collector: Collector) -> None:
+    otlp = got(collector, f"/api/v3/traces/{TRACE.hex()}")["result"]
+    otlp["resourceSpans"][0]["scopeSpans"][0]["spans"].append({"traceId": "01", "spanId": "02"})
+    answer = posted(collector, "/api/transform", json.dumps(otlp).encode())
+    assert [len(trace["spans"]) for trace in answer["data"]] == [1]
+    assert "trace id" in answer["errors"][0]["msg"]
+
+
+def test_an_upload_is_bounded(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracescape_analytics.jaeger.uploads.MOST_BYTES", 100)
+    answer = posted(collector, "/api/transform", b" " * 101, 413)
+    assert answer["errors"][0]["code"] == 413
+
+
+def test_there_is_no_archive(collector: Collector) -> None:
+    answer = posted(collector, f"/api/archive/{WIDE.hex()}", b"", 501)
+    assert answer["errors"] == [{"code": 501, "msg": "archive storage is not configured"}]
+
+
+def test_a_page_of_traces_is_read_at_once_however_many_they_are(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counting(self: DuckDBReader, query: str) -> Any:
+        asked.append(query)
+        return read(self, query)
+
+    read = DuckDBReader.sql
+    monkeypatch.setattr(DuckDBReader, "sql", counting)
+
+    def reads(*ids: str) -> int:
+        asked.clear()
+        answer = httpx.get(f"{collector.http_url}/api/traces", params={"traceID": list(ids)}, timeout=60)
+        assert len(answer.json()["data"]) == len(ids)
+        return len(asked)
+
+    some = [WIDE.hex(), TRACE.hex(), *(f"{number:02d}" * 16 for number in range(1, 5))]
+    assert reads(*some) == reads(*some[:2]) > 0

@@ -116,10 +116,15 @@ def test_nothing_is_forgotten_for_15_minutes(monkeypatch: pytest.MonkeyPatch) ->
         assert accepted(remembered, (1, 1), (2, minute)) == [SEEN, NEW if minute == 1 else SAME_IDENTITY]
 
 
-def test_tables_are_at_most_half_full_and_not_larger_than_that_needs() -> None:
-    for entries in (0, 1, 2048, 2049, 4 << 20):
-        assert _slots(entries) >= max(2 * entries, 4096)
-    assert _slots(4 << 20) == 8 << 20
+def test_tables_are_at_most_three_quarters_full_and_not_larger_than_that_needs() -> None:
+    for entries in (0, 1, 3072, 3073, 3 << 20, (3 << 20) + 1):
+        assert 3 * _slots(entries) >= max(4 * entries, 3 * 4096)
+    assert [_slots(entries) for entries in (3072, 3073, 3 << 20, (3 << 20) + 1)] == [
+        4096,
+        8192,
+        4 << 20,
+        8 << 20,
+    ]
 
 
 # Few numbers, so that they meet; never (0, 0), which is 2^-128 of all hashes and stands for an empty slot.

@@ -187,9 +187,7 @@ def test_the_flag_and_all_labels_keep_clear_of_each_other_and_stay_in_the_pictur
             rects = [*stage.label_rects.values(), *stage.island_rects.values()]
             rects += [stage.flag_rect] if stage.flag_rect is not None else []
             assert not any(a.overlaps(b) for i, a in enumerate(rects) for b in rects[:i])
-            assert all(
-                r.left >= 0 and r.bottom >= 0 and r.right <= size[0] and r.top <= size[1] for r in rects
-            )
+            assert all(rect.within(size) for rect in rects)
             if place is None:
                 assert stage.flag_rect is not None
                 assert scene.services.index("service-with-a-name-0") in stage.label_rects, "the victim"

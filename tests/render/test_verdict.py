@@ -169,15 +169,49 @@ def test_calls_whose_callee_or_caller_is_to_blame_have_the_beacon_on_that(first:
     assert scene.services[scene.cause.body] == first["service"]
 
 
-def test_without_a_significant_cause_there_is_no_beacon() -> None:
-    for found in (None, causes().clear(), causes(service="somewhere-else")):
-        scene = build_scene(SICK_NODES, SICK_EDGES, seconds=60.0, causes=found)
-        assert scene.cause is None
-        assert scene.beacon is None
-        assert (scene.seen == 1.0).all()
-        assert scene.headline == "2 failing, 2 degraded, 1 absent"
-    calm = build_scene(nodes(("a", "service", 50, "healthy")), edges(), seconds=1.0)
-    assert calm.headline == "All is well"
+@pytest.mark.parametrize(
+    ("found", "more"),
+    [
+        (None, ""),
+        (causes().clear(), " · no significant cause"),
+        (causes(service="elsewhere"), " · the likely cause, elsewhere, is not in this view"),
+    ],
+    ids=["nobody asked", "nothing significant", "not in the scene"],
+)
+def test_without_a_cause_to_be_seen_there_is_no_beacon(found: pl.DataFrame | None, more: str) -> None:
+    scene = build_scene(SICK_NODES, SICK_EDGES, seconds=60.0, causes=found)
+    assert scene.cause is None
+    assert scene.beacon is None
+    assert (scene.seen == 1.0).all()
+    assert scene.headline == "2 failing, 2 degraded, 1 absent" + more
+
+
+def test_the_headline_claims_no_more_than_was_looked_at() -> None:
+    calm = nodes(("a", "service", 50, "healthy"), ("b", "service", 50, "healthy"))
+    assert build_scene(calm, edges(("a", "b")), seconds=1.0).headline == "All is well"
+    assert (
+        build_scene(calm, edges(("a", "b")), seconds=1.0, causes=causes().clear()).headline
+        == "Nothing significant"
+    )
+    one = build_scene(calm, edges(("a", "b"), state="degraded"), seconds=1.0)
+    assert one.headline == "1 connection degraded"
+    assert build_scene(nodes(), edges(), seconds=1.0).headline == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "errors", "said"),
+    [
+        ("degraded", 2, "2.0 % errors"),
+        ("degraded", 0, "p95 9 ms"),
+        ("failing", 7, "7.0 % errors"),
+        ("failing", 2, "p95 9 ms"),
+        ("healthy", 7, ""),
+        ("absent", 0, "gone quiet"),
+    ],
+)
+def test_a_label_has_the_number_that_made_the_state(state: str, errors: int, said: str) -> None:
+    rows = nodes(("a", "service", 100, state)).with_columns(errors=pl.lit(errors))
+    assert build_scene(rows, edges(), seconds=1.0).subtitles == [said]
 
 
 def test_the_worst_is_the_cause_though_another_looks_worse_and_going_there_is_going_to_the_beacon() -> None:

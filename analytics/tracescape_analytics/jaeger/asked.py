@@ -10,12 +10,17 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Final, NamedTuple, Protocol
 
+from tracescape_storage.filters import KINDS
+
 DEFAULT_LIMIT: Final = 100
 #: What Jaeger's own UI allows at most.
 MOST_TRACES: Final = 1_500
 _DEFAULT_LOOKBACK_NS: Final = 48 * 3600 * 10**9
 _DEFAULT_DEPENDENCIES_NS: Final = 24 * 3600 * 10**9
+_MOST_STEPS: Final = 5_000
+_SPAN_KINDS: Final = ("unspecified", *KINDS[1:])
 _INT64: Final = range(-(2**63), 2**63)
+_TRUTHS: Final = {"": False, "false": False, "0": False, "true": True, "1": True}
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _HEX: Final = re.compile(r"[0-9a-fA-F]{1,32}")
 _UNITS_NS: Final = {
@@ -61,6 +66,46 @@ class Search(NamedTuple):
     shortest_ns: int
     longest_ns: int  # 0: any
     limit: int
+
+
+class MetricsQuery(NamedTuple):
+    """Which spans are counted in ``/api/metrics``, and how: see `metrics.metrics`."""
+
+    services: Sequence[str]
+    kinds: Sequence[str]
+    by_operation: bool
+    quantile: float  # 0 where none is asked for
+    until_ns: int
+    lookback_ns: int
+    step_ns: int
+    rate_per_ns: int
+
+
+def metrics_query(values: Values, *, quantile: bool) -> MetricsQuery:
+    """The parameters of ``/api/metrics/…``; ``quantile`` says whether one is needed."""
+    services = [name for name in values.getlist("service") if name]
+    if not services:
+        raise ParameterError("unable to parse param 'service': please provide at least one service name")
+    kinds = values.getlist("spanKind") or ["server"]
+    if unknown := [kind for kind in kinds if kind not in _SPAN_KINDS]:
+        raise ParameterError(f"unable to parse param 'spanKind': unsupported span kind: '{unknown[0]}'")
+    query = MetricsQuery(
+        services=services,
+        kinds=kinds,
+        by_operation=_truth(values, "groupByOperation"),
+        quantile=_share(values, "quantile") if quantile else 0.0,
+        until_ns=_time(values, "endTs", 10**6, time.time_ns()),
+        lookback_ns=_time(values, "lookback", 10**6, 3600 * 10**9),
+        step_ns=_time(values, "step", 10**6, 5 * 10**9),
+        rate_per_ns=_time(values, "ratePer", 10**6, 600 * 10**9),
+    )
+    if not 0 <= query.until_ns < 2**63 or query.lookback_ns < 0:
+        raise ParameterError("unable to parse param 'endTs' or 'lookback': out of range")
+    if query.step_ns <= 0 or query.lookback_ns // query.step_ns >= _MOST_STEPS:
+        raise ParameterError(f"unable to parse param 'step': at most {_MOST_STEPS} of them, above 0")
+    if not 0 < query.rate_per_ns <= query.step_ns * _MOST_STEPS:
+        raise ParameterError(f"unable to parse param 'ratePer': above 0 and at most {_MOST_STEPS} steps")
+    return query
 
 
 def legacy_search(values: Values) -> tuple[Search, list[bytes]]:
@@ -181,6 +226,24 @@ def _time(values: Values, name: str, unit_ns: int, default: int) -> int:
         raise ParameterError(f"unable to parse param '{name}': {error}") from None
 
 
+def _truth(values: Values, name: str) -> bool:
+    text = _text(values, name)
+    if text not in _TRUTHS:
+        raise ParameterError(f"unable to parse param '{name}': strconv.ParseBool: parsing \"{text}\"")
+    return _TRUTHS[text]
+
+
+def _share(values: Values, name: str) -> float:
+    text = _text(values, name)
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ParameterError(f"unable to parse param '{name}': it must be between 0 and 1")
+    return share
+
+
 def _legacy_duration(values: Values, name: str) -> int:
     text = _text(values, name)
     try:
@@ -243,7 +306,8 @@ def _v3_duration(values: Values, name: str) -> int:
 
 
 def _rfc3339(text: str, name: str) -> int:
-    found = _RFC3339.fullmatch(text)
+    # Grafana sends the + of a zone as it is, which says "space" in a URL.
+    found = _RFC3339.fullmatch(text.replace(" ", "+"))
     try:
         if found is None:
             raise ValueError(f'cannot parse "{text}" as RFC 3339')

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import anyio
 from starlette.requests import Request
@@ -14,8 +13,11 @@ from starlette.routing import Route
 
 from tracescape_analytics.jaeger import asked, finding
 from tracescape_analytics.jaeger.dependencies import dependencies
+from tracescape_analytics.jaeger.envelopes import Document, legacy, legacy_error, response, v3_error
 from tracescape_analytics.jaeger.legacy import legacy_trace, legacy_trace_id
+from tracescape_analytics.jaeger.metrics import METRICS, metrics
 from tracescape_analytics.jaeger.summaries import summaries
+from tracescape_analytics.jaeger.uploads import Transforming, Uploaded
 from tracescape_analytics.otlp_json import traces_document
 from tracescape_analytics.whole_trace import WholeTrace, whole_traces
 from tracescape_storage.errors import StoreError
@@ -29,35 +31,43 @@ MOST_SPANS: Final = 100_000
 _RUNNING: Final = 4
 _NOT_FOUND: Final = "trace not found"
 
-Document = dict[str, Any]
-Answer = tuple[Document, int]
-Question = Callable[[Reader, Request], Answer]
+Answer: TypeAlias = tuple[Document, int]
+Question: TypeAlias = Callable[[Reader, Request], Answer]
 
 
-def jaeger_routes(reader_of: Callable[[Request], Reader]) -> list[Route]:
+def jaeger_routes(
+    reader_of: Callable[[Request], Reader], tables_of: Callable[[bytes], Uploaded]
+) -> list[Route]:
     """The routes for the collector's HTTP application.
 
-    ``reader_of`` gives whoever asks a reader of their store, in a thread; it is closed afterwards.
+    Args:
+        reader_of: gives whoever asks a reader of their store, in a thread; it is closed afterwards.
+        tables_of: decodes OTLP JSON, see `Transforming`.
     """
     readers = _Readers(reader_of)
-    return [
+    posts = [
+        Route("/api/transform", Transforming(tables_of), methods=["POST"]),
+        Route("/api/archive/{trace_id}", _Asking(readers, _no_archive, legacy_error), methods=["POST"]),
+    ]
+    gets = [
         Route(path, _Asking(readers, question, refused), methods=["GET"])
         for path, question, refused in (
-            ("/api/services", _services, _legacy_error),
-            ("/api/services/{service:path}/operations", _operations_of, _legacy_error),
-            ("/api/operations", _operations, _legacy_error),
-            ("/api/traces", _traces, _legacy_error),
-            ("/api/traces/{trace_id}", _trace, _legacy_error),
-            ("/api/dependencies", _dependencies, _legacy_error),
-            ("/api/metrics/{metric:path}", _no_metrics, _legacy_error),
-            ("/api/v3/services", _v3_services, _v3_error),
-            ("/api/v3/operations", _v3_operations, _v3_error),
-            ("/api/v3/traces", _v3_traces, _v3_error),
-            ("/api/v3/traces/{trace_id}", _v3_trace, _v3_error),
-            ("/api/v3/trace-summaries", _v3_summaries, _v3_error),
-            ("/api/v3/dependencies", _v3_dependencies, _v3_error),
+            ("/api/services", _services, legacy_error),
+            ("/api/services/{service:path}/operations", _operations_of, legacy_error),
+            ("/api/operations", _operations, legacy_error),
+            ("/api/traces", _traces, legacy_error),
+            ("/api/traces/{trace_id}", _trace, legacy_error),
+            ("/api/dependencies", _dependencies, legacy_error),
+            ("/api/metrics/{metric}", _metrics, legacy_error),
+            ("/api/v3/services", _v3_services, v3_error),
+            ("/api/v3/operations", _v3_operations, v3_error),
+            ("/api/v3/traces", _v3_traces, v3_error),
+            ("/api/v3/traces/{trace_id}", _v3_trace, v3_error),
+            ("/api/v3/trace-summaries", _v3_summaries, v3_error),
+            ("/api/v3/dependencies", _v3_dependencies, v3_error),
         )
     ]
+    return posts + gets
 
 
 class _Readers:
@@ -87,8 +97,8 @@ class _Asking:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request; an instance is an ASGI application."""
         request = Request(scope, receive)
-        response = await anyio.to_thread.run_sync(self._answer, request, limiter=self._readers.limiter)
-        await response(scope, receive, send)
+        answer = await anyio.to_thread.run_sync(self._answer, request, limiter=self._readers.limiter)
+        await answer(scope, receive, send)
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -102,34 +112,17 @@ class _Asking:
         except StoreError as error:
             _log.warning("a question of a Jaeger client failed: %s", error)
             document, status = self._refused(str(error), 500), 500
-        return Response(_text(document), status, media_type="application/json")
-
-
-def _text(document: Document) -> str:
-    # Lone surrogates cannot be stored, so nothing here can fail to be encoded.
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def _legacy(data: Any, total: int = 0, errors: Sequence[Document] = ()) -> Document:
-    return {"data": data, "total": total, "limit": 0, "offset": 0, "errors": list(errors) or None}
-
-
-def _legacy_error(message: str, status: int) -> Document:
-    return _legacy(None, errors=[{"code": status, "msg": message}])
-
-
-def _v3_error(message: str, status: int) -> Document:
-    return {"error": {"httpCode": status, "message": message}}
+        return response(document, status)
 
 
 def _services(reader: Reader, _request: Request) -> Answer:
     names = finding.services(reader)
-    return _legacy(names, len(names)), 200
+    return legacy(names, len(names)), 200
 
 
 def _operations_of(reader: Reader, request: Request) -> Answer:
     names = sorted({each.name for each in finding.operations(reader, request.path_params["service"])})
-    return _legacy(names, len(names)), 200
+    return legacy(names, len(names)), 200
 
 
 def _operations(reader: Reader, request: Request) -> Answer:
@@ -138,14 +131,14 @@ def _operations(reader: Reader, request: Request) -> Answer:
         raise asked.ParameterError("parameter 'service' is required")
     found = finding.operations(reader, service, asked.kind_of(request.query_params))
     data = [{"name": each.name, "spanKind": each.kind} for each in found]
-    return _legacy(data, len(data)), 200
+    return legacy(data, len(data)), 200
 
 
 def _traces(reader: Reader, request: Request) -> Answer:
     search, ids = asked.legacy_search(request.query_params)
     wanted = ids or finding.trace_ids(reader, search)
     traces = whole_traces(reader, wanted, most_spans=MOST_SPANS)
-    return _legacy([legacy_trace(trace) for trace in traces], errors=_missing(wanted, traces)), 200
+    return legacy([legacy_trace(trace) for trace in traces], errors=_missing(wanted, traces)), 200
 
 
 def _missing(wanted: Sequence[bytes], traces: Sequence[WholeTrace]) -> list[Document]:
@@ -159,19 +152,29 @@ def _missing(wanted: Sequence[bytes], traces: Sequence[WholeTrace]) -> list[Docu
 def _trace(reader: Reader, request: Request) -> Answer:
     traces = whole_traces(reader, [asked.trace_id(request.path_params["trace_id"])])
     if not traces:
-        return _legacy_error(_NOT_FOUND, 404), 404
-    return _legacy([legacy_trace(trace) for trace in traces]), 200
+        return legacy_error(_NOT_FOUND, 404), 404
+    return legacy([legacy_trace(trace) for trace in traces]), 200
 
 
 def _dependencies(reader: Reader, request: Request) -> Answer:
     since_ns, until_ns = asked.legacy_window(request.query_params)
     service = request.query_params.get("service", "")
-    return _legacy(dependencies(reader, since_ns, until_ns, service)), 200
+    return legacy(dependencies(reader, since_ns, until_ns, service)), 200
 
 
-def _no_metrics(_reader: Reader, _request: Request) -> Answer:
-    """Jaeger's own answer where no metrics storage is configured; its UI then hides the tab's charts."""
-    return _legacy_error("metrics querying is currently disabled", 501), 501
+def _metrics(reader: Reader, request: Request) -> Answer:
+    metric = request.path_params["metric"]
+    if metric == "minstep":
+        return legacy(1), 200
+    if metric not in METRICS:
+        return legacy_error(f"there is no metric {metric!r}", 404), 404
+    query = asked.metrics_query(request.query_params, quantile=metric == "latencies")
+    return metrics(reader, metric, query), 200
+
+
+def _no_archive(_reader: Reader, _request: Request) -> Answer:
+    """Its UI shows the button only where it is told of an archive; what is stored here is kept anyway."""
+    return legacy_error("archive storage is not configured", 501), 501
 
 
 def _v3_services(reader: Reader, _request: Request) -> Answer:
@@ -200,7 +203,7 @@ def _v3_trace(reader: Reader, request: Request) -> Answer:
 
 def _otlp(traces: Sequence[WholeTrace]) -> Answer:
     if not traces:
-        return _v3_error("No traces found", 404), 404
+        return v3_error("No traces found", 404), 404
     return {"result": traces_document(traces)}, 200
 
 
