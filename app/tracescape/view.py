@@ -136,10 +136,11 @@ def snapshot_of(
         scene_of(topology, topology.location, positions, causes),
         topology.nodes,
         topology.edges,
+        seconds=(topology.until_ns - topology.since_ns) / 1e9,
         origin=topology.location,
         live=store is not None and store.live,
         newest_ns=newest if there else None,
-        sentence="" if causes is None or causes.is_empty() else str(causes["sentence"][0]),
+        sentence="" if causes is None or causes.is_empty() else str(causes["sentence"][0] or ""),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 #: A frame that takes longer makes moving a torment, s.
 BUDGET_S: Final = 0.1
 _FRAMES: Final = 9
+_FAST_FRAMES: Final = 90
 #: Levels, each with what was given up by then.
 WORDS: Final = ("", "lights off: frames took too long", "lights off, faint connections hidden")
 FULL: Final = 0
@@ -16,26 +17,37 @@ SPARE: Final = 2
 
 
 class Effects:
-    """Watches how long frames take: first the lights go, then detail. What is gone stays so until `reset`."""
+    """Watches how long frames take: first the lights go, then detail; what is fast for long comes back.
+
+    Each time something had to go again, it takes twice as many fast frames until it is tried once more.
+    """
 
     def __init__(self, budget_s: float = BUDGET_S) -> None:
         self._budget_s = budget_s
         self._frames: deque[float] = deque(maxlen=_FRAMES)
         self.level = FULL
+        self._fast = 0
+        self._patience = _FAST_FRAMES
 
     def saw(self, seconds: float) -> bool:
-        """A frame took ``seconds``; whether something has to go now."""
+        """A frame took ``seconds``; whether something has to go now, or comes back."""
         self._frames.append(seconds)
-        slow = len(self._frames) == _FRAMES and sorted(self._frames)[_FRAMES // 2] > self._budget_s
-        if not slow or self.level == SPARE:
+        self._fast = self._fast + 1 if seconds < self._budget_s / 2 else 0
+        if len(self._frames) == _FRAMES and self.frame_s > self._budget_s and self.level < SPARE:
+            self.level += 1
+        elif self.level > FULL and self._fast >= self._patience:
+            self.level -= 1
+            self._patience *= 2
+        else:
             return False
-        self.level += 1
+        self._fast = 0
         self._frames.clear()
         return True
 
     def reset(self) -> None:
         """Everything again: what is shown has changed."""
         self._frames.clear()
+        self._fast = 0
         self.level = FULL
 
     @property

@@ -34,6 +34,7 @@ class Snapshot:
     Attributes:
         scene: the world.
         nodes, edges: the frames of the topology that it was made from, as docs/columns.md has them.
+        seconds: the length of the window, for rates; 0 for unknown.
         origin: where it comes from, for people: a file or a collector's address.
         live: whether more may come.
         newest_ns: start of the newest span that is stored, epoch ns; None for none.
@@ -43,6 +44,7 @@ class Snapshot:
     scene: Scene
     nodes: pl.DataFrame
     edges: pl.DataFrame
+    seconds: float = 0.0
     origin: str = ""
     live: bool = False
     newest_ns: int | None = None

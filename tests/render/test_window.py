@@ -28,7 +28,7 @@ def source():
         raise ConnectionError(answers["failure"])
     scene = build_scene(answers["nodes"], answers["edges"], seconds=60.0, caption="a shop", positions=places)
     places.update(zip(scene.services, map(tuple, scene.positions.tolist())))
-    return Snapshot(scene, answers["nodes"], answers["edges"], "localhost:4318", True, 1_000)
+    return Snapshot(scene, answers["nodes"], answers["edges"], 60.0, "localhost:4318", True, 1_000)
 
 class Shop(NoQuestions):
     asked = []
@@ -245,7 +245,7 @@ def test_the_map_and_the_tables_show_and_choose_the_same_selection(window: Runni
     assert window.ask("window.nodes.shown()[0][:3]") == ["checkout", "service", "failing"], "the sick first"
     window.ask("window.nodes.sortByColumn(3, window.nodes.horizontalHeader().sortIndicatorOrder())")
     calls = [int(row[3].replace(",", "")) for row in window.ask("window.nodes.shown()")]
-    assert calls == sorted(calls, reverse=True)
+    assert calls == sorted(calls)
     window.key("ctrl+c")
     window.wait("clipboard().startswith('service\\tkind\\tstate')")
 

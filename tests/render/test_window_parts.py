@@ -189,6 +189,18 @@ def test_slow_frames_cost_lights_then_detail_and_a_single_one_nothing() -> None:
     assert effects.level == FULL < STILL
 
 
+def test_what_had_to_go_comes_back_after_many_fast_frames_and_ever_more_hesitantly() -> None:
+    effects = Effects(budget_s=0.1)
+
+    def fast_until_back() -> int:
+        assert [effects.saw(0.2) for _ in range(9)][-1] and effects.level == STILL
+        return next(i for i in range(10_000) if effects.saw(0.01))
+
+    first, second = fast_until_back(), fast_until_back()
+    assert effects.level == FULL and second > 1.5 * first
+    assert not any(effects.saw(0.08) for _ in range(1_000)), "within the budget nothing changes"
+
+
 def test_an_asker_answers_the_newest_wish_and_says_what_failed() -> None:
     gate, asked = threading.Event(), []
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QCursor, QGuiApplication, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QMenu, QStackedWidget, QVBoxLayout, QWidget
@@ -30,7 +32,7 @@ from tracescape_render.errors import RenderError
 from tracescape_render.finding import Hit
 from tracescape_render.focus import Focus, body_named, narrowed, thinned, within
 from tracescape_render.journey import Journey, Place
-from tracescape_render.moving import flown, tilted, turned
+from tracescape_render.moving import flown, nearer, tilted, turned
 from tracescape_render.palette import THEMES, Theme
 from tracescape_render.picture import save_window
 from tracescape_render.scene import Scene
@@ -48,6 +50,7 @@ _TABLES_EVERY_S: Final = 3.0
 _SPARE_ARCS: Final = 400
 _WORLD, _MAP, _NODES, _EDGES, _TRACE = range(len(PAGES))
 _TOLD_OPERATIONS: Final = 4
+_ROOM_AROUND: Final = 1.8
 
 #: What a window reports: the selected service's name, or None.
 OnSelect = Callable[[str | None], None]
@@ -124,7 +127,7 @@ class Desktop(QWidget):
             self._show()
         self.select(name)
         place = self.scene.positions[self.scene.services.index(name)]
-        self.world.look(close_up(place, self.world.view))
+        self._approach(place)
 
     def go_to_selected(self) -> None:
         """Fly to what is selected."""
@@ -142,7 +145,7 @@ class Desktop(QWidget):
         self.set_page(_WORLD)
         self.go_to(self.snapshot.scene.services[worst])
         if self.scene.beacon is not None:
-            self.world.look(close_up(self.scene.beacon, self.world.view))
+            self._approach(self.scene.beacon)
 
     def set_hops(self, hops: int | None) -> None:
         """Keep only what is so many calls away from the selected (or from what is in focus)."""
@@ -471,6 +474,10 @@ class Desktop(QWidget):
 
     def _place(self) -> Place:
         return Place(self.world.view, self.selected, self.focus)
+
+    def _approach(self, place: NDArray[np.float32]) -> None:
+        """As near as one can see what is around it."""
+        self.world.look(nearer(close_up(place, self.world.view), _ROOM_AROUND))
 
     def _leave(self) -> None:
         self._journey.leave(self._place())

@@ -69,7 +69,7 @@ class Panel(QFrame):
         self._say(snapshot, service, theme)
         if details is not None and details.reason:
             self._body.addWidget(words(display_name(details.reason, 300), wrap=True))
-        self._figures(row, details)
+        self._figures(row, snapshot.seconds, details)
         if trouble:
             self._body.addWidget(words(trouble, quiet=True, wrap=True))
         elif details is None:
@@ -118,8 +118,8 @@ class Panel(QFrame):
         self._body.addSpacing(4)
         self._body.addWidget(told)
 
-    def _figures(self, row: dict[str, Any], details: Details | None) -> None:
-        now = details.now if details is not None and details.now is not None else _figures_of(row)
+    def _figures(self, row: dict[str, Any], seconds: float, details: Details | None) -> None:
+        now = details.now if details is not None and details.now is not None else _figures_of(row, seconds)
         before = details.before if details is not None else None
         heads = ("", "now", "before", "") if before is not None else ("", "now")
         grid = _grid(self._body, "", heads)
@@ -234,10 +234,17 @@ def _row_of(snapshot: Snapshot, service: str) -> dict[str, Any]:
     return rows.row(0, named=True) if rows.height else {}
 
 
-def _figures_of(row: dict[str, Any]) -> Figures:
+def _figures_of(row: dict[str, Any], seconds: float) -> Figures:
+    """What the frame of the world says, until the store has said more."""
     calls = row.get("calls") or 0
     failed = (row.get("errors") or 0) / calls if calls else None
-    return Figures(None, failed, row.get("p50_ns"), row.get("p95_ns"), row.get("p99_ns"))
+    return Figures(
+        calls / seconds if seconds > 0 else None,
+        failed,
+        row.get("p50_ns"),
+        row.get("p95_ns"),
+        row.get("p99_ns"),
+    )
 
 
 def _written(value: float | None, written: Callable[[float], str]) -> str:
