@@ -233,18 +233,22 @@ def test_the_pointer_tells_numbers_operations_and_versions_and_c_copies_them(win
 def test_the_map_and_the_tables_show_and_choose_the_same_selection(window: Running) -> None:
     window.ask("window.select('cart')")
     window.key("m")
-    window.wait("window.pages.currentWidget() is window.map")
-    x, y = window.ask(
-        "(lambda p: (p.x(), p.y()))(window.map.mapToGlobal(window.map.spot_on_screen('orders').toPoint()))"
-    )
+    window.wait("window.pages.currentWidget() is window.pages.map")
+    window.ask("drawing = window.pages.map")
+    window.ask("spot = drawing.mapToGlobal(drawing.spot_on_screen('orders').toPoint())")
+    x, y = window.ask("(spot.x(), spot.y())")
     window.xdotool("mousemove", str(x), str(y), "click", "1")
     window.wait("window.selected == 'orders'")
     window.key("m")
-    window.wait("window.pages.currentWidget() is window.nodes")
-    assert window.ask("window.nodes.copied()").splitlines()[1].startswith("orders\tqueue\thealthy")
-    assert window.ask("window.nodes.shown()[0][:3]") == ["checkout", "service", "failing"], "the sick first"
-    window.ask("window.nodes.sortByColumn(3, window.nodes.horizontalHeader().sortIndicatorOrder())")
-    calls = [int(row[3].replace(",", "")) for row in window.ask("window.nodes.shown()")]
+    window.wait("window.pages.currentWidget() is window.pages.nodes")
+    assert window.ask("window.pages.nodes.copied()").splitlines()[1].startswith("orders\tqueue\thealthy")
+    assert window.ask("window.pages.nodes.shown()[0][:3]") == ["checkout", "service", "failing"], (
+        "the sick first"
+    )
+    window.ask(
+        "window.pages.nodes.sortByColumn(3, window.pages.nodes.horizontalHeader().sortIndicatorOrder())"
+    )
+    calls = [int(row[3].replace(",", "")) for row in window.ask("window.pages.nodes.shown()")]
     assert calls == sorted(calls)
     window.key("ctrl+c")
     window.wait("clipboard().startswith('service\\tkind\\tstate')")
@@ -281,7 +285,7 @@ def test_names_of_ten_thousand_characters_and_markup_are_elided_plain_text(windo
     window.ask(f"window.select({long!r})")
     for page in range(4):
         window.ask(f"window.set_page({page})")
-    assert max(len(cell) for row in window.ask("window.nodes.shown()") for cell in row) <= 200
+    assert max(len(cell) for row in window.ask("window.pages.nodes.shown()") for cell in row) <= 200
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -7,10 +7,10 @@ from typing import Final
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QWidget
 
+from tracescape_render.desktop.pages import NAMES
 from tracescape_render.desktop.pieces import button
 from tracescape_render.focus import Focus
 
-PAGES: Final = ("World", "Map", "Nodes", "Edges", "Trace")
 _HOPS: Final = (("all", None), ("1", 1), ("2", 2), ("3", 3), ("4", 4))
 _WAYS: Final = (("callers", "up"), ("both", "both"), ("called", "down"))
 
@@ -35,7 +35,7 @@ class Bar(QFrame):
         line.setSpacing(2)
         self.pages = [
             button(name, f"show this as: {name.lower()}  (m)", _with(on_page, number), checkable=True)
-            for number, name in enumerate(PAGES)
+            for number, name in enumerate(NAMES)
         ]
         self.hops = {
             hops: button(name, _hops_tip(hops), _with(on_hops, hops), checkable=True) for name, hops in _HOPS

@@ -8,31 +8,30 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-from PySide6.QtCore import QPoint, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QCursor, QGuiApplication, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from tracescape_render.asking import Asker, Feed
 from tracescape_render.camera import View, close_up
 from tracescape_render.charts.chart import Chart
-from tracescape_render.charts.topology import topology_map
-from tracescape_render.desktop.bar import PAGES, Bar
-from tracescape_render.desktop.drawing_view import DrawingView
-from tracescape_render.desktop.keys import KEYS
+from tracescape_render.desktop.bar import Bar
+from tracescape_render.desktop.keys import KEYS, handler_of
+from tracescape_render.desktop.menu import show_menu
+from tracescape_render.desktop.pages import MAP, TRACE, WORLD, Pages
 from tracescape_render.desktop.panel import Panel
 from tracescape_render.desktop.search_box import SearchBox
 from tracescape_render.desktop.status import StatusLine
 from tracescape_render.desktop.style import style_sheet
-from tracescape_render.desktop.tables import Table, arranged
+from tracescape_render.desktop.told import hidden_words, tip_text
 from tracescape_render.desktop.viewport import World
-from tracescape_render.effects import SPARE, STILL, WORDS, Effects
+from tracescape_render.effects import SPARE, STILL, Effects
 from tracescape_render.errors import RenderError
 from tracescape_render.finding import Hit
 from tracescape_render.focus import Focus, body_named, narrowed, thinned, within
 from tracescape_render.journey import Journey, Place
-from tracescape_render.moving import flown, nearer, tilted, turned
+from tracescape_render.moving import nearer
 from tracescape_render.palette import THEMES, Theme
 from tracescape_render.picture import save_window
 from tracescape_render.scene import Scene
@@ -46,9 +45,7 @@ _TURN_DEGREES: Final = 3.0
 #: Details and names are asked for again this seldom while things change.
 _DETAILS_EVERY_S: Final = 5.0
 _INDEX_EVERY_S: Final = 30.0
-_TABLES_EVERY_S: Final = 3.0
 _SPARE_ARCS: Final = 400
-_WORLD, _MAP, _NODES, _EDGES, _TRACE = range(len(PAGES))
 _TOLD_OPERATIONS: Final = 4
 _ROOM_AROUND: Final = 1.8
 
@@ -71,9 +68,7 @@ class Desktop(QWidget):
         self._index = Index()
         self._known: Details | None = None
         self._trouble, self._silent_since = "", 0.0
-        self._asked_at = self._index_at = self._tables_at = 0.0
-        self._trace_chart: Chart | None = None
-        self._stale = True
+        self._asked_at = self._index_at = 0.0
         self.theme, self.focus, self.selected = start.theme, start.focus, start.selected
         self.snapshot: Snapshot
         self.scene: Scene
@@ -110,9 +105,9 @@ class Desktop(QWidget):
         else:
             self._ask_details()
             self.panel.tell(name, self.snapshot, self.theme)
-        for table in (self.nodes, self.edges):
-            table.mark(name)
-        self._stale = True
+        self.pages.mark(name)
+        if self.pages.currentIndex() == MAP:
+            self._fill_page()
         if self._on_select is not None:
             self._on_select(name)
 
@@ -142,7 +137,7 @@ class Desktop(QWidget):
         if worst is None:
             self.say("All is well: nothing is degraded, failing or absent.")
             return
-        self.set_page(_WORLD)
+        self.set_page(WORLD)
         self.go_to(self.snapshot.scene.services[worst])
         if self.scene.beacon is not None:
             self._approach(self.scene.beacon)
@@ -205,14 +200,15 @@ class Desktop(QWidget):
     def set_page(self, page: int) -> None:
         """The world, the map, a table, or the trace that was opened."""
         self.pages.setCurrentIndex(page)
-        self._stale = True
         self._tell_bar()
-        self._pages[page].setFocus()
+        seen = self.pages.currentWidget()
+        if seen is not None:
+            seen.setFocus()
         self._fill_page()
 
     def next_page(self) -> None:
         """From one to the next."""
-        count = _TRACE + 1 if self._trace_chart is not None else _TRACE
+        count = TRACE + 1 if self.pages.has_trace else TRACE
         self.set_page((self.pages.currentIndex() + 1) % count)
 
     def open_trace(self, trace_id: str) -> None:
@@ -227,7 +223,6 @@ class Desktop(QWidget):
         self.setStyleSheet(style_sheet(theme))
         self.world.use(theme)
         self._tell_panel()
-        self._stale = True
         self._fill_page()
 
     def next_theme(self) -> None:
@@ -273,11 +268,34 @@ class Desktop(QWidget):
         """Tell something that passes, at the foot."""
         self.status.say(text)
 
+    def move_to(self, view: View) -> None:
+        """Be there at once."""
+        self.world.look(view, fly=False)
+
+    def toggle_labels(self) -> None:
+        """Names on bodies, or none."""
+        self.world.stage.labels_on = not self.world.stage.labels_on
+        self.world.changed()
+
+    def toggle_help(self) -> None:
+        """The page of keys."""
+        self._help.setVisible(not self._help.isVisible())
+        self._place_help()
+
+    def let_go(self) -> None:
+        """Close the help, else let go of the selection, else of the focus."""
+        if self._help.isVisible():
+            self._help.hide()
+        elif self.selected is not None:
+            self.select(None)
+        elif self.focus is not None:
+            self._focus_on(None)
+
     # How Qt tells what happens.
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """The keys that `KEYS` lists."""
-        handler = self._handler(event)
+        handler = handler_of(self, event)
         if handler is None:
             event.ignore()
         else:
@@ -315,16 +333,8 @@ class Desktop(QWidget):
             on_frame=self._saw_frame,
         )
         self.world.canvas.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.world.canvas.customContextMenuRequested.connect(self._menu)
-        self.map = DrawingView(self.select)
-        self.trace = DrawingView(self.select)
-        self.nodes = Table(self.theme, "service", self.select)
-        self.edges = Table(self.theme, "target", self.select)
-        self.pages = QStackedWidget()
-        self.pages.setObjectName("stack")
-        self._pages: list[QWidget] = [self.world.canvas, self.map, self.nodes, self.edges, self.trace]
-        for page in self._pages:
-            self.pages.addWidget(page)
+        self.world.canvas.customContextMenuRequested.connect(lambda where: show_menu(self, where))
+        self.pages = Pages(self.world.canvas, self.theme, self.select)
         self.panel = Panel(self.go_to, self.open_trace, lambda: self.select(None))
         self.panel.hide()
         self.status = StatusLine()
@@ -338,7 +348,7 @@ class Desktop(QWidget):
                 "back": ("where one was before  (Backspace)", self.back),
                 "worst": ("go to the worst  (n)", self.go_to_worst),
                 "colours": ("other colours  (t)", self.next_theme),
-                "?": ("keys", self._toggle_help),
+                "?": ("keys", self.toggle_help),
             },
         )
         middle = QHBoxLayout()
@@ -371,12 +381,14 @@ class Desktop(QWidget):
             self._show()
             self._renew()
         self._take_answers()
-        if self.pages.currentIndex() == _WORLD:
+        if self.pages.currentIndex() == WORLD:
             self.world.tick()
         self._tell_status()
 
     def _show(self, *, keep_view: bool = True) -> None:
         """What of the snapshot is in focus."""
+        if self.closed:
+            return
         scene = self.snapshot.scene
         if self.focus is not None and self.focus.service in scene.services:
             scene = narrowed(scene, within(scene, self.focus))
@@ -393,7 +405,6 @@ class Desktop(QWidget):
             found = scene.services.index(self.selected) if self.selected in scene.services else None
             self.world.stage.select(found)
         self._tell_bar()
-        self._stale = True
 
     def _renew(self) -> None:
         """After a new snapshot: what is beside the world, if its time has come."""
@@ -403,8 +414,7 @@ class Desktop(QWidget):
         if now - self._index_at > _INDEX_EVERY_S:
             self._index_at = now
             self._index_asker.want("")
-        if now - self._tables_at > _TABLES_EVERY_S:
-            self._fill_page()
+        self.pages.follow(self.snapshot, self.scene, self.selected, self.theme)
 
     def _ask_details(self) -> None:
         assert self.selected is not None
@@ -427,8 +437,8 @@ class Desktop(QWidget):
             if isinstance(chart, Exception):
                 self.say(f"trace {trace_id}: {_sentence(chart)}")
             else:
-                self._trace_chart = chart
-                self.set_page(_TRACE)
+                self.pages.open_trace(chart)
+                self.set_page(TRACE)
 
     def _tell_panel(self, trouble: str = "") -> None:
         pressed = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
@@ -436,30 +446,7 @@ class Desktop(QWidget):
             self.panel.tell(self.selected, self.snapshot, self.theme, self._known, trouble)
 
     def _fill_page(self) -> None:
-        """Bring what is visible beside the world up to date."""
-        page = self.pages.currentIndex()
-        if not self._stale or page == _WORLD:
-            return
-        self._stale, self._tables_at = False, time.monotonic()
-        nodes, edges = self._frames()
-        if page == _NODES:
-            self.nodes.use(arranged(nodes, ("service", "kind", "state")), self.theme)
-            self.nodes.mark(self.selected)
-        elif page == _EDGES:
-            self.edges.use(arranged(edges, ("source", "target", "connection", "state")), self.theme)
-        elif page == _MAP:
-            chart, spots = topology_map(nodes, edges, title="Who calls whom", selected=self.selected)
-            self.map.use(chart.svg, self.theme, spots)
-        elif self._trace_chart is not None:
-            self.trace.use(self._trace_chart.svg, self.theme, {})
-
-    def _frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        nodes, edges = self.snapshot.nodes, self.snapshot.edges
-        if self.focus is None:
-            return nodes, edges
-        kept = self.scene.services
-        both = pl.col("source").is_in(kept) & pl.col("target").is_in(kept)
-        return nodes.filter(pl.col("service").is_in(kept)), edges.filter(both)
+        self.pages.fill(self.snapshot, self.scene, self.selected, self.theme)
 
     def _focus_on(self, focus: Focus | None) -> None:
         if focus == self.focus:
@@ -501,7 +488,7 @@ class Desktop(QWidget):
         self.bar.tell(
             self.pages.currentIndex(),
             self.focus,
-            trace=self._trace_chart is not None,
+            trace=self.pages.has_trace,
             can_go_back=self._journey.can_go_back,
         )
 
@@ -513,31 +500,12 @@ class Desktop(QWidget):
         frames = self.world.frames_per_second()
         pace = f"{frames} frames/s" if frames else "still"
         speed = f"{pace} · {1e3 * self._effects.frame_s:.0f} ms a frame"
-        self.status.tell(self.snapshot, trouble, self._hidden(), speed)
-
-    def _hidden(self) -> str:
-        words = []
-        shown, there = len(self.scene.services), len(self.snapshot.scene.services)
-        if shown < there:
-            words.append(f"{there - shown:,} of {there:,} services hidden  (0 shows all)")
-        if self._effects.level:
-            words.append(WORDS[self._effects.level])
-        return " · ".join(words)
+        self.status.tell(
+            self.snapshot, trouble, hidden_words(self.scene, self.snapshot.scene, self._effects.level), speed
+        )
 
     def _tip(self, body: int) -> str:
-        """Numbers, versions and operations of what is under the pointer."""
-        service, lines = self.scene.services[body], [self.scene.tooltips[body]]
-        versions = self._index.versions.get(service, ())
-        if versions:
-            lines.append("versions  " + ", ".join(display_name(version) for version in versions[:4]))
-        mine = self._index.operations.filter(pl.col("service") == service).sort("calls", descending=True)
-        lines += [
-            f"{row['calls']:,}×  {display_name(row['operation'], 48)}"
-            for row in mine.head(_TOLD_OPERATIONS).iter_rows(named=True)
-        ]
-        if mine.height > _TOLD_OPERATIONS:
-            lines.append(f"and {mine.height - _TOLD_OPERATIONS:,} more operations")
-        return "\n".join(lines)
+        return tip_text(self.scene, body, self._index)
 
     def _names(self) -> Iterator[Hit]:
         yield from (Hit(service, "") for service in self.snapshot.scene.services)
@@ -545,29 +513,8 @@ class Desktop(QWidget):
         yield from map(Hit, operations["service"].to_list(), operations["operation"].to_list())
 
     def _found(self, hit: Hit) -> None:
-        self.set_page(_WORLD)
+        self.set_page(WORLD)
         self.go_to(hit.service)
-
-    def _menu(self, where: QPoint) -> None:
-        hovered = self.world.hovered
-        menu = QMenu(self)
-        if hovered is not None:
-            name = self.scene.services[hovered]
-            self.select(name)
-            menu.addAction("Go there", lambda: self.go_to(name))
-            for hops in (1, 2):
-                menu.addAction(f"Only {hops} hop{'s' * (hops > 1)} around it", _setting(self.set_hops, hops))
-            menu.addAction("Copy numbers", self.copy_told)
-            menu.addAction("Copy name", lambda: QGuiApplication.clipboard().setText(name))
-            menu.addSeparator()
-        menu.addAction("See everything", self.see_everything)
-        menu.addAction("Copy command for this view", self.copy_command)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.popup(self.world.canvas.mapToGlobal(where) if where is not None else QCursor.pos())
-
-    def _toggle_help(self) -> None:
-        self._help.setVisible(not self._help.isVisible())
-        self._place_help()
 
     def _place_help(self) -> None:
         self._help.adjustSize()
@@ -575,82 +522,11 @@ class Desktop(QWidget):
         self._help.move(room.center() - self._help.rect().center())
         self._help.raise_()
 
-    def _escape(self) -> None:
-        if self._help.isVisible():
-            self._help.hide()
-        elif self.selected is not None:
-            self.select(None)
-        elif self.focus is not None:
-            self._focus_on(None)
-
-    def _handler(self, event: QKeyEvent) -> Callable[[], object] | None:
-        key, text, modifiers = Qt.Key(event.key()), event.text(), event.modifiers()
-        if modifiers & Qt.KeyboardModifier.ControlModifier:
-            return {Qt.Key.Key_F: self.search, Qt.Key.Key_C: self.copy_told, Qt.Key.Key_Q: self.close}.get(
-                key
-            )
-        if modifiers & Qt.KeyboardModifier.AltModifier:
-            return self.back if key == Qt.Key.Key_Left else None
-        return (
-            self._named_keys().get(key)
-            or self._letter_keys().get(text)
-            or self._letter_keys().get(text.lower())
-        )
-
-    def _named_keys(self) -> dict[Qt.Key, Callable[[], object]]:
-        return {
-            Qt.Key.Key_Left: lambda: self._move(turned(self.world.view, _TURN_DEGREES)),
-            Qt.Key.Key_Right: lambda: self._move(turned(self.world.view, -_TURN_DEGREES)),
-            Qt.Key.Key_Up: lambda: self._move(tilted(self.world.view, _TURN_DEGREES)),
-            Qt.Key.Key_Down: lambda: self._move(tilted(self.world.view, -_TURN_DEGREES)),
-            Qt.Key.Key_Escape: self._escape,
-            Qt.Key.Key_Backspace: self.back,
-        }
-
-    def _letter_keys(self) -> dict[str, Callable[[], object]]:
-        hops = {str(number): _setting(self.set_hops, number or None) for number in range(5)}
-        return {
-            **hops,
-            "w": lambda: self._move(flown(self.world.view, forward=1)),
-            "s": lambda: self._move(flown(self.world.view, forward=-1)),
-            "a": lambda: self._move(flown(self.world.view, right=-1)),
-            "d": lambda: self._move(flown(self.world.view, right=1)),
-            "e": lambda: self._move(flown(self.world.view, up=1)),
-            "x": lambda: self._move(flown(self.world.view, up=-1)),
-            "f": self.see_everything,
-            "g": self.go_to_selected,
-            "n": self.go_to_worst,
-            "/": self.search,
-            "[": _setting(self.toggle_way, "up"),
-            "]": _setting(self.toggle_way, "down"),
-            "b": self.set_bookmark,
-            "B": self.next_bookmark,
-            "m": self.next_page,
-            "c": self.copy_told,
-            "k": self.copy_command,
-            "t": self.next_theme,
-            "l": self._toggle_labels,
-            "p": self.save_picture,
-            "?": self._toggle_help,
-            "q": self.close,
-        }
-
-    def _move(self, view: View) -> None:
-        self.world.look(view, fly=False)
-
-    def _toggle_labels(self) -> None:
-        self.world.stage.labels_on = not self.world.stage.labels_on
-        self.world.changed()
-
 
 def application() -> QApplication:
     """The one application of the process."""
     there = QApplication.instance()
     return there if isinstance(there, QApplication) else QApplication(["tracescape"])
-
-
-def _setting(do: Callable[..., object], value: object) -> Callable[[], object]:
-    return lambda: do(value)
 
 
 def _sentence(error: Exception) -> str:

@@ -160,6 +160,7 @@ class Table(QTableView):
 
     def _fit(self) -> None:
         header = self.horizontalHeader()
+        header.setResizeContentsPrecision(60)
         self.resizeColumnsToContents()
         for column in range(self._model.columnCount()):
             header.resizeSection(column, max(74, min(header.sectionSize(column) + 18, 340)))
