@@ -193,9 +193,7 @@ def test_a_picture_of_a_focus_a_theme_and_a_view(served: Served) -> None:
     assert (served.folder / "a.png").read_bytes() != (served.folder / "b.png").read_bytes()
     fails(run(*picture, "c.png", "--focus", service + "x", cwd=served.folder), f"Did you mean {service}?")
     fails(run(*picture, "c.png", "--select", "nobody", cwd=served.folder), f"There are: {service}")
-    fails(run(*picture, "c.png", "--hops", "2", cwd=served.folder), "name it with --focus")
     fails(run(*picture, "c.png", "--view", "1,2", cwd=served.folder), "six numbers")
-    fails(run(*picture, "c.png", "--theme", "pink", cwd=served.folder), "dark, light, colour-blind")
 
 
 def test_a_picture_of_an_empty_store_says_so(served: Served) -> None:

@@ -80,12 +80,12 @@ STYLE: Final = "\n".join(
             f".ts-chart .t{code}{{fill:{colour}}}.ts-chart .a{code}{{stroke:{colour}}}"
             for code, colour in enumerate(_STATE_PAINT)
         ),
-        _paint(f".t{ABSENT}", "stroke", "ink", "stroke-width:1.4;stroke-dasharray:3 2"),
         ".ts-chart .back{stroke-dasharray:5 4}",
         ".ts-chart .ring{fill:none;stroke-width:1.6}",
         ".ts-chart .hit{fill:none;stroke:transparent;stroke-width:12}",
         _paint(".chosen", "stroke", "ink", "fill:none;stroke-width:2"),
         _paint(".node", "stroke", "ground", "stroke-width:1.5"),
+        _paint(f".t{ABSENT}", "stroke", "ink", "stroke-width:1.4;stroke-dasharray:3 2"),
         _paint(".halo", "stroke", "ground", "stroke-width:3;paint-order:stroke;stroke-linejoin:round"),
         ".ts-chart .on-dark{fill:#fff}.ts-chart .on-light{fill:#10131c}",
         "@media(prefers-color-scheme:dark){" + _dress(".ts-chart", _DARK) + "}",

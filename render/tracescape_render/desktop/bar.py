@@ -46,7 +46,7 @@ class Bar(QFrame):
         self.buttons = {name: button(name, tip, do) for name, (tip, do) in actions.items()}
         _add(line, self.pages)
         line.addSpacing(14)
-        line.addWidget(search)
+        line.addWidget(search, 10)
         line.addStretch(1)
         _add(line, self.hops.values())
         line.addSpacing(14)

@@ -302,7 +302,8 @@ class Desktop(QWidget):
             handler()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Keep the help in the middle."""
+        """Keep the help in the middle, and the panel in proportion."""
+        self.panel.fit(self.width())
         self._place_help()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name

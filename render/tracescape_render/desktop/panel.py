@@ -18,7 +18,9 @@ from tracescape_render.palette import FAILING, Theme, state_codes
 from tracescape_render.snapshot import Details, Exemplar, Figures, Snapshot
 from tracescape_render.text import TOOLTIP_LENGTH, display_name, duration, rate, share
 
-WIDTH: Final = 380
+_WIDEST: Final = 380
+_NARROWEST: Final = 300
+_SHARE: Final = 0.28
 _ROWS: Final = 8
 _SIGNS: Final = {"healthy": "●", "degraded": "◎", "failing": "◉", "idle": "○", "absent": "◍"}
 
@@ -34,7 +36,7 @@ class Panel(QFrame):
     ) -> None:
         super().__init__()
         self.setObjectName("panel")
-        self.setFixedWidth(WIDTH)
+        self.setFixedWidth(_WIDEST)
         self._on_service, self._on_trace, self._on_close = on_service, on_trace, on_close
         self._scroll = QScrollArea()
         self._scroll.setWidgetResizable(True)
@@ -50,6 +52,10 @@ class Panel(QFrame):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self._scroll)
         self.service: str | None = None
+
+    def fit(self, window_width: int) -> None:
+        """Leave most of a narrow window to the world."""
+        self.setFixedWidth(min(max(round(window_width * _SHARE), _NARROWEST), _WIDEST))
 
     def tell(
         self,

@@ -13,6 +13,7 @@ from tracescape_render.finding import Hit, ranked
 from tracescape_render.text import display_name
 
 WIDTH: Final = 300
+_NARROWEST: Final = 110
 _LIST_WIDTH: Final = 460
 
 
@@ -31,7 +32,8 @@ class SearchBox(QLineEdit):
         self._hits: list[Hit] = []
         self._over = window
         self.setPlaceholderText("search services, operations  ( / )")
-        self.setFixedWidth(WIDTH)
+        self.setMinimumWidth(_NARROWEST)
+        self.setMaximumWidth(WIDTH)
         self.setMaxLength(200)
         self.list = QListWidget(window)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
