@@ -6,7 +6,7 @@ z = 0, x runs to the right and y away from the viewer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ from tracescape_render.island_names import island_names
 from tracescape_render.islands import call_depths, communities
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, SEVERITY, STATES, state_codes
 from tracescape_render.placing import place
-from tracescape_render.text import LABEL_LENGTH, TOOLTIP_LENGTH, display_name, duration, rate, share
+from tracescape_render.text import LABEL_LENGTH, TOOLTIP_LENGTH, Lines, display_name, duration, rate, share
 from tracescape_render.verdict import SICK, Cause, Graph, first_cause
 
 #: Bodies by what they stand for; a scene's ``shape`` array indexes this.
@@ -52,8 +52,9 @@ class Scene:
 
     Attributes:
         services: the bodies' names as they are in the data, and their key.
-        labels: what is written at a body, safe to show; subtitles: a second line, empty for the healthy.
-        tooltips: several lines of numbers a body.
+        labels: what is written at a body, safe to show; subtitles: a second line, empty for the healthy;
+        tooltips: several lines of numbers a body. Each is written when it is read.
+        calls, errors: of each body in the window, float64 (n,).
         positions: float32 (n, 3); radii: float32 (n,).
         state: codes into ``palette.STATES`` (n,); shape: codes into `KINDS` (n,).
         seen: how well a body stands out, from 0 to 1, float32 (n,): all do, until there is a cause.
@@ -70,9 +71,11 @@ class Scene:
     """
 
     services: list[str]
-    labels: list[str]
-    subtitles: list[str]
-    tooltips: list[str]
+    labels: Sequence[str]
+    subtitles: Sequence[str]
+    tooltips: Sequence[str]
+    calls: NDArray[np.float64]
+    errors: NDArray[np.float64]
     positions: FloatArray
     radii: FloatArray
     state: IntArray
@@ -143,7 +146,6 @@ def build_scene(
     island = communities(services, source, target, arc_calls, positions)
     depth = call_depths(len(services), source, target, np.flatnonzero(shape == KINDS.index("entry")).tolist())
     places = place(services, source, target, arc_calls, depth, island, positions or {})
-    rows = nodes.to_dicts()
     radii = _radii(calls, state)
     stands = places.positions.astype(np.float32)
     curves = control_points(stands, radii, source, target, island)
@@ -152,9 +154,11 @@ def build_scene(
     errors = _counts(nodes["errors"])
     return Scene(
         services=services,
-        labels=[display_name(name, LABEL_LENGTH) for name in services],
-        subtitles=[_subtitle(row, int(code)) for row, code in zip(rows, state, strict=True)],
-        tooltips=[_tooltip(row, seconds) for row in rows],
+        labels=Lines(len(services), lambda body: display_name(services[body], LABEL_LENGTH)),
+        subtitles=Lines(len(services), lambda body: _subtitle(nodes.row(body, named=True), int(state[body]))),
+        tooltips=Lines(len(services), lambda body: _tooltip(nodes.row(body, named=True), seconds)),
+        calls=calls,
+        errors=errors,
         positions=stands,
         radii=radii,
         state=state,
