@@ -39,10 +39,14 @@ def body_shapes(bodies: int) -> list[pv.PolyData]:
     ]
 
 
-def mark_shapes() -> list[pv.PolyData]:
-    """What the sick wear: a ring for degraded, two for failing, hatching for each kind that is absent."""
-    ring = _ring(1.55, 0.085)
-    outer = _ring(2.0, 0.085)
+def mark_shapes(wearers: int) -> list[pv.PolyData]:
+    """What the sick wear: a ring for degraded, two for failing, hatching for each kind that is absent.
+
+    Coarser when many wear them.
+    """
+    corners = (64, 10) if wearers <= 12 else (32, 5) if wearers <= 60 else (20, 3)
+    ring = _ring(1.55, 0.085, corners)
+    outer = _ring(2.0, 0.085, corners)
     broken = _broken_ring(1.7, 0.085)
     return [ring, ring + outer, *(_hatched(shape) + broken for shape in body_shapes(100))]
 
@@ -57,21 +61,36 @@ def mark_of(scene: Scene) -> NDArray[np.int64]:
     return mark
 
 
+def wires(points: NDArray[np.float32], colours: NDArray[np.uint8]) -> pv.PolyData:
+    """Arcs (m, steps, 3) as thin lines, paler at the caller as `tubes`; colours RGBA, uint8 (m, 4)."""
+    count, steps = points.shape[:2]
+    lines = pv.PolyData(points.reshape(-1, 3), lines=_polylines(count, steps))
+    lines.point_data["rgba"] = _coming_out(colours, steps)
+    return lines
+
+
 def tubes(points: NDArray[np.float32], radii: NDArray[np.float32], colours: NDArray[np.uint8]) -> pv.PolyData:
     """Arcs (m, steps, 3) as tubes that come out from the caller to the callee; colours RGBA, uint8 (m, 4)."""
     count, steps = points.shape[:2]
     lines = pv.PolyData(points.reshape(-1, 3), lines=_polylines(count, steps))
     lines.point_data["width"] = np.repeat(radii, steps)
-    rgba = np.repeat(colours, steps, axis=0)
-    rgba[:, 3] = (rgba[:, 3] * np.tile(np.linspace(0.4, 1.0, steps), count)).astype(np.uint8)
-    lines.point_data["rgba"] = rgba
+    lines.point_data["rgba"] = _coming_out(colours, steps)
     return lines.tube(scalars="width", absolute=True, n_sides=7 if count <= 100 else 3, radius=0.03)
+
+
+def _coming_out(colours: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
+    """The colours of each arc's points: less opaque where the call comes from."""
+    rgba = np.repeat(colours, steps, axis=0)
+    rgba[:, 3] = (rgba[:, 3] * np.tile(np.linspace(0.4, 1.0, steps), len(colours))).astype(np.uint8)
+    return rgba
 
 
 def plates(scene: Scene, colour: RGB) -> pv.PolyData:
     """All plates as one mesh of triangles, fanned around a corner each: the outlines are convex."""
     points, faces, base = [], [], 0
-    for outline in scene.plates:
+    every = 1 if len(scene.plates) <= 100 else 4
+    for whole in scene.plates:
+        outline = whole[::every]
         step = np.arange(1, len(outline) - 1)
         corners = [np.full(len(step), 3), np.full(len(step), base), base + step, base + step + 1]
         faces.append(np.column_stack(corners))
@@ -85,6 +104,7 @@ def plates(scene: Scene, colour: RGB) -> pv.PolyData:
 def rims(scene: Scene, theme: Theme) -> pv.PolyData:
     """A tube around each plate. As much of it as bodies are sick is in their colour, thick, and in front."""
     size = size_of_world(scene)
+    corners, sides = (120, 6) if len(scene.plates) <= 12 else (60, 3) if len(scene.plates) <= 100 else (30, 3)
     sick_seen, rest_seen = (1.0, 0.75) if scene.cause is None else (0.62, 0.3)
     points: list[NDArray[np.float64]] = []
     lines: list[int] = []
@@ -94,7 +114,7 @@ def rims(scene: Scene, theme: Theme) -> pv.PolyData:
         for state, begin, end in rim_segments(shares):
             sick = state in _RIM
             colour = _between(theme.plate, theme.marks[state], sick_seen if sick else rest_seen)
-            for piece in _pieces(outline, begin, end, _DASHES.get(state), size):
+            for piece in _pieces(outline, begin, end, _DASHES.get(state), size, corners):
                 lines += [len(piece), *range(len(colours), len(colours) + len(piece))]
                 points.append(piece)
                 colours += [colour] * len(piece)
@@ -102,7 +122,7 @@ def rims(scene: Scene, theme: Theme) -> pv.PolyData:
     mesh = pv.PolyData(np.vstack(points).astype(np.float32), lines=np.array(lines))
     mesh.point_data["rgb"] = np.array(colours, np.uint8)
     mesh.point_data["width"] = np.array(widths)
-    return mesh.tube(scalars="width", absolute=True, radius=0.06, n_sides=6)
+    return mesh.tube(scalars="width", absolute=True, radius=0.06, n_sides=sides)
 
 
 def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
@@ -155,9 +175,17 @@ def grid(scene: Scene, colour: RGB) -> pv.PolyData:
 
 
 def _pieces(
-    outline: NDArray[np.float32], begin: float, end: float, dash: tuple[float, float] | None, size: float
+    outline: NDArray[np.float32],
+    begin: float,
+    end: float,
+    dash: tuple[float, float] | None,
+    size: float,
+    corners: int,
 ) -> list[NDArray[np.float64]]:
-    """The part of a closed outline from ``begin`` to ``end`` (0 = in front), whole or in dashes."""
+    """The part of a closed outline from ``begin`` to ``end`` (0 = in front), whole or in dashes.
+
+    All of it would have ``corners``.
+    """
     first = int(np.argmin(outline[:, 1]))
     closed = np.vstack([outline[first:], outline[:first], outline[first : first + 1]]).astype(np.float64)
     way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
@@ -169,7 +197,7 @@ def _pieces(
         spans = [(float(at), min(float(at) + long, end * total)) for at in starts]
     pieces = []
     for low, high in spans:
-        steps = np.linspace(low, high, max(2, int(120 * (high - low) / total) + 2))
+        steps = np.linspace(low, high, max(2, int(corners * (high - low) / total) + 2))
         flat = [np.interp(steps % total, way, closed[:, axis]) for axis in (0, 1)]
         pieces.append(np.column_stack([*flat, np.full(len(steps), 0.05)]))
     return pieces
@@ -221,8 +249,12 @@ def _hatched(shape: pv.PolyData) -> pv.PolyData:
     return lines.strip().tube(radius=0.06, n_sides=6)
 
 
-def _ring(radius: float, thickness: float) -> pv.PolyData:
-    return pv.ParametricTorus(ringradius=radius, crosssectionradius=thickness, u_res=64, v_res=10, w_res=10)
+def _ring(radius: float, thickness: float, corners: tuple[int, int] = (64, 10)) -> pv.PolyData:
+    """A torus with so many corners around it and around its section."""
+    around, section = corners
+    return pv.ParametricTorus(
+        ringradius=radius, crosssectionradius=thickness, u_res=around, v_res=section, w_res=section
+    )
 
 
 def _broken_ring(radius: float, thickness: float) -> pv.PolyData:

@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 from vtkmodules.vtkRenderingCore import vtkActor
 
 from tracescape_render import meshes
-from tracescape_render.actors import glyphs, line_actor, mesh_actor, ring_actor, splats, unit
+from tracescape_render.actors import glyphs, line_actor, mesh_actor, ring_actor, spheres, splats, unit
 from tracescape_render.arcs import FAINTEST, STEPS, polylines
 from tracescape_render.camera import VIEW_ANGLE, View, close_up, overview, pick, to_screen
 from tracescape_render.labels import Rect
 from tracescape_render.lights import Lights
 from tracescape_render.painting import Paint, paint
 from tracescape_render.palette import DARK, DEGRADED, FAILING, Theme
-from tracescape_render.scene import Scene, size_of_world
+from tracescape_render.renderer import UNKNOWN, Profile, profile_of, renderer_named
+from tracescape_render.scene import KINDS, Scene, size_of_world
 from tracescape_render.verdict import SICK
 from tracescape_render.words import Words
 
-_MOST_TUBES: Final = 4_000
+#: In a world of more bodies than these, spheres are shaded spots.
+_MESHES: Final = 300
+#: So many connections are round whatever the renderer.
+_ALL_ROUND: Final = 400
 _LINK_RADIUS: Final = 0.055
 
 
@@ -34,6 +38,7 @@ class Stage:
 
     def __init__(self, plotter: pv.Plotter, *, moving: bool = False, theme: Theme = DARK) -> None:
         self._moving = moving
+        self._profile = profile_of(UNKNOWN)
         self._plotter = plotter
         self._renderer = plotter.renderer
         self._actors: list[vtkActor] = []
@@ -51,7 +56,7 @@ class Stage:
         for actor in self._actors:
             self._renderer.RemoveActor(actor)
         self.scene = scene
-        shown, arcs = len(_shown_arcs(scene)), len(scene.source)
+        shown, arcs = len(self._shown_arcs(scene)), len(scene.source)
         note = f"the strongest {shown:,} of {arcs:,} connections are drawn" if shown < arcs else ""
         self._words.use(scene, self.theme, note)
         self._actors = self._world(scene)
@@ -170,15 +175,22 @@ class Stage:
         text = _panel(self.scene, shown) if shown is not None and self.scene is not None else None
         self._words.tell(text, self.size)
 
+    @property
+    def profile(self) -> Profile:
+        """What the renderer can carry; until `settle` has asked it, the least."""
+        return self._profile
+
     def settle(self) -> str:
-        """Choose effects by the renderer, once it is known; returns its name (``llvmpipe`` is software)."""
-        lines = self._plotter.render_window.ReportCapabilities().splitlines()
-        name = next(
-            (line.partition(":")[2].strip() for line in lines if "renderer string" in line), "unknown"
-        )
-        software = any(word in name.lower() for word in ("llvmpipe", "softpipe", "swrast", "software"))
-        self._renderer.SetUseFXAA(not (self._moving and software))
-        return name
+        """Choose effects and budget by the renderer, which is known once the window is; returns its name.
+
+        What is shown is drawn anew where that changes it.
+        """
+        before = self._profile
+        self._profile = profile_of(renderer_named(self._plotter.render_window.ReportCapabilities()))
+        self._renderer.SetUseFXAA(not self._moving or self._profile.smooth)
+        if self.scene is not None and self._profile[2:] != before[2:]:
+            self.show(self.scene, keep_view=True)
+        return self._profile.renderer
 
     def say(self, text: str) -> None:
         """Put a line under the title: the caption, or what is wrong."""
@@ -204,18 +216,13 @@ class Stage:
             mesh_actor(meshes.plates(scene, theme.plate), "rgb", floor=True),
             mesh_actor(meshes.rims(scene, theme), "rgb", floor=True),
             line_actor(meshes.stems(scene), theme.stem, min(1.0, (100 / len(scene.positions)) ** 0.5)),
-            glyphs(
-                scene.positions,
-                _drawn_radii(scene),
-                painted.bodies,
-                meshes.body_shapes(len(scene.radii)),
-                scene.shape,
-            ),
+            *_bodies(scene, painted),
         ]
         actors += self._marks(scene, painted)
         if len(scene.source):
-            actors.append(self._arcs(scene, painted))
-            actors.append(self._lights.light(scene, theme, size_of_world(scene) ** 0.7))
+            actors += self._arcs(scene, painted)
+            size = size_of_world(scene) ** 0.7
+            actors.append(self._lights.light(scene, theme, size, self._profile.lights))
         else:
             self._lights.clear()
         if scene.cause is not None:
@@ -228,7 +235,7 @@ class Stage:
         sick = np.flatnonzero(mark >= 0)
         if not len(sick):
             return []
-        radii, shapes = _drawn_radii(scene)[sick], meshes.mark_shapes()
+        radii, shapes = _drawn_radii(scene)[sick], meshes.mark_shapes(len(sick))
         worn = glyphs(scene.positions[sick], radii, painted.marks[sick], shapes, mark[sick], lit=False)
         glowing = np.flatnonzero(np.isin(scene.state, (FAILING, DEGRADED)))
         if not len(glowing) or not self.theme.glows:
@@ -243,14 +250,29 @@ class Stage:
         )
         return [worn, halo]
 
-    def _arcs(self, scene: Scene, painted: Paint) -> vtkActor:
-        shown = _shown_arcs(scene)
+    def _arcs(self, scene: Scene, painted: Paint) -> list[vtkActor]:
+        """The strongest are round; the rest, where the renderer cannot have all so, are lines."""
+        shown = self._shown_arcs(scene)
         radii = scene.arc_radii.copy()
         if scene.cause is not None:
             radii[scene.cause.links] = np.maximum(radii[scene.cause.links], _LINK_RADIUS)
-        radii = radii[shown] * np.float32(size_of_world(scene) ** 0.85)
-        points = polylines(scene.curves[shown], STEPS if len(shown) < 1_000 else STEPS // 2)
-        return mesh_actor(meshes.tubes(points, radii, painted.arcs[shown]), "rgba")
+        thin, round_ = np.split(shown, [self._lines(len(shown))])
+        actors = []
+        if len(thin):
+            points = polylines(scene.curves[thin], STEPS // 2)
+            actors.append(mesh_actor(meshes.wires(points, painted.arcs[thin]), "rgba"))
+        radii = radii[round_] * np.float32(size_of_world(scene) ** 0.85)
+        points = polylines(scene.curves[round_], STEPS if len(round_) < 1_000 else STEPS // 2)
+        return [*actors, mesh_actor(meshes.tubes(points, radii, painted.arcs[round_]), "rgba")]
+
+    def _shown_arcs(self, scene: Scene) -> NDArray[np.int64]:
+        """The arcs that are drawn, the faint first, so that the strong are over them."""
+        order = np.argsort(-scene.arc_seen, kind="stable")[: self._profile.budget.arcs]
+        return order[scene.arc_seen[order] > FAINTEST][::-1]
+
+    def _lines(self, shown: int) -> int:
+        """How many of the connections are lines: none of a few."""
+        return 0 if shown <= _ALL_ROUND else max(0, shown - self._profile.tubes)
 
     def _set_up(self) -> None:
         renderer = self._renderer
@@ -278,10 +300,21 @@ class Stage:
         self._selection.GetProperty().SetColor(*unit(self.theme.selection))
 
 
-def _shown_arcs(scene: Scene) -> NDArray[np.int64]:
-    """The arcs that are drawn, the faint first, so that the strong are over them."""
-    order = np.argsort(-scene.arc_seen, kind="stable")[:_MOST_TUBES]
-    return order[scene.arc_seen[order] > FAINTEST][::-1]
+def _bodies(scene: Scene, painted: Paint) -> list[vtkActor]:
+    """All bodies; in a large world the spheres are shaded spots, which many renderers draw much sooner."""
+    radii, shapes = _drawn_radii(scene), meshes.body_shapes(len(scene.radii))
+    if len(scene.radii) <= _MESHES:
+        return [glyphs(scene.positions, radii, painted.bodies, shapes, scene.shape)]
+    round_ = scene.shape == KINDS.index("service")
+    parts = []
+    if round_.any():
+        parts.append(spheres(scene.positions[round_], radii[round_], painted.bodies[round_]))
+    if not round_.all():
+        rest = ~round_
+        parts.append(
+            glyphs(scene.positions[rest], radii[rest], painted.bodies[rest], shapes, scene.shape[rest])
+        )
+    return parts
 
 
 def _drawn_radii(scene: Scene) -> NDArray[np.float32]:
