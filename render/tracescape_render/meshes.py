@@ -25,7 +25,10 @@ _HATCHES: Final = 6
 
 
 def body_shapes(bodies: int) -> list[pv.PolyData]:
-    """A mesh of about unit radius for each of ``scene.KINDS``, in that order; coarser when there are many."""
+    """A mesh of about unit radius for each of ``scene.KINDS`` in that order, and for `GROUP`: a flat dome.
+
+    Coarser when there are many.
+    """
     across, down = (40, 24) if bodies <= 50 else (24, 16) if bodies <= 300 else (12, 8)
     if bodies > 5_000:
         across, down = 8, 6
@@ -36,7 +39,14 @@ def body_shapes(bodies: int) -> list[pv.PolyData]:
         _flat(pv.Cylinder(direction=(1, 0, 0), radius=0.72, height=2.3, resolution=6)),
         _flat(pv.PlatonicSolid("octahedron", radius=1.25)),
         _flat(pv.Cone(direction=(0, 0, -1), radius=0.9, height=1.5, resolution=round_)),
+        _flat(_dome()),
     ]
+
+
+def _dome() -> pv.PolyData:
+    """The upper half of a ball, a third as high, of rings of twelve."""
+    ball = pv.Sphere(radius=1.0, theta_resolution=12, phi_resolution=9, end_phi=90.0)
+    return ball.scale([1.0, 1.0, 0.34], inplace=False)
 
 
 def mark_shapes(wearers: int) -> list[pv.PolyData]:

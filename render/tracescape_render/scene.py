@@ -24,6 +24,8 @@ from tracescape_render.verdict import SICK, Cause, Graph, first_cause
 
 #: Bodies by what they stand for; a scene's ``shape`` array indexes this.
 KINDS: Final = ("service", "database", "queue", "external", "entry")
+#: The shape of a body that stands for several, which no topology has: see `detail`.
+GROUP: Final = len(KINDS)
 SMALLEST_RADIUS: Final = 0.42
 LARGEST_RADIUS: Final = 1.0
 ABSENT_RADIUS: Final = 0.65
@@ -56,12 +58,12 @@ class Scene:
         tooltips: several lines of numbers a body. Each is written when it is read.
         calls, errors: of each body in the window, float64 (n,).
         positions: float32 (n, 3); radii: float32 (n,).
-        state: codes into ``palette.STATES`` (n,); shape: codes into `KINDS` (n,).
+        state: codes into ``palette.STATES`` (n,); shape: codes into `KINDS` (n,), or `GROUP`.
         seen: how well a body stands out, from 0 to 1, float32 (n,): all do, until there is a cause.
         priority: the larger, the sooner a body gets its label, float32 (n,).
         source, target: the bodies that an arc joins (m,); curves: its Bézier curve, float32 (m, 3, 3);
-        arc_radii: float32 (m,); arc_state: codes (m,); arc_seen: float32 (m,), as `seen`; traffic: calls a
-        second, float32 (m,).
+        arc_radii: float32 (m,); arc_calls: float64 (m,); arc_state: codes (m,); arc_seen: float32 (m,), as
+        `seen`; traffic: calls a second, float32 (m,).
         island: of each body (n,); island_names: k names, empty where there is one island only; plates: the
         outline of each island, k arrays float32 (corners, 2).
         plate_shares: which share of an island's bodies has which state, float32 (k, states); rows sum to 1.
@@ -86,6 +88,7 @@ class Scene:
     target: IntArray
     curves: FloatArray
     arc_radii: FloatArray
+    arc_calls: NDArray[np.float64]
     arc_state: IntArray
     arc_seen: FloatArray
     traffic: FloatArray
@@ -163,21 +166,22 @@ def build_scene(
         radii=radii,
         state=state,
         shape=shape,
-        seen=_seen(state, cause),
-        priority=_priorities(calls, errors, state, shape, cause),
+        seen=bodies_seen(state, cause),
+        priority=priorities(calls, errors, state, shape, cause),
         source=source,
         target=target,
         curves=curves,
-        arc_radii=_arc_radii(arc_calls),
+        arc_radii=arc_thickness(arc_calls),
+        arc_calls=arc_calls,
         arc_state=arc_state,
-        arc_seen=_arcs_seen(weights(arc_calls, target), arc_state, cause),
+        arc_seen=arcs_seen(weights(arc_calls, target), arc_state, cause),
         traffic=np.array(arc_calls / max(seconds, 1e-9), np.float32),
         island=island,
         island_names=island_names(services, calls, island),
         plates=[outline.astype(np.float32) for outline in places.outlines],
-        plate_shares=_shares_by_island(state, island),
+        plate_shares=shares_by_island(state, island),
         cause=cause,
-        beacon=_beacon(stands, curves, cause),
+        beacon=beacon_of(stands, curves, cause),
         headline=_headline(state, arc_state, cause, causes),
         caption=_caption(caption) if services else EMPTY_CAPTION,
     )
@@ -227,7 +231,8 @@ def _radii(calls: NDArray[np.float64], state: IntArray) -> FloatArray:
     return radii
 
 
-def _arc_radii(calls: NDArray[np.float64]) -> FloatArray:
+def arc_thickness(calls: NDArray[np.float64]) -> FloatArray:
+    """The radii of arcs by their calls, float32 (m,)."""
     size = np.log1p(calls)
     radii: FloatArray = (0.022 + 0.05 * (size / max(float(size.max(initial=0.0)), 1e-9)) ** 1.5).astype(
         np.float32
@@ -239,7 +244,8 @@ def _caption(caption: str) -> str:
     return display_name(caption, 200) if caption else ""
 
 
-def _seen(state: IntArray, cause: Cause | None) -> FloatArray:
+def bodies_seen(state: IntArray, cause: Cause | None) -> FloatArray:
+    """How well bodies stand out, float32 (n,): with a cause, it and those that suffer from it do."""
     seen = np.ones(len(state), np.float32)
     if cause is not None:
         seen[:] = np.where(np.isin(state, SICK), SICK_SEEN, REST_SEEN)
@@ -248,7 +254,7 @@ def _seen(state: IntArray, cause: Cause | None) -> FloatArray:
     return seen
 
 
-def _arcs_seen(weight: FloatArray, state: IntArray, cause: Cause | None) -> FloatArray:
+def arcs_seen(weight: FloatArray, state: IntArray, cause: Cause | None) -> FloatArray:
     """Failing paths are seen whatever their traffic; with a cause, the way to it is, and the rest less."""
     seen = weight.copy()
     sick = np.isin(state, (FAILING, DEGRADED))
@@ -261,7 +267,8 @@ def _arcs_seen(weight: FloatArray, state: IntArray, cause: Cause | None) -> Floa
     return seen
 
 
-def _beacon(positions: FloatArray, curves: FloatArray, cause: Cause | None) -> FloatArray | None:
+def beacon_of(positions: FloatArray, curves: FloatArray, cause: Cause | None) -> FloatArray | None:
+    """Where the cause is marked, float32 (3,): its body's middle, or that of its arc."""
     if cause is None:
         return None
     if cause.arc is None:
@@ -297,16 +304,16 @@ def _ways(count: int) -> str:
     return "connection" if count == 1 else "connections"
 
 
-def _priorities(
+def priorities(
     calls: NDArray[np.float64],
     errors: NDArray[np.float64],
     state: IntArray,
     shape: IntArray,
     cause: Cause | None,
 ) -> FloatArray:
-    """The cause, who suffers from it, state, then services before the things around them, errors, load."""
+    """The cause, who suffers from it, state, then groups, services, the things around them; errors, load."""
     load = np.log1p(calls) / 40.0
-    service = (shape == 0) * 1.0
+    service = (shape == 0) * 1.0 + (shape == GROUP) * 1.5
     priority: FloatArray = (SEVERITY[state] * 4.0 + service + load + np.log1p(errors) / 20.0).astype(
         np.float32
     )
@@ -316,7 +323,8 @@ def _priorities(
     return priority
 
 
-def _shares_by_island(state: IntArray, island: IntArray) -> FloatArray:
+def shares_by_island(state: IntArray, island: IntArray) -> FloatArray:
+    """Which share of each island's bodies has which state, float32 (k, states)."""
     count = int(island.max()) + 1 if len(island) else 0
     members = np.zeros((count, len(STATES)))
     np.add.at(members, (island, state), 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -14,11 +15,12 @@ from tracescape_render.actors import glyphs, line_actor, mesh_actor, ring_actor,
 from tracescape_render.arcs import FAINTEST, STEPS, polylines
 from tracescape_render.camera import VIEW_ANGLE, View, close_up, overview, pick, to_screen
 from tracescape_render.labels import Rect
+from tracescape_render.levels import Levels
 from tracescape_render.lights import Lights
 from tracescape_render.painting import Paint, paint
 from tracescape_render.palette import DARK, DEGRADED, FAILING, Theme
-from tracescape_render.renderer import UNKNOWN, Profile, profile_of, renderer_named
-from tracescape_render.scene import KINDS, Scene, size_of_world
+from tracescape_render.renderer import UNKNOWN, Budget, Profile, profile_of, renderer_named
+from tracescape_render.scene import GROUP, KINDS, Scene, size_of_world
 from tracescape_render.verdict import SICK
 from tracescape_render.words import Words
 
@@ -32,7 +34,7 @@ _LINK_RADIUS: Final = 0.055
 class Stage:
     """Draws scenes on a plotter. Not thread-safe: use it from the thread that renders.
 
-    ``moving`` gives up smooth edges for frames where the renderer is software: they cost half the time.
+    ``moving`` gives up smooth edges, and draws less, where the renderer is software.
     ``theme`` has the colours.
     """
 
@@ -45,20 +47,77 @@ class Stage:
         self._lights = Lights()
         self._words = Words(self._renderer)
         self.theme = theme
-        self.scene: Scene | None = None
+        self._levels: Levels | None = None
         self._selected: int | None = None
         self._selection = ring_actor(theme.selection)
         self._set_up()
 
+    @property
+    def scene(self) -> Scene | None:
+        """What is drawn: in a large world islands are one body each until somebody comes near."""
+        return None if self._levels is None else self._levels.scene
+
+    @property
+    def whole(self) -> Scene | None:
+        """What was given to `show`, with every service."""
+        return None if self._levels is None else self._levels.whole
+
     def show(self, scene: Scene, *, keep_view: bool = False) -> None:
-        """Draw ``scene`` instead of what is there. ``keep_view`` leaves the camera where it is."""
-        selected = self.scene.services[self._selected] if self.scene and self._selected is not None else None
+        """Draw ``scene``, within the renderer's budget, instead of what is there.
+
+        ``keep_view`` leaves the camera where it is, and what is open open.
+        """
+        selected = self._selected_name()
+        self._levels = Levels(scene, self._budget(), self._levels if keep_view else None)
+        self._draw(selected, keep_view=keep_view)
+
+    def approach(self) -> bool:
+        """Open the islands that the camera is near to, and close those that it has left.
+
+        Whether anything changed; then bodies have other numbers than before. Call it when the camera has
+        moved, some times a second.
+        """
+        return self._reopened(lambda levels: levels.approach(self.view().position))
+
+    def open(self, body: int) -> bool:
+        """Draw the members of a body that stands for several. False for a service, or without room."""
+        return self._reopened(lambda levels: levels.open(body, self.view().position))
+
+    def is_group(self, body: int) -> bool:
+        """Whether a drawn body stands for several services."""
+        return self._levels is not None and self._levels.is_group(body)
+
+    def service_of(self, body: int) -> str | None:
+        """The service that a drawn body is; None where it stands for several."""
+        return None if self.scene is None or self.is_group(body) else self.scene.services[body]
+
+    def body_of(self, service: str) -> int | None:
+        """The drawn body of a service, with its island opened; None if there is none of that name.
+
+        Where there is no room for that, the body that it is inside of.
+        """
+        if self._levels is None or service not in self._levels.whole.services:
+            return None
+        number = self._levels.whole.services.index(service)
+        self._reopened(lambda levels: levels.reveal(number, self.view().position))
+        return int(self._levels.detail.body[number])
+
+    def _reopened(self, change: Callable[[Levels], bool]) -> bool:
+        selected = self._selected_name()
+        if self._levels is None or not change(self._levels):
+            return False
+        self._draw(selected, keep_view=True)
+        return True
+
+    def _selected_name(self) -> str | None:
+        return self.scene.services[self._selected] if self.scene and self._selected is not None else None
+
+    def _draw(self, selected: str | None, *, keep_view: bool) -> None:
+        assert self._levels is not None
         for actor in self._actors:
             self._renderer.RemoveActor(actor)
-        self.scene = scene
-        shown, arcs = len(self._shown_arcs(scene)), len(scene.source)
-        note = f"the strongest {shown:,} of {arcs:,} connections are drawn" if shown < arcs else ""
-        self._words.use(scene, self.theme, note)
+        scene = self._levels.scene
+        self._words.use(scene, self.theme, self._note())
         self._actors = self._world(scene)
         for actor in self._actors:
             self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
@@ -67,12 +126,23 @@ class Stage:
         self.select(scene.services.index(selected) if selected in scene.services else None)
         self.relabel()
 
+    def _budget(self) -> Budget:
+        return self._profile.budget if self._moving else self._profile.still
+
+    def _note(self) -> str:
+        """What is not drawn."""
+        assert self._levels is not None
+        scene, detail = self._levels.scene, self._levels.detail
+        shown, ways = len(self._shown_arcs(scene)), "ways between them" if detail.note else "connections"
+        hidden = f"the strongest {shown:,} of {detail.ways:,} {ways} are drawn" if shown < detail.ways else ""
+        return " · ".join(part for part in (detail.note, hidden) if part)
+
     def use(self, theme: Theme) -> None:
         """Draw in other colours from now on."""
         self.theme = theme
         self._colour_ground()
-        if self.scene is not None:
-            self.show(self.scene, keep_view=True)
+        if self._levels is not None:
+            self._draw(self._selected_name(), keep_view=True)
 
     @property
     def labels_on(self) -> bool:
@@ -188,8 +258,8 @@ class Stage:
         before = self._profile
         self._profile = profile_of(renderer_named(self._plotter.render_window.ReportCapabilities()))
         self._renderer.SetUseFXAA(not self._moving or self._profile.smooth)
-        if self.scene is not None and self._profile[2:] != before[2:]:
-            self.show(self.scene, keep_view=True)
+        if self.whole is not None and self._profile[2:] != before[2:]:
+            self.show(self.whole, keep_view=True)
         return self._profile.renderer
 
     def say(self, text: str) -> None:
@@ -267,7 +337,7 @@ class Stage:
 
     def _shown_arcs(self, scene: Scene) -> NDArray[np.int64]:
         """The arcs that are drawn, the faint first, so that the strong are over them."""
-        order = np.argsort(-scene.arc_seen, kind="stable")[: self._profile.budget.arcs]
+        order = np.argsort(-scene.arc_seen, kind="stable")[: self._budget().arcs]
         return order[scene.arc_seen[order] > FAINTEST][::-1]
 
     def _lines(self, shown: int) -> int:
@@ -321,6 +391,7 @@ def _drawn_radii(scene: Scene) -> NDArray[np.float32]:
     """In a large world bodies are drawn larger than they are, the sick most, or nobody would see them."""
     size = size_of_world(scene)
     grown = np.where(np.isin(scene.state, SICK), min(size**0.6, 2.4), min(size**0.35, 1.6))
+    grown = np.where(scene.shape == GROUP, 1.0, grown)  # that fits its plate
     drawn: NDArray[np.float32] = (scene.radii * grown).astype(np.float32)
     return drawn
 

@@ -12,7 +12,7 @@ from tracescape_render.camera import VIEW_ANGLE, to_screen
 from tracescape_render.labels import Rect, arrange
 from tracescape_render.lettering import BOLD, PADDING, colour, measure, text_actor, text_size
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, STATES, Theme
-from tracescape_render.scene import FOOT_RINGS, KINDS, Scene, size_of_world, top_of_beacon
+from tracescape_render.scene import FOOT_RINGS, GROUP, KINDS, Scene, size_of_world, top_of_beacon
 from tracescape_render.verdict import SICK
 
 LABEL_POOL: Final = 80
@@ -25,7 +25,7 @@ _ISLANDS_NAMED: Final = 24
 #: Bodies that a label tries not to cover: the largest on the screen.
 _MINDED: Final = 1_500
 _SHAFT_STEPS: Final = 10
-_SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry")
+_SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry", "◓ island")
 _STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: "◍"}
 _CAUSE_SIGN: Final = "┃ likely cause"
 
@@ -269,7 +269,8 @@ class Words:
         for code, actor in enumerate(states):
             actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {STATES[code]}")
             colour(actor, theme.states[HEALTHY] if code == HEALTHY else theme.marks[code])
-        shapes.SetInput("    ".join(_SHAPE_SIGNS[: len(KINDS)]))
+        grouped = bool((self._scene.shape == GROUP).any())
+        shapes.SetInput("    ".join(_SHAPE_SIGNS[: len(KINDS) + grouped]))
         colour(shapes, theme.text_quiet)
 
 
