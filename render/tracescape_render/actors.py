@@ -26,7 +26,8 @@ if (across > 1.0) { discard; }
 vec3 normal = vec3(offsetVCVSOutput.xy, sqrt(1.0 - across));
 float front = max(0.0, dot(normal, vec3(0.43, 0.33, 0.84)));
 float back = max(0.0, dot(normal, vec3(-0.85, 0.5, 0.1)));
-float shine = 0.22 * pow(max(0.0, dot(normal, vec3(0.224, 0.172, 0.959))), 30.0);
+float shine = max(0.0, dot(normal, vec3(0.224, 0.172, 0.959)));
+shine *= shine; shine *= shine; shine *= shine; shine *= shine; shine *= 0.22 * shine;
 ambientColor = diffuseColor * (0.3 + 0.75 * front + 0.2 * normal.z + back * vec3(0.15, 0.19, 0.3)) + shine;
 diffuseColor = vec3(0.0);
 """

@@ -37,6 +37,8 @@ class Lights:
         share = np.log1p(scene.traffic) / max(float(np.log1p(scene.traffic).max(initial=0.0)), 1e-9)
         shown = (scene.traffic > 0) & (scene.arc_seen > FAINTEST)
         count = np.where(shown, 1 + np.round(5 * share), 0).astype(np.int64)
+        if count.sum() > most:  # one each, lest a few short connections glow and all others be dark
+            count = np.minimum(count, 1)
         best = np.argsort(-scene.arc_seen, kind="stable")
         count[best[np.cumsum(count[best]) > most]] = 0
         arc = np.repeat(np.arange(len(count)), count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from tracescape_render.painting import rim_segments
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, RGB, Theme
-from tracescape_render.scene import FOOT_RINGS, Scene, size_of_world, top_of_beacon
+from tracescape_render.scene import FOOT_RINGS, GROUP, Scene, size_of_world, top_of_beacon
 
 #: How thick a rim is by state; the sick parts are thicker, and broken where they are not failing.
 _RIM: Final = {FAILING: 0.15, DEGRADED: 0.12, ABSENT: 0.13}
@@ -21,17 +22,20 @@ _SHELLS: Final = (
     (0.09, 0.95, 0.8),
     *((0.09 + 0.7 * (k / 11) ** 1.4, 0.17 * (1 - k / 12) ** 1.6, 0.0) for k in range(1, 12)),
 )
+#: More rims than these are flat.
+_ROUND_RIMS: Final = 60
 _HATCHES: Final = 6
+_DOME_HEIGHT: Final = 0.34
 
 
 def body_shapes(bodies: int) -> list[pv.PolyData]:
-    """A mesh of about unit radius for each of ``scene.KINDS`` in that order, and for `GROUP`: a flat dome.
-
-    Coarser when there are many.
-    """
+    """A mesh of about unit radius for each of ``scene.KINDS``, in that order; coarser when there are many."""
     across, down = (40, 24) if bodies <= 50 else (24, 16) if bodies <= 300 else (12, 8)
-    if bodies > 5_000:
-        across, down = 8, 6
+    return _body_shapes(*((8, 6) if bodies > 5_000 else (across, down)))
+
+
+@cache
+def _body_shapes(across: int, down: int) -> list[pv.PolyData]:
     round_ = min(40, across)
     return [
         pv.Sphere(radius=1.0, theta_resolution=across, phi_resolution=down),
@@ -39,14 +43,27 @@ def body_shapes(bodies: int) -> list[pv.PolyData]:
         _flat(pv.Cylinder(direction=(1, 0, 0), radius=0.72, height=2.3, resolution=6)),
         _flat(pv.PlatonicSolid("octahedron", radius=1.25)),
         _flat(pv.Cone(direction=(0, 0, -1), radius=0.9, height=1.5, resolution=round_)),
-        _flat(_dome()),
     ]
 
 
-def _dome() -> pv.PolyData:
-    """The upper half of a ball, a third as high, of rings of twelve."""
-    ball = pv.Sphere(radius=1.0, theta_resolution=12, phi_resolution=9, end_phi=90.0)
-    return ball.scale([1.0, 1.0, 0.34], inplace=False)
+def domes(
+    positions: NDArray[np.float32], radii: NDArray[np.float32], colours: NDArray[np.uint8]
+) -> pv.PolyData:
+    """Flat domes on the ground, (n,), as one mesh, with the light painted on: uint8 RGB in ``rgb``."""
+    dome = pv.Sphere(radius=1.0, theta_resolution=16, phi_resolution=5, end_phi=90.0)
+    normal = dome.points / np.linalg.norm(dome.points, axis=1, keepdims=True)
+    shade = np.clip(0.42 + 0.62 * normal @ np.array([0.4, -0.5, 0.77]), 0.25, 1.0)
+    count, corners = len(positions), dome.n_points
+    points = positions[:, None] + radii[:, None, None] * (dome.points * [1.0, 1.0, _DOME_HEIGHT])[None]
+    triangles = dome.faces.reshape(-1, 4)[None] + np.arange(count)[:, None, None] * [
+        0,
+        corners,
+        corners,
+        corners,
+    ]
+    mesh = pv.PolyData(points.reshape(-1, 3).astype(np.float32), faces=triangles.ravel())
+    mesh.point_data["rgb"] = (colours[:, None] * shade[None, :, None]).astype(np.uint8).reshape(-1, 3)
+    return mesh
 
 
 def mark_shapes(wearers: int) -> list[pv.PolyData]:
@@ -54,7 +71,11 @@ def mark_shapes(wearers: int) -> list[pv.PolyData]:
 
     Coarser when many wear them.
     """
-    corners = (64, 10) if wearers <= 12 else (32, 5) if wearers <= 60 else (20, 3)
+    return _mark_shapes((64, 10) if wearers <= 12 else (32, 5) if wearers <= 60 else (20, 3))
+
+
+@cache
+def _mark_shapes(corners: tuple[int, int]) -> list[pv.PolyData]:
     ring = _ring(1.55, 0.085, corners)
     outer = _ring(2.0, 0.085, corners)
     broken = _broken_ring(1.7, 0.085)
@@ -66,7 +87,7 @@ def mark_of(scene: Scene) -> NDArray[np.int64]:
     mark = np.full(len(scene.state), -1, np.int64)
     mark[scene.state == DEGRADED] = 0
     mark[scene.state == FAILING] = 1
-    absent = scene.state == ABSENT
+    absent = (scene.state == ABSENT) & (scene.shape != GROUP)
     mark[absent] = 2 + scene.shape[absent]
     return mark
 
@@ -114,7 +135,9 @@ def plates(scene: Scene, colour: RGB) -> pv.PolyData:
 def rims(scene: Scene, theme: Theme) -> pv.PolyData:
     """A tube around each plate. As much of it as bodies are sick is in their colour, thick, and in front."""
     size = size_of_world(scene)
-    corners, sides = (120, 6) if len(scene.plates) <= 12 else (60, 3) if len(scene.plates) <= 100 else (30, 3)
+    corners, sides = (120, 6) if len(scene.plates) <= 12 else (60, 3)
+    if len(scene.plates) > _ROUND_RIMS:
+        corners = 30
     sick_seen, rest_seen = (1.0, 0.75) if scene.cause is None else (0.62, 0.3)
     points: list[NDArray[np.float64]] = []
     lines: list[int] = []
@@ -129,10 +152,29 @@ def rims(scene: Scene, theme: Theme) -> pv.PolyData:
                 points.append(piece)
                 colours += [colour] * len(piece)
                 widths += [_RIM.get(state, _RIM_REST) * size] * len(piece)
+    if len(scene.plates) > _ROUND_RIMS:
+        return _ribbons(points, np.array(widths), np.array(colours, np.uint8))
     mesh = pv.PolyData(np.vstack(points).astype(np.float32), lines=np.array(lines))
     mesh.point_data["rgb"] = np.array(colours, np.uint8)
     mesh.point_data["width"] = np.array(widths)
     return mesh.tube(scalars="width", absolute=True, radius=0.06, n_sides=sides)
+
+
+def _ribbons(
+    pieces: list[NDArray[np.float64]], widths: NDArray[np.float64], colours: NDArray[np.uint8]
+) -> pv.PolyData:
+    """Lines on the ground, pieces (p, 3) each, as flat bands: widths and colours a point of all together."""
+    points = np.vstack(pieces)
+    way = np.vstack([np.gradient(piece[:, :2], axis=0) for piece in pieces])
+    side = np.column_stack([-way[:, 1], way[:, 0], np.zeros(len(way))])
+    side *= (widths / np.maximum(np.linalg.norm(side, axis=1), 1e-9))[:, None]
+    ends = np.cumsum([len(piece) for piece in pieces]) - 1
+    step = np.setdiff1d(np.arange(len(points)), ends)  # each point to the next of its piece
+    low, high = step, step + len(points)
+    faces = np.column_stack([np.full(len(step), 4), low, low + 1, high + 1, high])
+    mesh = pv.PolyData(np.vstack([points - side, points + side]).astype(np.float32), faces=faces.ravel())
+    mesh.point_data["rgb"] = np.vstack([colours, colours])
+    return mesh
 
 
 def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
@@ -170,7 +212,7 @@ def grid(scene: Scene, colour: RGB) -> pv.PolyData:
     reach = 40.0
     if scene.plates:
         reach += float(np.linalg.norm(np.vstack(scene.plates), axis=1).max())
-    spacing = 3.0 * max(1.0, reach / 120.0)
+    spacing = 3.0 * max(1.0, reach / 80.0)
     ticks = np.arange(-reach, reach + spacing, spacing)
     fine = np.linspace(-reach, reach, 40)
     along_x = [np.column_stack([fine, np.full(40, tick), np.full(40, -0.12)]) for tick in ticks]

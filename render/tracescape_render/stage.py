@@ -291,7 +291,7 @@ class Stage:
         actors += self._marks(scene, painted)
         if len(scene.source):
             actors += self._arcs(scene, painted)
-            size = size_of_world(scene) ** 0.7
+            size = size_of_world(scene) ** 0.5
             actors.append(self._lights.light(scene, theme, size, self._profile.lights))
         else:
             self._lights.clear()
@@ -373,17 +373,18 @@ class Stage:
 def _bodies(scene: Scene, painted: Paint) -> list[vtkActor]:
     """All bodies; in a large world the spheres are shaded spots, which many renderers draw much sooner."""
     radii, shapes = _drawn_radii(scene), meshes.body_shapes(len(scene.radii))
-    if len(scene.radii) <= _MESHES:
-        return [glyphs(scene.positions, radii, painted.bodies, shapes, scene.shape)]
-    round_ = scene.shape == KINDS.index("service")
+    spots = (scene.shape == KINDS.index("service")) & (len(radii) > _MESHES)
+    grouped = scene.shape == GROUP
+    solid = ~spots & ~grouped
     parts = []
-    if round_.any():
-        parts.append(spheres(scene.positions[round_], radii[round_], painted.bodies[round_]))
-    if not round_.all():
-        rest = ~round_
-        parts.append(
-            glyphs(scene.positions[rest], radii[rest], painted.bodies[rest], shapes, scene.shape[rest])
-        )
+    if grouped.any():
+        dome = meshes.domes(scene.positions[grouped], radii[grouped], painted.bodies[grouped])
+        parts.append(mesh_actor(dome, "rgb"))
+    if spots.any():
+        parts.append(spheres(scene.positions[spots], radii[spots], painted.bodies[spots]))
+    if solid.any():
+        where, shape = scene.positions[solid], scene.shape[solid]
+        parts.append(glyphs(where, radii[solid], painted.bodies[solid], shapes, shape))
     return parts
 
 
