@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cached_property
 from typing import Final
 
@@ -18,6 +19,10 @@ OPENS: Final = 5.0
 CLOSES: Final = 7.0
 #: What was opened from afar closes when the camera is so many times as far away as then.
 _LEFT: Final = 1.5
+#: Marks have their own size for who is so near to them, and grow with the distance,
+_SEEN_FROM: Final = 50.0
+#: in steps of so many times.
+_STEP: Final = 1.5
 
 
 class Levels:
@@ -25,7 +30,7 @@ class Levels:
 
     Attributes:
         whole: the scene.
-        detail: what is drawn of it now.
+        detail: how that is put together; scene: what is drawn of it, with marks for where the camera is.
     """
 
     def __init__(self, whole: Scene, budget: Budget, before: Levels | None = None) -> None:
@@ -40,12 +45,8 @@ class Levels:
             for old, limit in before._asked.items():
                 if (group := self._same(before, old)) is not None:
                     self._asked[group] = limit
-        self.detail: Detail = self._detailed()
-
-    @property
-    def scene(self) -> Scene:
-        """What is drawn."""
-        return self.detail.scene
+        self._size: float = whole.size if before is None else min(before._size, whole.size)
+        self._show(self._detailed())
 
     def is_group(self, body: int) -> bool:
         """Whether a drawn body stands for several services."""
@@ -67,7 +68,7 @@ class Levels:
 
     def approach(self, camera: tuple[float, float, float]) -> bool:
         """Open what the camera is near to, and close what it has left; whether anything changed."""
-        if self.detail.scene is self.whole:
+        if not len(self.whole.positions):
             return False
         away = self._away(camera)
         asked = {group: limit for group, limit in self._asked.items() if away[group] <= limit}
@@ -76,10 +77,21 @@ class Levels:
         reach = self._groups.reach
         near = np.flatnonzero((away < OPENS * reach) | (still & (away < CLOSES * reach)))
         nearest_first = near[np.argsort(away[near], kind="stable")].tolist()
+        resized = self._resized(float(away.min()))
         if asked.keys() == self._asked.keys() and set(nearest_first) == set(self._near):
-            return False
+            self._show(self.detail)
+            return resized
         self._asked, self._near = asked, nearest_first
-        return self._changed()
+        return self._changed() or resized
+
+    def _resized(self, nearest: float) -> bool:
+        """Let marks have the size that is seen well from ``nearest``; whether that is another one."""
+        size = min(max(nearest / _SEEN_FROM, 1.0), self.whole.size)
+        outermost = size == self.whole.size != self._size
+        if not outermost and 1 / _STEP < size / self._size < _STEP:
+            return False
+        self._size = size
+        return True
 
     def _ask(self, group: int, camera: tuple[float, float, float]) -> bool:
         away = float(self._away(camera)[group])
@@ -89,8 +101,13 @@ class Levels:
 
     def _changed(self) -> bool:
         before = self.detail.opened
-        self.detail = self._detailed()
+        self._show(self._detailed())
         return self.detail.opened != before
+
+    def _show(self, detail: Detail) -> None:
+        self.detail: Detail = detail
+        same = detail.scene.size == self._size
+        self.scene: Scene = detail.scene if same else dataclasses.replace(detail.scene, size=self._size)
 
     def _detailed(self) -> Detail:
         return detailed(self.whole, self.budget, [*self._asked, *self._near], self._groups)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tracescape_render.painting import rim_segments
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, RGB, Theme
-from tracescape_render.scene import FOOT_RINGS, GROUP, Scene, size_of_world, top_of_beacon
+from tracescape_render.scene import FOOT_RINGS, GROUP, Scene, top_of_beacon
 
 #: How thick a rim is by state; the sick parts are thicker, and broken where they are not failing.
 _RIM: Final = {FAILING: 0.15, DEGRADED: 0.12, ABSENT: 0.13}
@@ -134,10 +134,10 @@ def plates(scene: Scene, colour: RGB) -> pv.PolyData:
 
 def rims(scene: Scene, theme: Theme) -> pv.PolyData:
     """A tube around each plate. As much of it as bodies are sick is in their colour, thick, and in front."""
-    size = size_of_world(scene)
+    size = scene.size
     corners, sides = (120, 6) if len(scene.plates) <= 12 else (60, 3)
     if len(scene.plates) > _ROUND_RIMS:
-        corners = 30
+        corners = 40
     sick_seen, rest_seen = (1.0, 0.75) if scene.cause is None else (0.62, 0.3)
     points: list[NDArray[np.float64]] = []
     lines: list[int] = []
@@ -165,7 +165,7 @@ def _ribbons(
 ) -> pv.PolyData:
     """Lines on the ground, pieces (p, 3) each, as flat bands: widths and colours a point of all together."""
     points = np.vstack(pieces)
-    way = np.vstack([np.gradient(piece[:, :2], axis=0) for piece in pieces])
+    way = np.vstack([_ahead(piece[:, :2]) for piece in pieces])
     side = np.column_stack([-way[:, 1], way[:, 0], np.zeros(len(way))])
     side *= (widths / np.maximum(np.linalg.norm(side, axis=1), 1e-9))[:, None]
     ends = np.cumsum([len(piece) for piece in pieces]) - 1
@@ -177,6 +177,14 @@ def _ribbons(
     return mesh
 
 
+def _ahead(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where a line (p, 2) goes at each of its points; one that ends where it begins has no seam."""
+    closed = len(line) > 2 and bool(np.allclose(line[0], line[-1]))
+    longer = np.vstack([line[-2:-1], line, line[1:2]]) if closed else line
+    ahead: NDArray[np.float64] = np.gradient(longer, axis=0)
+    return ahead[1:-1] if closed else ahead
+
+
 def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
     """A shaft of light on the cause that ends above everything, and rings.
 
@@ -185,7 +193,7 @@ def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
     """
     assert scene.beacon is not None
     assert scene.cause is not None
-    size = size_of_world(scene)
+    size = scene.size
     top = top_of_beacon(scene)
     place = scene.beacon.astype(np.float64)
     foot = place if scene.cause.arc is not None else np.array([place[0], place[1], 0.03])

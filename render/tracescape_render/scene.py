@@ -31,6 +31,8 @@ LARGEST_RADIUS: Final = 1.0
 ABSENT_RADIUS: Final = 0.65
 #: Rings around the foot of the beacon, radii in a small world.
 FOOT_RINGS: Final = (1.5, 2.3)
+#: A world that reaches no farther from its middle is seen well with marks as they are.
+_SMALL_WORLD: Final = 26.0
 _SLOPE: Final = 0.42
 #: From this share of errors on they make a state; below, it is the latency.
 _ERRORS_OF: Final = {FAILING: 0.05, DEGRADED: 0.01}
@@ -67,6 +69,8 @@ class Scene:
         island: of each body (n,); island_names: k names, empty where there is one island only; plates: the
         outline of each island, k arrays float32 (corners, 2).
         plate_shares: which share of an island's bodies has which state, float32 (k, states); rows sum to 1.
+        size: by how much marks (rims, rings, lights, the beacon) grow so that they are seen from where one
+        stands: 1 for a small world, or from near.
         cause: the first cause of a diagnosis, None if nothing is significant or nobody asked.
         beacon: where the cause is marked, float32 (3,): a body's middle or an arc's; None without a cause.
         headline: what is wrong, in one line; caption: what is seen, in one line.
@@ -96,6 +100,7 @@ class Scene:
     island_names: list[str]
     plates: list[FloatArray]
     plate_shares: FloatArray
+    size: float
     cause: Cause | None
     beacon: FloatArray | None
     headline: str
@@ -180,19 +185,12 @@ def build_scene(
         island_names=island_names(services, calls, island),
         plates=[outline.astype(np.float32) for outline in places.outlines],
         plate_shares=shares_by_island(state, island),
+        size=_size_of_world(places.outlines),
         cause=cause,
         beacon=beacon_of(stands, curves, cause),
         headline=_headline(state, arc_state, cause, causes),
         caption=_caption(caption) if services else EMPTY_CAPTION,
     )
-
-
-def size_of_world(scene: Scene) -> float:
-    """By how much marks grow so that they are seen from where all is seen: 1 for a small world."""
-    if not scene.plates:
-        return 1.0
-    reach = float(np.ptp(np.vstack(scene.plates), axis=0).max()) / 2
-    return max(1.0, reach / 26.0)
 
 
 def top_of_beacon(scene: Scene) -> FloatArray:
@@ -201,12 +199,17 @@ def top_of_beacon(scene: Scene) -> FloatArray:
     So the nearer to the viewer, the higher: what stands behind would be hidden by the flag up there.
     """
     assert scene.beacon is not None
-    size = size_of_world(scene)
+    size = scene.size
     behind = float(scene.positions[:, 1].max()) - float(scene.beacon[1])
     top: FloatArray = scene.beacon.copy()
     top[2] = max(float(scene.positions[:, 2].max()), top[2]) + 4.6 * size - 2.0
     top[2] += _SLOPE * min(max(behind, 0.0), _FARTHEST_BEHIND * size)
     return top
+
+
+def _size_of_world(plates: list[NDArray[np.float64]]) -> float:
+    """How much marks grow so that they are seen from where all is seen."""
+    return max(1.0, float(np.ptp(np.vstack(plates), axis=0).max()) / 2 / _SMALL_WORLD) if plates else 1.0
 
 
 def _counts(column: pl.Series) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from tracescape_render.lights import Lights
 from tracescape_render.painting import Paint, paint
 from tracescape_render.palette import DARK, DEGRADED, FAILING, Theme
 from tracescape_render.renderer import UNKNOWN, Budget, Profile, profile_of, renderer_named
-from tracescape_render.scene import GROUP, KINDS, Scene, size_of_world
+from tracescape_render.scene import GROUP, KINDS, Scene
 from tracescape_render.verdict import SICK
 from tracescape_render.words import Words
 
@@ -291,7 +291,7 @@ class Stage:
         actors += self._marks(scene, painted)
         if len(scene.source):
             actors += self._arcs(scene, painted)
-            size = size_of_world(scene) ** 0.5
+            size = scene.size**0.5
             actors.append(self._lights.light(scene, theme, size, self._profile.lights))
         else:
             self._lights.clear()
@@ -315,7 +315,7 @@ class Stage:
             pv.PolyData(scene.positions[glowing].copy()),
             (painted.marks[glowing] * strength).astype(np.uint8),
             1.0,
-            scene.radii[glowing] * 1.1 * np.float32(size_of_world(scene) ** 0.5),
+            scene.radii[glowing] * 1.1 * np.float32(scene.size**0.5),
             adds=True,
         )
         return [worn, halo]
@@ -331,7 +331,7 @@ class Stage:
         if len(thin):
             points = polylines(scene.curves[thin], STEPS // 2)
             actors.append(mesh_actor(meshes.wires(points, painted.arcs[thin]), "rgba"))
-        radii = radii[round_] * np.float32(size_of_world(scene) ** 0.85)
+        radii = radii[round_] * np.float32(scene.size**0.85)
         points = polylines(scene.curves[round_], STEPS if len(round_) < 1_000 else STEPS // 2)
         return [*actors, mesh_actor(meshes.tubes(points, radii, painted.arcs[round_]), "rgba")]
 
@@ -390,7 +390,7 @@ def _bodies(scene: Scene, painted: Paint) -> list[vtkActor]:
 
 def _drawn_radii(scene: Scene) -> NDArray[np.float32]:
     """In a large world bodies are drawn larger than they are, the sick most, or nobody would see them."""
-    size = size_of_world(scene)
+    size = scene.size
     grown = np.where(np.isin(scene.state, SICK), min(size**0.6, 2.4), min(size**0.35, 1.6))
     grown = np.where(scene.shape == GROUP, 1.0, grown)  # that fits its plate
     drawn: NDArray[np.float32] = (scene.radii * grown).astype(np.float32)

@@ -84,3 +84,15 @@ def test_a_world_that_fits_never_changes() -> None:
     levels = Levels(world(count=40), BUDGET)
     assert levels.scene is levels.whole
     assert not levels.approach((0.0, 0.0, 1.0))
+
+
+def test_marks_are_large_from_afar_and_of_their_own_size_from_near() -> None:
+    levels = Levels(world(count=1_600), Budget(2_000, 8_000))
+    large = levels.whole.size
+    assert levels.scene.size == large > 2.0
+    assert levels.approach((0.0, 0.0, 20.0))
+    assert levels.scene.size == 1.0
+    assert not levels.approach((0.0, 0.0, 21.0)), "not at every step"
+    assert levels.approach(FAR)
+    assert levels.scene.size == large
+    assert Levels(world(count=1_600), Budget(2_000, 8_000), levels).scene.size == large
