@@ -180,8 +180,7 @@ def _alone(scene: Scene, most: int) -> BoolArray:
     if scene.cause is not None:
         alone[scene.cause.ends] = True
         alone[scene.cause.body] = True
-        alone[scene.cause.victims] = True
-        for ends in (scene.source, scene.target):
+        for ends in (scene.source, scene.target):  # of the way to the victims, and so the victims
             alone[ends[scene.cause.links]] = True
     sick = np.flatnonzero(np.isin(scene.state, SICK) & ~alone)
     worst_first = sick[np.argsort(-scene.priority[sick], kind="stable")]

@@ -115,6 +115,9 @@ def test_more_sick_than_the_budget_has_bodies_are_the_state_and_share_of_their_g
     detail = detailed(scene, SMALL)
     alone = sum(stands_for_itself(detail, body) for body in sick)
     assert alone == SMALL.bodies
+    hidden = [body for body in sick if not stands_for_itself(detail, body)]
+    shown = [body for body in sick if stands_for_itself(detail, body)]
+    assert scene.priority[shown].min() >= scene.priority[hidden].max(), "the worst are seen"
     for body in np.flatnonzero(detail.group >= 0).tolist():
         members = np.flatnonzero(detail.body == body)
         failing = int((scene.state[members] == FAILING).sum())
