@@ -154,6 +154,7 @@ def build_scene(
     island = communities(services, source, target, arc_calls, positions)
     depth = call_depths(len(services), source, target, np.flatnonzero(shape == KINDS.index("entry")).tolist())
     places = place(services, source, target, arc_calls, depth, island, positions or {})
+    island = places.island
     radii = _radii(calls, state)
     stands = places.positions.astype(np.float32)
     curves = control_points(stands, radii, source, target, island)
