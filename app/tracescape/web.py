@@ -77,8 +77,7 @@ class PatientProtocol(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
     _within: float | None = None
 
-    # uvicorn narrows the argument in the same way.
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
         """Start the clock."""
         # asyncio does so itself only for sockets that say their protocol, which a bound one does not. Without
         # it, the body of each answer on a kept connection waits 40 ms for the acknowledgement of its head.

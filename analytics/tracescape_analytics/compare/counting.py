@@ -267,4 +267,6 @@ def shown(value: AttributeValue) -> tuple[ValueType, str]:
 
 
 def _kind(duckdb_type: str) -> ValueType:
-    return {"VARCHAR": "text", "BOOLEAN": "boolean"}.get(duckdb_type, "number")  # type: ignore[return-value]
+    if duckdb_type == "VARCHAR":
+        return "text"
+    return "boolean" if duckdb_type == "BOOLEAN" else "number"

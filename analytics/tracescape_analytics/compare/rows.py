@@ -10,7 +10,7 @@ import numpy as np
 from tracescape_analytics.compare.counting import Counts, Sides, ValueType
 from tracescape_analytics.compare.numbers import Numbers, binned, numbers_of
 from tracescape_analytics.compare.ranking import Distribution
-from tracescape_storage.filters import AllOf, Filter, FilterError, compare
+from tracescape_storage.filters import AllOf, Filter, FilterError, Operator, compare
 
 #: Numbers of more distinct values than this are compared in ranges of equal counts.
 FEW_VALUES: Final = 20
@@ -81,10 +81,10 @@ def _typed(kind: ValueType, text: str) -> str | bool | int | float:
     return float(text) if set(text) - set("-0123456789") else int(text)
 
 
-def _filter(own: Counts, operator: str, value: str | bool | int | float) -> Filter | None:
+def _filter(own: Counts, operator: Operator, value: str | bool | int | float) -> Filter | None:
     if own.field.key == "duration_ns" and not own.field.owner:
         value = int(value)
     try:
-        return compare(own.field, operator, value)  # type: ignore[arg-type]
+        return compare(own.field, operator, value)
     except FilterError:
         return None  # longer than a filter takes, or no finite number

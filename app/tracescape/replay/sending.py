@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -45,8 +45,8 @@ class RequestExporter(OTLPSpanExporter):
 
     def send(self, request: ExportTraceServiceRequest) -> bool:
         """Send one request, with the exporter's retries. Whether it was acknowledged."""
-        # `_translate_data` takes what the SDK's type does not know of.
-        return self._export(cast("list[object]", [request])) is SpanExportResult.SUCCESS  # type: ignore[arg-type]
+        requests: Any = [request]  # `_translate_data` takes what the SDK's type does not know of
+        return self._export(requests) is SpanExportResult.SUCCESS
 
     def _translate_data(self, data: object) -> ExportTraceServiceRequest:
         (request,) = cast("list[ExportTraceServiceRequest]", data)
