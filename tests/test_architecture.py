@@ -33,6 +33,8 @@ OWNERS = {
     "vtkmodules": {"tracescape_render"},
     "vtk": {"tracescape_render"},
     "pyvista": {"tracescape_render"},
+    "pyvistaqt": {"tracescape_render"},
+    "PySide6": {"tracescape_render"},
     "grpc": {"tracescape_ingest", "tracescape"},
     "google": {"tracescape_ingest", "tracescape"},
     "opentelemetry": {"tracescape_ingest", "tracescape"},
@@ -40,7 +42,7 @@ OWNERS = {
 }
 
 #: What a collector on a server never needs, and so must not load.
-NOT_FOR_A_COLLECTOR = {"vtk", "vtkmodules", "pyvista", "matplotlib", "numba", "polars"}
+NOT_FOR_A_COLLECTOR = {"vtk", "vtkmodules", "pyvista", "PySide6", "matplotlib", "numba", "polars"}
 
 
 def imports(package: str) -> Iterator[tuple[Path, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import resource
@@ -9,6 +10,7 @@ import signal
 import sys
 import threading
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final
@@ -44,6 +46,16 @@ app = typer.Typer(
     help="Enter the world of your application: OTLP traces as topology, critical paths and a 3D scene.",
     epilog="Options can also be set as TRACESCAPE_… in the environment or in tracescape.toml.",
 )
+
+
+class Direction(StrEnum):
+    """Which way calls are followed."""
+
+    both = "both"
+    up = "up"
+    down = "down"
+
+
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -181,13 +193,27 @@ def explore(
     ] = None,
     size: Annotated[str, typer.Option(help="Size of the picture or the window.")] = "1600x900",
     theme: Annotated[str, typer.Option(help="Colours: dark, light or colour-blind.")] = "dark",
+    focus: Annotated[
+        str | None, typer.Option(help="Show this service and what is near it, nothing else.")
+    ] = None,
+    hops: Annotated[
+        int | None, typer.Option(min=0, max=99, help="How many calls away from it others may be; none: any.")
+    ] = None,
+    direction: Annotated[
+        Direction, typer.Option(help="Follow its callers (up), what it calls (down), or both.")
+    ] = Direction.both,
+    select: Annotated[str | None, typer.Option(help="Select this service.")] = None,
+    view: Annotated[
+        str | None, typer.Option(help="Where the camera stands and looks: x,y,z,x,y,z; key k copies it.")
+    ] = None,
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
-    from tracescape.view import causes_of, follow, placed, recent
-    from tracescape_render import open_window, palette
+    from tracescape.panels import StorePanels
+    from tracescape.view import causes_of, explore_command, follow, placed, recent, start_of
+    from tracescape_render import open_window
     from tracescape_render import screenshot as write_picture
 
-    pixels, colours = _pixels(size), palette.theme(theme)
+    start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select)
     given = since is not None or until is not None
 
     def ask(store: Store) -> Topology:
@@ -195,11 +221,14 @@ def explore(
 
     with open_target(target) as store:
         if screenshot is None:
-            source = follow(store, ask, given=given)
+            panels = StorePanels(store)
+            source = follow(store, ask, given=given, panels=panels)
             _prepare_kernels()
             refresh_s = 1.0 if store.live else None  # a closed file does not change
-            title = f"Tracescape · {store.location}"
-            open_window(source, refresh_s=refresh_s, title=title, size=pixels, theme=colours)
+            start = dataclasses.replace(
+                start, title=f"Tracescape · {store.location}", command=explore_command(target, since, until)
+            )
+            open_window(source, questions=panels, refresh_s=refresh_s, start=start)
             return
         _prepare_kernels()
         topology = ask(store)
@@ -207,7 +236,15 @@ def explore(
             err.print(f"tracescape: {_nothing_there(store)}", markup=False, style="yellow")
         causes = causes_of(store, topology, given=given)
         scene = placed(topology, store, store.reader.positions(), causes)
-        write_picture(scene, screenshot, pixels, colours)
+        write_picture(
+            scene,
+            screenshot,
+            start.size,
+            start.theme,
+            view=start.view,
+            focus=start.focus,
+            selected=start.selected,
+        )
         out.print(str(screenshot), markup=False)
 
 

@@ -17,6 +17,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from rich.console import Console
 
 from tracescape.collector import Collector
+from tracescape.panels import StorePanels
 from tracescape.progress import counting
 from tracescape.shop import KINDS, Fault, Shop, ShopConfig, parsed
 from tracescape.store import Store, connect
@@ -25,7 +26,7 @@ from tracescape.view import follow, placed, recent
 from tracescape_analytics.findings import Findings, findings
 from tracescape_analytics.warm_up import warm_up
 from tracescape_ingest.address import PortInUseError
-from tracescape_render import open_window, screenshot
+from tracescape_render import Start, open_window, screenshot
 from tracescape_render.picture import check_graphics
 from tracescape_render.system import display_answers, missing_packages
 from tracescape_storage.duckdb_file import DuckDBStore, journal_folder
@@ -114,7 +115,9 @@ def _show(store: Store, degraded_since: int, picture: Path, *, display: bool, co
         console.print(
             "The window is live. Press ? in it for keys; close it or press Ctrl-C to end everything."
         )
-        open_window(follow(store, recent), title="Tracescape · demo")
+        panels = StorePanels(store)
+        start = Start(title="Tracescape · demo", command=("tracescape", "explore", store.location))
+        open_window(follow(store, recent, panels=panels), questions=panels, start=start)
 
 
 def _tell(found: Findings, nodes: pl.DataFrame, console: Console) -> None:

@@ -15,8 +15,9 @@ from tracescape_storage.errors import StoreError
 if TYPE_CHECKING:
     import polars as pl
 
+    from tracescape.panels import StorePanels
     from tracescape.store import Store, Topology
-    from tracescape_render import Scene
+    from tracescape_render import Scene, Snapshot, Start
     from tracescape_render.placing import Transition
     from tracescape_storage.reader import Reader
 
@@ -92,17 +93,24 @@ def causes_of(store: Store, topology: Topology, *, given: bool) -> pl.DataFrame 
         return None
 
 
-def follow(store: Store, ask: Callable[[Store], Topology], *, given: bool = False) -> Callable[[], Scene]:
-    """A source of scenes for a window: each call asks anew, and services keep their places.
+def follow(
+    store: Store,
+    ask: Callable[[Store], Topology],
+    *,
+    given: bool = False,
+    panels: StorePanels | None = None,
+) -> Callable[[], Snapshot]:
+    """A source for a window: each call asks anew, and services keep their places.
 
     Places are the store's, where it has any, and new ones are kept there, where it can. Causes, which are
-    dearer, are asked for now and then. ``given`` as in `causes_of`.
+    dearer, are asked for now and then. ``given`` as in `causes_of`; ``panels`` hears
+    what is shown.
     """
     positions: Positions = store.reader.positions()
     causes: pl.DataFrame | None = None
     due = 0.0
 
-    def scene() -> Scene:
+    def snapshot() -> Snapshot:
         nonlocal causes, due
         topology = ask(store)
         began = time.monotonic()
@@ -110,9 +118,73 @@ def follow(store: Store, ask: Callable[[Store], Topology], *, given: bool = Fals
             causes = causes_of(store, topology, given=given)
             took = time.monotonic() - began
             due = began + max(_DIAGNOSE_EVERY_S, took / _DIAGNOSE_SHARE)
-        return placed(topology, store, positions, causes)
+        if panels is not None:
+            panels.shows(topology)
+        return snapshot_of(topology, store, positions, causes)
 
-    return scene
+    return snapshot
+
+
+def snapshot_of(
+    topology: Topology,
+    store: Store | None = None,
+    positions: Positions | None = None,
+    causes: pl.DataFrame | None = None,
+) -> Snapshot:
+    """What a window shows of ``topology``: the scene, its frames, and how fresh they are."""
+    from tracescape_render import Snapshot
+
+    there = topology.spans > 0
+    newest = topology.until_ns - 1 if store is None else store.extent().last_start_ns
+    if store is None or positions is None:
+        scene = scene_of(topology, topology.location, positions, causes)
+    else:
+        scene = placed(topology, store, positions, causes)
+    return Snapshot(
+        scene,
+        topology.nodes,
+        topology.edges,
+        seconds=(topology.until_ns - topology.since_ns) / 1e9,
+        origin=topology.location,
+        live=store is not None and store.live,
+        newest_ns=newest if there else None,
+        sentence="" if causes is None or causes.is_empty() else str(causes["sentence"][0] or ""),
+    )
+
+
+def start_of(
+    size: tuple[int, int],
+    theme: str,
+    view: str | None,
+    focus: str | None,
+    hops: int | None,
+    direction: str,
+    selected: str | None,
+) -> Start:
+    """How a window or a picture begins, from the options of ``tracescape explore``.
+
+    Raises:
+        ValueError: a value is none, or hops or a direction are given without a focus.
+    """
+    from tracescape_render import Start, palette
+    from tracescape_render.focus import Focus
+    from tracescape_render.view_command import parsed_view
+
+    if focus is None and (hops is not None or direction != "both"):
+        raise ValueError("--hops and --direction are counted from a service: name it with --focus")
+    return Start(
+        size=size,
+        theme=palette.theme(theme),
+        view=None if view is None else parsed_view(view),
+        focus=None if focus is None else Focus(focus, hops, direction),
+        selected=selected,
+    )
+
+
+def explore_command(target: str, since: str | None, until: str | None) -> list[str]:
+    """The beginning of the command line that shows the same again."""
+    window = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
+    return ["tracescape", "explore", target, *window]
 
 
 def placed(
@@ -164,15 +236,16 @@ def _keep(reader: Reader, new: Positions, *, anew: bool) -> None:
 
 def show(topology: Topology, causes: pl.DataFrame | None = None) -> None:
     """Inline in a notebook, else a window that stays until it is closed."""
-    scene = scene_of(topology, topology.location, causes=causes)
     if in_notebook():
         from IPython.display import Image, display
 
-        display(Image(png_of(scene), retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
+        picture = png_of(scene_of(topology, topology.location, causes=causes))
+        display(Image(picture, retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
         return
-    from tracescape_render import open_window
+    from tracescape_render import Start, open_window
 
-    open_window(lambda: scene, refresh_s=None, title=f"Tracescape · {topology.location}")
+    start = Start(title=f"Tracescape · {topology.location}")
+    open_window(lambda: snapshot_of(topology, causes=causes), refresh_s=None, start=start)
 
 
 def in_notebook() -> bool:

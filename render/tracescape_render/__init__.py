@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from tracescape_render.errors import RenderError
     from tracescape_render.picture import screenshot
     from tracescape_render.scene import Scene, build_scene
+    from tracescape_render.snapshot import Snapshot
+    from tracescape_render.start import Start
     from tracescape_render.window import open_window
 
-__all__ = ["RenderError", "Scene", "build_scene", "open_window", "screenshot"]
+__all__ = ["RenderError", "Scene", "Snapshot", "Start", "build_scene", "open_window", "screenshot"]
 
 _HOMES = {
     "RenderError": "errors",
     "Scene": "scene",
+    "Snapshot": "snapshot",
+    "Start": "start",
     "build_scene": "scene",
     "open_window": "window",
     "screenshot": "picture",

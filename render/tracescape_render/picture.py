@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tracescape_render.camera import View
 from tracescape_render.errors import RenderError
+from tracescape_render.focus import Focus, body_named, narrowed, within
 from tracescape_render.palette import DARK, Theme
 from tracescape_render.scene import Scene
 from tracescape_render.system import missing_packages
@@ -33,13 +35,23 @@ def screenshot(
     path: str | os.PathLike[str],
     size: tuple[int, int] = (1600, 900),
     theme: Theme = DARK,
+    *,
+    view: View | None = None,
+    focus: Focus | None = None,
+    selected: str | None = None,
 ) -> Path:
-    """Write the overview of ``scene`` to ``path`` and return it; the file is whole or absent.
+    """Write ``scene`` to ``path`` and return it; the file is whole or absent.
+
+    ``view`` is where the camera stands, by default where everything is seen; ``focus`` hides the rest,
+    ``selected`` marks a service and shows its numbers.
 
     Raises:
-        RenderError: system libraries are missing, or the file cannot be written.
+        RenderError: system libraries are missing, the file cannot be written, or a service is not there.
     """
     target = _writable(Path(path))
+    if focus is not None:
+        scene = narrowed(scene, within(scene, focus))
+    chosen = None if selected is None else body_named(scene, selected)
     check_graphics(display=False)
     from tracescape_render.stage import Stage
 
@@ -47,6 +59,10 @@ def screenshot(
     try:
         stage = Stage(plotter, theme=theme)
         stage.show(scene)
+        stage.select(chosen)
+        if view is not None:
+            stage.look(view)
+        stage.relabel()
         stage.animate(1.7)
         return save_window(plotter.render_window, target)
     finally:

@@ -40,6 +40,8 @@ class Stage:
         self._lights = Lights()
         self._words = Words(self._renderer)
         self.theme = theme
+        self.tells = True  # whether numbers are written into the world; a window has its own place for them
+        self.lights_on = True
         self.scene: Scene | None = None
         self._selected: int | None = None
         self._selection = ring_actor(theme.selection)
@@ -167,7 +169,9 @@ class Stage:
     def hover(self, body: int | None) -> None:
         """Show a body's numbers while the pointer is on it; else those of the selection."""
         shown = self._selected if body is None else body
-        text = _panel(self.scene, shown) if shown is not None and self.scene is not None else None
+        text = None
+        if self.tells and shown is not None and self.scene is not None:
+            text = _panel(self.scene, shown)
         self._words.tell(text, self.size)
 
     def settle(self) -> str:
@@ -215,6 +219,7 @@ class Stage:
         actors += self._marks(scene, painted)
         if len(scene.source):
             actors.append(self._arcs(scene, painted))
+        if len(scene.source) and self.lights_on:
             actors.append(self._lights.light(scene, theme, size_of_world(scene) ** 0.7))
         else:
             self._lights.clear()

@@ -181,6 +181,21 @@ def test_a_picture_without_a_display(served: Served) -> None:
     assert (served.folder / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_of_a_focus_a_theme_and_a_view(served: Served) -> None:
+    served.export("a", "b")
+    service = "cart"
+    picture = ("explore", served.http, "--size", "320x200", "--screenshot")
+    view = ("--view", "0,-20,9,0,0,1", "--theme", "light")
+    options = ("--focus", service, "--hops", "1", "--direction", "down", "--select", service, *view)
+    for name, more in (("a.png", ()), ("b.png", options)):
+        result = run(*picture, name, *more, cwd=served.folder)
+        assert result.returncode == 0, result.stderr
+    assert (served.folder / "a.png").read_bytes() != (served.folder / "b.png").read_bytes()
+    fails(run(*picture, "c.png", "--focus", service + "x", cwd=served.folder), f"Did you mean {service}?")
+    fails(run(*picture, "c.png", "--select", "nobody", cwd=served.folder), f"There are: {service}")
+    fails(run(*picture, "c.png", "--view", "1,2", cwd=served.folder), "six numbers")
+
+
 def test_a_picture_of_an_empty_store_says_so(served: Served) -> None:
     result = run("explore", served.http, "--screenshot", "x.png", "--size", "640x360", cwd=served.folder)
     assert result.returncode == 0

@@ -64,7 +64,8 @@ def test_who_follows_a_store_asks_for_causes_now_and_then_only(
 ) -> None:
     asked: list[bool] = []
     clock = [100.0]
-    found = pl.DataFrame([{"service": "checkout", "kind": "errors", "source": None, "target": None}])
+    cause = {"service": "checkout", "kind": "errors", "source": None, "target": None, "sentence": "It fails."}
+    found = pl.DataFrame([cause])
 
     def causes_of(_: ts.Store, topology: ts.Topology, *, given: bool) -> pl.DataFrame:
         asked.append(given)
@@ -74,10 +75,10 @@ def test_who_follows_a_store_asks_for_causes_now_and_then_only(
     monkeypatch.setattr(view, "causes_of", causes_of)
     monkeypatch.setattr(view.time, "monotonic", lambda: clock[0])
     source = view.follow(store, lambda store: store.topology(BROKEN, END), given=True)
-    first = source()
+    first = source().scene
     assert first.cause is not None
     clock[0] += 35.0
-    again = source()
+    again = source().scene
     assert len(asked) == 1, "what takes four seconds is not asked for every second"
     assert again.cause is not None
     assert again.cause.name == first.cause.name == "checkout"

@@ -1,213 +1,374 @@
 """A real window on a real X server: clicks, keys, a source that fails and recovers, and the end of it all."""
 
 import contextlib
-import os
-import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from support.display import need
-from tracescape_render import RenderError, open_window
-from tracescape_render.scene import Scene
+from support.desktop import Running
+from support.display import x_server
+from tracescape_render import RenderError, Snapshot, open_window
 
 SCRIPT = """
-import sys, time
+import threading
+import polars as pl
 from support.scenes import SHOP_EDGES, SHOP_NODES, edges, nodes
-from tracescape_render import RenderError, build_scene, open_window
+from tracescape_render import RenderError, Snapshot, Start, build_scene, open_window
+from tracescape_render.snapshot import (
+    Details, Exemplar, Figures, Index, NoQuestions, OPERATION_SCHEMA, STEP_SCHEMA,
+)
 
-asked = 0
+answers = {"nodes": SHOP_NODES, "edges": SHOP_EDGES, "failure": None}
+places = {}
 
 def source():
-    global asked
-    asked += bool(places)  # a slow machine asks more than once before all is set up
-    if asked in (3, 4):
-        raise ConnectionError("the collector went away")
-    shown = SHOP_NODES if asked < 6 else SHOP_NODES.vstack(nodes(("late", "service", 9, "healthy")))
-    return build_scene(shown, SHOP_EDGES, seconds=60.0, caption=f"answer {asked}", positions=places)
+    if answers["failure"]:
+        raise ConnectionError(answers["failure"])
+    scene = build_scene(answers["nodes"], answers["edges"], seconds=60.0, caption="a shop", positions=places)
+    places.update(zip(scene.services, map(tuple, scene.positions.tolist())))
+    return Snapshot(scene, answers["nodes"], answers["edges"], 60.0, "localhost:4318", True, 1_000)
 
-def say(*words):
-    print(*words, flush=True)
+class Shop(NoQuestions):
+    asked = []
+    gate = threading.Event()
+    def details(self, service):
+        self.asked.append(service)
+        if service == "web" and not self.gate.wait(60):
+            raise TimeoutError
+        if service == "email":
+            raise ConnectionError("the collector went away")
+        steps = pl.DataFrame({"start_ns": [0, 1, 2], "rate_per_s": [1.0, 2.0, float("nan")],
+            "error_rate": [0.0, None, 0.5], "p50_ns": [1e6, 2e6, 3e6], "p95_ns": [4e6, None, 9e6]},
+            schema=STEP_SCHEMA)
+        return Details(service, Figures(12.5, 0.04, 1e6, 250e6, 300e6), Figures(10.0, 0.001, 1e6, 50e6, 60e6),
+            "p95 is 5.0 times what it was", steps, operations().filter(pl.col("service") == service),
+            ("1.4.2",), (Exemplar("slowest", "ab" * 16, "web GET /", 2e9),))
+    def index(self):
+        return Index(operations(), {"cart": ("1.4.2", "1.4.3")})
 
-def ready(window):
-    places.update(zip(window.stage.scene.services, map(tuple, window.stage.scene.positions.tolist())))
-    for body, name in enumerate(window.stage.scene.services):
-        x, y = window.stage.on_screen(body)
-        say("at", name, round(x), window.stage.size[1] - 1 - round(y))
-    said = window.stage.say
-    window.stage.say = lambda text: (said(text), say("said", text))
-    shown = window.stage.show
-    window.stage.show = lambda scene, **options: (shown(scene, **options), say("shown", len(scene.services)))
-    moved = window.stage.look
-    window.stage.look = lambda view: (moved(view), say("looked", *(round(c, 3) for c in view.position)))
-    say("ready")
+def operations():
+    return pl.DataFrame({"service": ["cart", "cart", "checkout"],
+        "operation": ["GET /cart/{user}", "add item", "POST /orders"],
+        "calls": [200, 90, 80], "errors": [0, 1, 4], "p95_ns": [1e6, None, 2e6]},
+        schema=OPERATION_SCHEMA)
 
-places = {}
-try:
-    open_window(source, refresh_s=0.3, title="tracescape test", size=(1000, 700),
-                on_select=lambda name: say("selected", name), on_ready=ready)
-except RenderError as error:
-    say("refused", error)
-    sys.exit(1)
-say("closed")
+def main(**options):
+    start = Start(title="tracescape test", size=(1280, 800), **options)
+    try:
+        open_window(source, questions=Shop(), refresh_s=0.2, start=start, on_ready=drive,
+            on_select=lambda name: say("selected", name))
+    except RenderError as error:
+        say("refused", error)
+        sys.exit(1)
+    say("closed")
 """
 
 
-class Running:
-    """The window in a process of its own, and hands to use it with."""
-
-    def __init__(self, display: str, folder: Path) -> None:
-        (folder / "window.py").write_text(SCRIPT)
-        self._environment = {
-            **os.environ,
-            "DISPLAY": display,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error::ResourceWarning", str(folder / "window.py")],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=folder,
-        )
-        self.lines: list[str] = []
-
-    def begin(self) -> None:
-        """Wait until the first picture is drawn."""
-        self.until("ready")
-        self.window = self._find()
-        self.places = {
-            words[1]: (int(words[2]), int(words[3]))
-            for words in (line.split() for line in self.lines if line.startswith("at "))
-        }
-
-    def close(self) -> None:
-        """End the process, if it has not ended itself."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-    def until(self, pattern: str, seconds: float = 60.0) -> str:
-        """The next line that matches."""
-        assert self.process.stdout is not None
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            line = self.process.stdout.readline()
-            assert line, f"the window ended without {pattern!r}:\n" + "".join(self.lines)
-            self.lines.append(line)
-            if re.match(pattern, line):
-                return line.strip()
-        raise AssertionError(f"no {pattern!r} in:\n" + "".join(self.lines))
-
-    def click(self, name: str) -> None:
-        x, y = self.places[name]
-        self._do("mousemove", "--window", self.window, str(x), str(y))
-        self._do("click", "1")
-
-    def key(self, name: str) -> None:
-        self._do("key", "--window", self.window, name)
-
-    def drag(self) -> None:
-        self._do("mousemove", "--window", self.window, "500", "600", "mousedown", "1")
-        self._do("mousemove", "--window", self.window, "620", "600", "mouseup", "1")
-
-    def _find(self) -> str:
-        """The window's id. The X server may know it a moment after the process does."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            found = self._do("search", "--name", "^tracescape test$", expect=None).split()
-            if found:
-                return found[-1]
-            time.sleep(0.1)
-        raise AssertionError("the X server knows no such window")
-
-    def _do(self, *arguments: str, expect: int | None = 0) -> str:
-        command = [need("xdotool", "xdotool"), *arguments]
-        done = subprocess.run(
-            command, env=self._environment, capture_output=True, text=True, check=False, timeout=60
-        )
-        assert expect is None or done.returncode == expect, done.stderr
-        return done.stdout
-
-
-@pytest.fixture
-def running(display: str, tmp_path: Path) -> Iterator[Running]:
-    with contextlib.closing(Running(display, tmp_path)) as window:
-        window.begin()
+@pytest.fixture(scope="module")
+def shared(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with contextlib.closing(
+        Running(SCRIPT + "main()\n", display, tmp_path_factory.mktemp("window"))
+    ) as window:
+        window.until("ready")
         yield window
 
 
-def test_a_click_selects_the_service_under_it_and_escape_lets_go(running: Running) -> None:
+@pytest.fixture
+def window(shared: Running) -> Running:
+    """The window, as it was when it was opened."""
+    shared.ask("answers.update(nodes=SHOP_NODES, edges=SHOP_EDGES, failure=None)")
+    shared.wait("window.snapshot.nodes.equals(SHOP_NODES)")
+    shared.ask("window.set_hops(None)")
+    shared.ask("window.box.clear()")
+    shared.ask("window.set_page(0)")
+    shared.ask("window.select(None)")
+    shared.ask("window.world.see_everything(fly=False)")
+    shared.xdotool("mousemove", "20", "700")
+    return shared
+
+
+@pytest.fixture
+def lonely() -> Iterator[str]:
+    """A display without other windows: without a window manager, keys go to whichever had them."""
+    with x_server() as name:
+        yield name
+
+
+def test_a_click_selects_the_service_under_it_and_its_panel_fills(window: Running) -> None:
     for name in ("cart", "checkout", "postgresql", "user"):
-        running.click(name)
-        assert running.until("selected") == f"selected {name}"
-    running.key("Escape")
-    assert running.until("selected") == "selected None"
+        window.click(name)
+        window.wait(f"window.selected == {name!r}")
+        window.wait("any('p95 is 5.0 times' in text for text in window.panel.texts())")
+        texts = window.ask("window.panel.texts()")
+        assert {name, "12.5/s", "4.0 %", "250 ms", "50 ms", "×5", "1.4.2", "web GET /"} <= set(texts)
+    window.key("Escape")
+    window.wait("window.selected is None and not window.panel.isVisible()")
 
 
-def test_a_drag_turns_the_world_and_selects_nothing(running: Running) -> None:
-    running.drag()
-    running.key("f")
-    running.until("looked")
-    assert not [line for line in running.lines if line.startswith("selected")]
+def test_a_panel_names_who_calls_and_who_is_called(window: Running) -> None:
+    window.ask("window.select('checkout')")
+    window.wait("window._known is not None")
+    texts = window.ask("window.panel.texts()")
+    callers, callees = texts.index("CALLED BY"), texts.index("CALLS")
+    assert callers < callees
+    assert {"web", "orders", "bank.example", "POST /orders"} <= set(texts)
+    assert "reviews" not in texts
 
 
-def test_keys_fly_and_f_comes_back(running: Running) -> None:
-    def position(key: str) -> tuple[float, ...]:
-        running.key(key)
-        return tuple(map(float, running.until("looked").split()[1:]))
-
-    home = position("f")
-    ahead = position("w")
-    assert ahead[1] > home[1] + 1, "w moves into the picture"
-    assert position("s") == pytest.approx(home, abs=0.01)
-    assert position("d")[0] > home[0] + 1
-    assert position("f") == pytest.approx(home, abs=0.01)
+def test_a_late_answer_about_what_is_no_longer_selected_is_dropped(window: Running) -> None:
+    window.ask("Shop.gate.clear()")
+    window.ask("window.select('web')")
+    window.wait("'web' in Shop.asked")
+    window.ask("window.select('cart')")
+    window.wait("'asking for more …' in window.panel.texts()")
+    window.ask("Shop.gate.set()")
+    window.wait("window._known is not None")
+    assert window.ask("(window._known.service, window.panel.service)") == ("cart", "cart")
 
 
-def test_n_goes_to_the_worst(running: Running) -> None:
-    running.key("n")
-    assert running.until("selected") == "selected checkout"
-    running.until("looked")
+def test_an_answer_that_fails_is_said_in_the_panel_and_the_window_stays(window: Running) -> None:
+    window.ask("window.select('email')")
+    window.wait("'the collector went away' in window.panel.texts()")
+    window.click("cart")
+    window.wait("window._known is not None and window._known.service == 'cart'")
 
 
-def test_a_source_that_fails_is_said_and_recovers_with_what_is_new(running: Running) -> None:
-    assert "the collector went away – trying again" in running.until("said")
-    assert running.until("shown 10")
-    running.click("cart")
-    assert running.until("selected") == "selected cart", "bodies kept their places"
+def test_a_drag_turns_the_world_and_selects_nothing(window: Running) -> None:
+    before = window.ask("tuple(window.world.view.position)")
+    window.xdotool("mousemove", "500", "700", "mousedown", "1", "mousemove", "560", "690")
+    window.xdotool("mousemove", "620", "700", "mouseup", "1")
+    after = window.wait(f"window.world.view.position != {before!r} and tuple(window.world.view.position)")
+    assert after[0] < before[0] - 1, "the world follows the hand"
+    assert window.ask("window.selected") is None
 
 
-def test_p_saves_a_picture(running: Running, tmp_path: Path) -> None:
-    running.key("p")
-    saved = Path(running.until("said saved").removeprefix("said saved "))
-    assert saved.parent == tmp_path
+def test_keys_fly_turn_and_tilt_and_f_comes_back(window: Running) -> None:
+    home = window.ask("tuple(window.world.view.position)")
+    for key, axis, sign in (("w", 1, 1), ("s", 1, -1), ("d", 0, 1), ("a", 0, -1), ("e", 2, 1), ("x", 2, -1)):
+        before = window.ask("tuple(window.world.view.position)")
+        window.key(key)
+        after = window.wait(f"window.world.view.position != {before!r} and tuple(window.world.view.position)")
+        assert (after[axis] - before[axis]) * sign > 0.5, key
+    window.key("Left", "Up")
+    window.wait(f"window.world.view.position[2] > {home[2]} + 1")
+    window.key("f")
+    window.wait("window.world._flight is None")
+    assert window.ask("tuple(window.world.view.position)") == pytest.approx(home, abs=0.01)
+
+
+def test_n_goes_to_the_worst_and_backspace_comes_back(window: Running) -> None:
+    home = window.ask("tuple(window.world.view.position)")
+    window.key("n")
+    window.wait("window.selected == 'checkout'")
+    assert window.ask("tuple(window.world.view.position)") != pytest.approx(home, abs=1)
+    window.key("BackSpace")
+    window.wait("window.selected is None")
+    assert window.ask("tuple(window.world.view.position)") == pytest.approx(home, abs=0.01)
+
+
+def test_a_bookmark_is_gone_back_to(window: Running) -> None:
+    window.ask("window.go_to('cart')")
+    marked = window.ask("tuple(window.world.view.position)")
+    window.key("b")
+    window.wait("'bookmark 1 set' in ' '.join(window.status.texts())")
+    window.ask("window.go_to('bank.example')")
+    window.key("shift+b")
+    window.wait("window.selected == 'cart'")
+    assert window.ask("tuple(window.world.view.position)") == pytest.approx(marked, abs=0.01)
+
+
+def test_search_finds_what_is_half_remembered_and_enter_flies_there(window: Running) -> None:
+    window.key("slash")
+    window.wait("window.box.hasFocus()")
+    window.xdotool("type", "chkt")
+    window.wait("[hit.service for hit in window.box.hits()][:1] == ['checkout']")
+    window.key("Return")
+    window.wait("window.selected == 'checkout'")
+    focus = window.ask("tuple(window.world.view.focus)")
+    place = window.ask("tuple(window.scene.positions[window.scene.services.index('checkout')].tolist())")
+    assert focus == pytest.approx(place, abs=0.01)
+    window.key("ctrl+f")
+    window.xdotool("type", "add it")
+    window.wait("[hit.operation for hit in window.box.hits()][:1] == ['add item']")
+    window.key("Return")
+    window.wait("window.selected == 'cart'")
+
+
+def test_hops_hide_the_rest_and_the_status_says_how_much(window: Running) -> None:
+    window.key("2")
+    window.wait("'select a service first' in ' '.join(window.status.texts())")
+    window.click("checkout")
+    window.wait("window.selected == 'checkout'")
+    window.key("1")
+    window.wait("sorted(window.scene.services) == ['bank.example', 'checkout', 'orders', 'web']")
+    assert window.ask("sorted(window.world.stage.scene.services)") == [
+        "bank.example",
+        "checkout",
+        "orders",
+        "web",
+    ]
+    window.wait("'5 of 9 services hidden' in ' '.join(window.status.texts())")
+    window.key("bracketleft")
+    window.wait("sorted(window.scene.services) == ['checkout', 'web']")
+    window.key("bracketright", "2")
+    window.wait("sorted(window.scene.services) == ['bank.example', 'checkout', 'email', 'orders']")
+    window.key("0")
+    window.wait("len(window.scene.services) == 9")
+
+
+def test_the_pointer_tells_numbers_operations_and_versions_and_c_copies_them(window: Running) -> None:
+    window.wait("window._index.operations.height == 3")
+    window.point("cart")
+    told = window.wait("window.world.tip")
+    assert "300 calls" in told and "p95 9 ms" in told
+    assert "versions  1.4.2, 1.4.3" in told and "200×  GET /cart/{user}" in told
+    window.key("c")
+    window.wait(f"clipboard() == {told!r}")
+    window.xdotool("mousemove", "20", "700")
+    window.wait("window.world.tip == ''")
+
+
+def test_the_map_and_the_tables_show_and_choose_the_same_selection(window: Running) -> None:
+    window.ask("window.select('cart')")
+    window.key("m")
+    window.wait("window.pages.currentWidget() is window.pages.map")
+    window.ask("drawing = window.pages.map")
+    window.ask("spot = drawing.mapToGlobal(drawing.spot_on_screen('orders').toPoint())")
+    x, y = window.ask("(spot.x(), spot.y())")
+    window.xdotool("mousemove", str(x), str(y), "click", "1")
+    window.wait("window.selected == 'orders'")
+    window.key("m")
+    window.wait("window.pages.currentWidget() is window.pages.nodes")
+    assert window.ask("window.pages.nodes.copied()").splitlines()[1].startswith("orders\tqueue\thealthy")
+    assert window.ask("window.pages.nodes.shown()[0][:3]") == ["checkout", "service", "failing"], (
+        "the sick first"
+    )
+    window.ask(
+        "window.pages.nodes.sortByColumn(3, window.pages.nodes.horizontalHeader().sortIndicatorOrder())"
+    )
+    calls = [int(row[3].replace(",", "")) for row in window.ask("window.pages.nodes.shown()")]
+    assert calls == sorted(calls)
+    window.key("ctrl+c")
+    window.wait("clipboard().startswith('service\\tkind\\tstate')")
+
+
+def test_the_command_that_k_copies_reproduces_the_view(window: Running) -> None:
+    from tracescape_render.view_command import parsed_view
+
+    window.ask("window.select('checkout')")
+    window.ask("(window.set_hops(2), window.toggle_way('up'), None)[-1]")
+    window.ask("window.next_theme()")
+    window.key("k")
+    words = window.wait("clipboard().startswith('tracescape explore') and clipboard()").split()
+    window.ask("window.next_theme() or window.next_theme()")
+    assert {"--focus=checkout", "--hops=2", "--direction=up", "--theme=light"} <= set(words)
+    view = parsed_view(words[-1].removeprefix("--view="))
+    assert view.position == pytest.approx(window.ask("tuple(window.world.view.position)"), rel=1e-4)
+
+
+def test_names_of_ten_thousand_characters_and_markup_are_elided_plain_text(window: Running) -> None:
+    long, markup = "x" * 10_000, "<b>bold</b><img src=x>"
+    rows = (long, "service", 50, "failing"), (markup, "service", 40, "healthy")
+    window.ask(f"hostile = nodes(*{rows!r})")
+    window.ask(f"answers.update(nodes=hostile, edges=edges(({markup!r}, {long!r})))")
+    window.wait("len(window.scene.services) == 2")
+    window.ask(f"window.select({markup!r})")
+    window.wait("window._known is not None")
+    texts = window.ask("window.panel.texts()")
+    assert markup in texts
+    assert max(map(len, texts)) < 400
+    formats = "{each.textFormat().name for each in window.panel.findChildren(type(window._help))}"
+    assert window.ask(formats) == {"PlainText"}
+    assert window.ask("window.width()") == 1280, "no name widens the window"
+    window.ask(f"window.select({long!r})")
+    for page in range(4):
+        window.ask(f"window.set_page({page})")
+    assert max(len(cell) for row in window.ask("window.pages.nodes.shown()") for cell in row) <= 200
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_empty_world_and_a_single_service_are_shown(window: Running, count: int) -> None:
+    window.ask(f"answers.update(nodes=SHOP_NODES.head({count}), edges=SHOP_EDGES.head(0))")
+    window.wait(f"len(window.scene.services) == {count}")
+    window.key("f", "n", "1", "0", "m", "m", "m", "m", "t", "t", "t")
+    assert window.ask("window.isVisible()")
+
+
+def test_a_source_that_fails_is_said_and_recovers_with_what_is_new(window: Running) -> None:
+    before = window.ask("dict(zip(window.scene.services, map(tuple, window.scene.positions.tolist())))")
+    window.ask("answers.update(failure='the collector went away')")
+    window.wait("'the collector went away – trying again' in window.status.texts()[0]")
+    window.click("cart")
+    window.wait("window.selected == 'cart'")
+    window.ask(
+        "answers.update(failure=None, nodes=SHOP_NODES.vstack(nodes(('late', 'service', 9, 'healthy'))))"
+    )
+    window.wait("len(window.scene.services) == 10")
+    window.wait("window.status.texts()[0] == 'live from localhost:4318'")
+    after = window.ask("dict(zip(window.scene.services, map(tuple, window.scene.positions.tolist())))")
+    assert {name: after[name] for name in before} == before, "bodies kept their places"
+    assert window.ask("window.selected") == "cart"
+
+
+def test_frames_that_take_too_long_cost_the_lights_first_and_the_status_says_so(window: Running) -> None:
+    window.ask("window._effects.reset() or window._show()")
+    assert window.ask("window.world.stage.lights_on")
+    window.ask("[window._saw_frame(0.4) for _ in range(9)]")
+    window.wait("not window.world.stage.lights_on")
+    window.wait("'lights off' in window.status.texts()[3]")
+    window.ask("window._effects.reset() or window._show()")
+
+
+def test_p_saves_a_picture(window: Running) -> None:
+    window.key("p")
+    said = window.wait("[text for text in window.status.texts() if text.startswith('saved')]")
+    saved = Path(said[0].removeprefix("saved "))
     assert saved.read_bytes().startswith(b"\x89PNG")
 
 
-def test_q_closes_and_the_process_ends_without_a_word(running: Running) -> None:
-    running.key("q")
-    running.until("closed")
-    rest, _ = running.process.communicate(timeout=20)
-    assert running.process.returncode == 0
-    assert rest == ""
+def test_q_closes_frees_what_was_drawn_and_ends_without_a_word(lonely: str, tmp_path: Path) -> None:
+    script = SCRIPT + (
+        "import gc, weakref\n"
+        "held = []\n"
+        "kept = drive\n"
+        "def drive(window):\n"
+        "    stage = window.world.stage\n"
+        "    held.extend(weakref.ref(each) for each in [window, stage, stage._renderer, *stage._actors])\n"
+        "    kept(window)\n"
+        "main()\n"
+        "gc.collect()\n"
+        "say('left', [type(ref()).__name__ for ref in held if ref() is not None])\n"
+    )
+    with contextlib.closing(Running(script, lonely, tmp_path)) as running:
+        running.until("ready")
+        running.ask("window.select('cart')")
+        running.key("q")
+        running.until("closed")
+        assert running.until("left") == "left []"
+        assert running.process.wait(20) == 0
+        assert running.lines[-1].startswith("left"), "nothing is said at the end"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_closes_the_window_in_order(running: Running, number: int) -> None:
-    running.process.send_signal(number)
-    running.until("closed")
-    rest, _ = running.process.communicate(timeout=20)
-    assert (running.process.returncode, rest) == (0, "")
+def test_a_signal_closes_the_window_in_order(display: str, tmp_path: Path, number: int) -> None:
+    with contextlib.closing(Running(SCRIPT + "main()\n", display, tmp_path)) as running:
+        running.until("ready")
+        running.process.send_signal(number)
+        running.until("closed")
+        assert running.process.wait(20) == 0
+        assert running.lines[-1] == "closed\n"
 
 
-def raises_if_asked() -> Scene:
+def test_a_focus_that_is_not_there_is_refused_with_the_near_names(display: str, tmp_path: Path) -> None:
+    script = SCRIPT + "from tracescape_render.focus import Focus\nmain(focus=Focus('chekout'))\n"
+    with contextlib.closing(Running(script, display, tmp_path)) as running:
+        assert "Did you mean checkout?" in running.until("refused")
+        assert running.process.wait(20) == 1
+
+
+def raises_if_asked() -> Snapshot:
     raise AssertionError("nothing is asked before there is a display")
 
 
@@ -225,3 +386,12 @@ def test_no_display_is_one_sentence(
     opening: Callable[[], None] = lambda: open_window(raises_if_asked)  # noqa: E731
     with pytest.raises(RenderError, match=words):
         opening()
+
+
+def test_without_qt_a_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    monkeypatch.setenv("DISPLAY", ":4711")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(RenderError, match=r"pip install 'tracescape\[desktop\]'.*--screenshot"):
+        open_window(raises_if_asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tracescape_render.palette import (
@@ -13,6 +14,7 @@ from tracescape_render.palette import (
     SERVICE_COLOURS,
     SERVICE_COLOURS_DARK,
     STATE_COLOURS,
+    Theme,
 )
 
 _SERVICES: Final = tuple(f"s{i}" for i in range(len(SERVICE_COLOURS)))
@@ -42,6 +44,18 @@ def _under(places: tuple[str, ...]) -> str:
     return ",".join(f"{place} .ts-chart" for place in places)
 
 
+def plain(svg: str, theme: Theme) -> str:
+    """``svg`` in the colours of ``theme``, for viewers that know no CSS variables and no outlined text."""
+    colours = _DARK if theme.glows else _LIGHT
+    svg = re.sub(r"var\(--ts-([\w-]+),[^)]*\)", lambda found: colours[found[1]], svg)
+    head, style, rest = re.split(r"<style>|</style>", svg, maxsplit=2)
+    rules = [line for line in style.splitlines() if "--ts-" not in line and ".halo" not in line]
+    font = ".ts-chart text{font-family:'DejaVu Sans',sans-serif;font-size:12px}"
+    for code, (state, mark) in enumerate(zip(theme.states, theme.marks, strict=True)):
+        rules.append(f".ts-chart .t{code}{{fill:rgb{state}}}.ts-chart .a{code}{{stroke:rgb{mark}}}")
+    return f"{head}<style>{chr(10).join([font, *rules])}</style>{rest}"
+
+
 STYLE: Final = "\n".join(
     [
         ".ts-chart{font:12px system-ui,'Segoe UI','DejaVu Sans',sans-serif;max-width:100%;height:auto}",
@@ -66,11 +80,12 @@ STYLE: Final = "\n".join(
             f".ts-chart .t{code}{{fill:{colour}}}.ts-chart .a{code}{{stroke:{colour}}}"
             for code, colour in enumerate(_STATE_PAINT)
         ),
-        _paint(f".t{ABSENT}", "stroke", "ink", "stroke-width:1.4;stroke-dasharray:3 2"),
         ".ts-chart .back{stroke-dasharray:5 4}",
         ".ts-chart .ring{fill:none;stroke-width:1.6}",
         ".ts-chart .hit{fill:none;stroke:transparent;stroke-width:12}",
+        _paint(".chosen", "stroke", "ink", "fill:none;stroke-width:2"),
         _paint(".node", "stroke", "ground", "stroke-width:1.5"),
+        _paint(f".t{ABSENT}", "stroke", "ink", "stroke-width:1.4;stroke-dasharray:3 2"),
         _paint(".halo", "stroke", "ground", "stroke-width:3;paint-order:stroke;stroke-linejoin:round"),
         ".ts-chart .on-dark{fill:#fff}.ts-chart .on-light{fill:#10131c}",
         "@media(prefers-color-scheme:dark){" + _dress(".ts-chart", _DARK) + "}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -27,17 +27,32 @@ Row = dict[str, Any]
 Point = tuple[float, float]
 
 
+class Spot(NamedTuple):
+    """Where a node stands in a drawing: its middle and its radius."""
+
+    x: float
+    y: float
+    radius: float
+
+
 def topology_chart(nodes: pl.DataFrame, edges: pl.DataFrame, *, title: str = "Who calls whom") -> Chart:
     """Draw the ``nodes`` and ``edges`` of a topology as docs/columns.md has them.
 
     Of more than 60 nodes or 200 edges those are left out that matter least: well and with few calls. Edges of
     several connections between the same two are one arrow.
     """
+    return topology_map(nodes, edges, title=title)[0]
+
+
+def topology_map(
+    nodes: pl.DataFrame, edges: pl.DataFrame, *, title: str, selected: str | None = None
+) -> tuple[Chart, dict[str, Spot]]:
+    """As `topology_chart`, with a ring around a node, and where those stand that are drawn, by name."""
     drawing = Drawing()
     shown = _most_important(nodes, MOST_NODES)
     if not shown:
         drawing.heading(title, "No calls.")
-        return Chart(drawing.finished(title, "No calls."), f"{title}: no calls.")
+        return Chart(drawing.finished(title, "No calls."), f"{title}: no calls."), {}
     names = {row["service"]: number for number, row in enumerate(shown)}
     arrows = _arrows(edges, names)
     ends = [(names[row["source"]], names[row["target"]]) for row in arrows]
@@ -51,6 +66,8 @@ def topology_chart(nodes: pl.DataFrame, edges: pl.DataFrame, *, title: str = "Wh
         _draw_arrow(drawing, row, _way(number, ends[number], layers, places, radii), widths[number])
     room = _column(layers) - 10
     for row, place, radius in zip(shown, places, radii, strict=True):
+        if row["service"] == selected:
+            drawing.circle(*place, radius + 9, "chosen")
         _draw_node(drawing, row, place, radius, room)
     drawing.bottom += layers.room * _ROW
     there = {int(code) for code in state_codes([row["state"] for row in [*shown, *arrows]])}
@@ -58,7 +75,11 @@ def topology_chart(nodes: pl.DataFrame, edges: pl.DataFrame, *, title: str = "Wh
     notes = _left_out(nodes, edges, shown, arrows)
     drawing.notes(notes)
     words = " ".join([f"{title}. {facts}.", _worst(shown), *notes])
-    return Chart(drawing.finished(title, words), words)
+    spots = {
+        str(row["service"]): Spot(*place, radius)
+        for row, place, radius in zip(shown, places, radii, strict=True)
+    }
+    return Chart(drawing.finished(title, words), words), spots
 
 
 def _most_important(rows: pl.DataFrame, most: int) -> list[Row]:

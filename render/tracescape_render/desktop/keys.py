@@ -1,0 +1,103 @@
+"""Which key does what, and the page that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent
+
+from tracescape_render.moving import flown, tilted, turned
+
+if TYPE_CHECKING:
+    from tracescape_render.desktop.main import Desktop
+
+_TURN_DEGREES: Final = 3.0
+Handlers = dict[str, Callable[[], object]]
+
+KEYS: Final = """\
+drag            turn the world       right drag      move it
+wheel           nearer, farther      arrows          turn, tilt
+w a s d         fly                  e x             up, down
+f               see everything       click           select
+double click    go there             Esc             let go, close
+/  Ctrl-F       search               g               go to the selected
+n               go to the worst      Backspace       back (Alt-Left)
+1 2 3 4         only so many hops    0               everything again
+[               callers only         ]               called only
+b               bookmark             B               next bookmark
+m               world, map, tables   c               copy what is told
+k               copy this view       t               other colours
+l               labels               p               save a picture
+?               these keys           q               quit"""
+
+
+def handler_of(desktop: Desktop, event: QKeyEvent) -> Callable[[], object] | None:
+    """What a key does in a window; None for nothing."""
+    key, text, modifiers = Qt.Key(event.key()), event.text(), event.modifiers()
+    if modifiers & Qt.KeyboardModifier.ControlModifier:
+        return {
+            Qt.Key.Key_F: desktop.search,
+            Qt.Key.Key_C: desktop.copy_told,
+            Qt.Key.Key_Q: desktop.close,
+        }.get(key)
+    if modifiers & Qt.KeyboardModifier.AltModifier:
+        return desktop.back if key == Qt.Key.Key_Left else None
+    letters = {**_moving(desktop), **_looking(desktop), **_doing(desktop)}
+    return _named(desktop).get(key) or letters.get(text) or letters.get(text.lower())
+
+
+def _named(desktop: Desktop) -> dict[Qt.Key, Callable[[], object]]:
+    view = desktop.world.view
+    return {
+        Qt.Key.Key_Left: lambda: desktop.move_to(turned(view, _TURN_DEGREES)),
+        Qt.Key.Key_Right: lambda: desktop.move_to(turned(view, -_TURN_DEGREES)),
+        Qt.Key.Key_Up: lambda: desktop.move_to(tilted(view, _TURN_DEGREES)),
+        Qt.Key.Key_Down: lambda: desktop.move_to(tilted(view, -_TURN_DEGREES)),
+        Qt.Key.Key_Escape: desktop.let_go,
+        Qt.Key.Key_Backspace: desktop.back,
+    }
+
+
+def _moving(desktop: Desktop) -> Handlers:
+    view = desktop.world.view
+    return {
+        "w": lambda: desktop.move_to(flown(view, forward=1)),
+        "s": lambda: desktop.move_to(flown(view, forward=-1)),
+        "a": lambda: desktop.move_to(flown(view, right=-1)),
+        "d": lambda: desktop.move_to(flown(view, right=1)),
+        "e": lambda: desktop.move_to(flown(view, up=1)),
+        "x": lambda: desktop.move_to(flown(view, up=-1)),
+    }
+
+
+def _looking(desktop: Desktop) -> Handlers:
+    return {
+        "0": lambda: desktop.set_hops(None),
+        "1": lambda: desktop.set_hops(1),
+        "2": lambda: desktop.set_hops(2),
+        "3": lambda: desktop.set_hops(3),
+        "4": lambda: desktop.set_hops(4),
+        "[": lambda: desktop.toggle_way("up"),
+        "]": lambda: desktop.toggle_way("down"),
+        "f": desktop.see_everything,
+        "g": desktop.go_to_selected,
+        "n": desktop.go_to_worst,
+        "/": desktop.search,
+        "b": desktop.set_bookmark,
+        "B": desktop.next_bookmark,
+        "m": desktop.next_page,
+    }
+
+
+def _doing(desktop: Desktop) -> Handlers:
+    return {
+        "c": desktop.copy_told,
+        "k": desktop.copy_command,
+        "t": desktop.next_theme,
+        "l": desktop.toggle_labels,
+        "p": desktop.save_picture,
+        "?": desktop.toggle_help,
+        "q": desktop.close,
+    }

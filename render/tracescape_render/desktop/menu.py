@@ -1,0 +1,31 @@
+"""The menu under the right mouse button."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QMenu
+
+if TYPE_CHECKING:
+    from tracescape_render.desktop.main import Desktop
+
+
+def show_menu(desktop: Desktop, where: QPoint) -> None:
+    """Offer what can be done at ``where`` in the world; what is there gets selected."""
+    menu = QMenu(desktop)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    hovered = desktop.world.hovered
+    if hovered is not None:
+        name = desktop.scene.services[hovered]
+        desktop.select(name)
+        menu.addAction("Go there", lambda: desktop.go_to(name))
+        menu.addAction("Only 1 hop around it", lambda: desktop.set_hops(1))
+        menu.addAction("Only 2 hops around it", lambda: desktop.set_hops(2))
+        menu.addAction("Copy numbers", desktop.copy_told)
+        menu.addAction("Copy name", lambda: QGuiApplication.clipboard().setText(name))
+        menu.addSeparator()
+    menu.addAction("See everything", desktop.see_everything)
+    menu.addAction("Copy command for this view", desktop.copy_command)
+    menu.popup(desktop.world.canvas.mapToGlobal(where))

@@ -1,0 +1,136 @@
+"""What a window shows and what it may ask: documented data, and the one protocol behind the panels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+import polars as pl
+
+from tracescape_render.charts.chart import Chart
+from tracescape_render.scene import Scene
+
+STEP_SCHEMA: Final = {
+    "start_ns": pl.Int64,
+    "rate_per_s": pl.Float64,
+    "error_rate": pl.Float64,
+    "p50_ns": pl.Float64,
+    "p95_ns": pl.Float64,
+}
+OPERATION_SCHEMA: Final = {
+    "service": pl.String,
+    "operation": pl.String,
+    "calls": pl.Int64,
+    "errors": pl.Int64,
+    "p95_ns": pl.Float64,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Everything at one moment.
+
+    Attributes:
+        scene: the world.
+        nodes, edges: the frames of the topology that it was made from, as docs/columns.md has them.
+        seconds: the length of the window, for rates; 0 for unknown.
+        origin: where it comes from, for people: a file or a collector's address.
+        live: whether more may come.
+        newest_ns: start of the newest span that is stored, epoch ns; None for none.
+        sentence: the diagnosis of the first cause, one or two sentences; empty without one.
+    """
+
+    scene: Scene
+    nodes: pl.DataFrame
+    edges: pl.DataFrame
+    seconds: float = 0.0
+    origin: str = ""
+    live: bool = False
+    newest_ns: int | None = None
+    sentence: str = ""
+
+
+class Figures(NamedTuple):
+    """Rate, errors and durations (ns) of a stretch of time; None for unknown."""
+
+    rate_per_s: float | None = None
+    error_rate: float | None = None
+    p50_ns: float | None = None
+    p95_ns: float | None = None
+    p99_ns: float | None = None
+
+
+class Exemplar(NamedTuple):
+    """A trace worth opening, and why: ``slowest`` or ``failed``."""
+
+    why: str
+    trace_id: str
+    name: str
+    duration_ns: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Details:
+    """What a panel tells of one service.
+
+    Attributes:
+        now, before: its figures in the window and in the time that it is compared with, None for none.
+        reason: why its state is what it is; empty where nothing is wrong.
+        steps: a row a step of the window, columns of `STEP_SCHEMA`; empty for what sends no spans.
+        operations: columns of `OPERATION_SCHEMA`, the most called first.
+        versions: those seen in the window, the most seen first.
+        traces: exemplars, the slowest and the failed ones.
+    """
+
+    service: str
+    now: Figures | None = None
+    before: Figures | None = None
+    reason: str = ""
+    steps: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STEP_SCHEMA))
+    operations: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OPERATION_SCHEMA))
+    versions: tuple[str, ...] = ()
+    traces: tuple[Exemplar, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """What can be looked for: ``operations`` (columns of `OPERATION_SCHEMA`) and versions by service."""
+
+    operations: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OPERATION_SCHEMA))
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Questions(Protocol):
+    """What a window asks, on a thread of its own, never on the one that draws. Answers may take long.
+
+    Whatever is raised is shown in the place where the answer would stand; the window stays.
+    """
+
+    def details(self, service: str) -> Details:
+        """Of one service, in the window that was shown last."""
+        ...
+
+    def index(self) -> Index:
+        """Names, for the search box and the tooltips."""
+        ...
+
+    def trace(self, trace_id: str) -> Chart:
+        """The waterfall of a trace."""
+        ...
+
+
+class NoQuestions:
+    """For a window over something that nobody can be asked about: a scene alone."""
+
+    def details(self, service: str) -> Details:
+        """Nothing but the name."""
+        return Details(service)
+
+    def index(self) -> Index:
+        """Nothing."""
+        return Index()
+
+    def trace(self, trace_id: str) -> Chart:
+        """No trace is known."""
+        raise LookupError(f"trace {trace_id} cannot be opened from here")

@@ -1,0 +1,26 @@
+"""How a window or a picture begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tracescape_render.camera import View
+from tracescape_render.focus import Focus
+from tracescape_render.palette import DARK, Theme
+
+
+@dataclass(frozen=True)
+class Start:
+    """Everything that a command line can say about it.
+
+    ``command`` is the beginning of the command line that reproduces a view.
+    """
+
+    title: str = "Tracescape"
+    size: tuple[int, int] = (1280, 800)
+    theme: Theme = DARK
+    view: View | None = None
+    focus: Focus | None = None
+    selected: str | None = None
+    command: Sequence[str] = ("tracescape", "explore")
