@@ -1,16 +1,28 @@
-"""Scenes of several sizes: layout, picture, and frames with moving lights. Names the renderer it ran on."""
+"""Scenes of several sizes: to the first picture, frames with moving lights, hovering, memory, the renderer.
+
+Milliseconds are medians on the clock and of the processor, all threads together: on a machine that others use
+too, the latter count.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import resource
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+import pyvista as pv
+from numpy.typing import NDArray
 
 from tracescape_render.picture import off_screen_plotter
 from tracescape_render.scene import build_scene
+from tracescape_render.stage import Stage
 
 SIZE = (1280, 720)
+SIZES = ((1_000, 5_000), (10_000, 50_000), (100_000, 500_000))
 FRAMES = 20
 
 
@@ -54,38 +66,85 @@ def community_graph(count: int, edges: int, seed: int = 1) -> tuple[pl.DataFrame
     return nodes, calls
 
 
-def main() -> None:
-    """Print seconds to a scene, to its first picture, and milliseconds a frame."""
-    from tracescape_render.stage import Stage
+class Opened(NamedTuple):
+    """A scene on a stage, and the seconds that it took: to arrange, and from there to the first picture."""
 
-    build_scene(*community_graph(50, 100), seconds=1.0)  # the layout's kernels are compiled once
-    print("\nscene, first picture, frames (turning, labels placed anew, lights moving)")
-    for count, edges in ((100, 500), (1_000, 5_000)):
-        frames = community_graph(count, edges)
-        begin = time.perf_counter()
-        scene = build_scene(*frames, seconds=60.0)
-        built = time.perf_counter()
-        plotter = off_screen_plotter(SIZE)
-        stage = Stage(plotter, moving=True)
-        stage.show(scene)
-        plotter.render_window.Render()
-        renderer = stage.settle()
-        shown = time.perf_counter()
-        taken = []
-        for frame in range(FRAMES):
-            start = time.perf_counter()
-            plotter.renderer.GetActiveCamera().Azimuth(1.0)
-            stage.animate(frame / 30)
-            stage.relabel()
-            plotter.render_window.Render()
-            plotter.render_window.WaitForCompletion()
-            taken.append(time.perf_counter() - start)
-        plotter.close()
-        low, middle, high = np.percentile(np.array(taken) * 1e3, [0, 50, 100])
-        times = f"scene {built - begin:5.2f} s, picture {shown - built:5.2f} s"
-        frame = f"frame {middle:4.0f} ms ({low:.0f} to {high:.0f})"
-        print(f"  {count:>5,} services, {edges:>5,} calls: {times}, {frame}")
-    print(f"  on {renderer}")
+    stage: Stage
+    plotter: pv.Plotter
+    built_s: float
+    shown_s: float
+
+
+def opened(count: int, edges: int) -> Opened:
+    """What a window does until its first picture."""
+    frames = community_graph(count, edges)
+    begin = time.perf_counter()
+    scene = build_scene(*frames, seconds=60.0)
+    built = time.perf_counter()
+    plotter = off_screen_plotter(SIZE)
+    stage = Stage(plotter, moving=True)
+    stage.show(scene)
+    plotter.render_window.Render()
+    stage.settle()
+    return Opened(stage, plotter, built - begin, time.perf_counter() - built)
+
+
+def spent(action: Callable[[int], object], times: int) -> NDArray[np.float64]:
+    """Milliseconds on the clock and of the processor, all threads together, (times, 2)."""
+    taken = []
+    for number in range(times):
+        clock, processor = time.perf_counter(), time.process_time()
+        action(number)
+        taken.append((time.perf_counter() - clock, time.process_time() - processor))
+    return np.array(taken) * 1e3
+
+
+def measure(count: int, edges: int) -> None:
+    """Open a scene of that size, turn it, point at it, and print what that took."""
+    build_scene(*community_graph(50, 100), seconds=1.0)  # the kernels are compiled once
+    stage, plotter, built_s, shown_s = opened(count, edges)
+    camera, window = plotter.renderer.GetActiveCamera(), plotter.render_window
+
+    def turn(number: int) -> None:
+        camera.Azimuth(1.0)
+        stage.animate(number / 30)
+        stage.approach()
+        stage.relabel()
+        window.Render()
+        window.WaitForCompletion()
+
+    turn(0)
+    clock, processor = np.median(spent(turn, FRAMES), axis=0)
+    hover = spent(lambda number: stage.hover(stage.body_at(40.0 * number, 300.0)), FRAMES)[:, 1].max()
+    group = next((i for i in range(len(stage.scene.services)) if stage.is_group(i)), None)
+    entered = spent(lambda _: stage.open(group), 1)[0, 1] if group is not None else 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    target = "".join(
+        f", target {text}"
+        for size, text in (
+            (1_000, "50 ms a frame"),
+            (10_000, "67 ms a frame, 16 ms a hover, 1,024 MB"),
+            (100_000, "10 s to the first picture"),
+        )
+        if size == count
+    )
+    print(
+        f"  {count:>7,} services, {edges:>7,} calls; {len(stage.scene.services):,} bodies and"
+        f" {len(stage.scene.source):,} ways drawn\n"
+        f"    to the first picture {built_s + shown_s:.1f} s (scene {built_s:.1f}); a frame {clock:.0f} ms,"
+        f" {processor:.0f} of CPU; hover at most {hover:.1f} ms; to open an island {entered:.0f} ms;"
+        f" {peak:,.0f} MB{target}\n    on {stage.profile.renderer}",
+        flush=True,
+    )
+    plotter.close()
+
+
+def main() -> None:
+    """Print seconds to the first picture, milliseconds a frame, a hover and an opened island, and memory."""
+    print("\nscenes: turning, labels placed anew, lights moving, islands opening, at 1280 × 720")
+    for size in SIZES:
+        with multiprocessing.get_context("spawn").Pool(1) as fresh:  # so that memory is that of one scene
+            fresh.apply(measure, size)
 
 
 if __name__ == "__main__":

@@ -28,12 +28,24 @@ class StorePanels:
         self._store = store
         self._lock = threading.Lock()
         self._topology: Topology | None = None
+        self._new_places = False
         self._before: tuple[tuple[int, int], pl.DataFrame] | None = None
 
     def shows(self, topology: Topology) -> None:
         """This is what is shown from now on."""
         with self._lock:
             self._topology = topology
+
+    def lay_out(self) -> None:
+        """Whoever makes the next snapshot gives everybody a new place."""
+        with self._lock:
+            self._new_places = True
+
+    def takes_new_places(self) -> bool:
+        """Whether that was asked for since the last call."""
+        with self._lock:
+            asked, self._new_places = self._new_places, False
+        return asked
 
     def details(self, service: str) -> Details:
         """Figures now and before, why, over time, operations, versions, traces."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tracescape.panels import StorePanels
     from tracescape.store import Store, Topology
     from tracescape_render import Scene, Snapshot, Start
-    from tracescape_render.placing import Transition
     from tracescape_storage.reader import Reader
 
 #: What a live view looks back on when nothing else is asked for.
@@ -120,7 +119,8 @@ def follow(
             due = began + max(_DIAGNOSE_EVERY_S, took / _DIAGNOSE_SHARE)
         if panels is not None:
             panels.shows(topology)
-        return snapshot_of(topology, store, positions, causes)
+        anew = panels is not None and panels.takes_new_places()
+        return snapshot_of(topology, store, positions, causes, anew=anew)
 
     return snapshot
 
@@ -130,8 +130,13 @@ def snapshot_of(
     store: Store | None = None,
     positions: Positions | None = None,
     causes: pl.DataFrame | None = None,
+    *,
+    anew: bool = False,
 ) -> Snapshot:
-    """What a window shows of ``topology``: the scene, its frames, and how fresh they are."""
+    """What a window shows of ``topology``: the scene, its frames, and how fresh they are.
+
+    ``anew`` as in `placed`.
+    """
     from tracescape_render import Snapshot
 
     there = topology.spans > 0
@@ -139,7 +144,7 @@ def snapshot_of(
     if store is None or positions is None:
         scene = scene_of(topology, topology.location, positions, causes)
     else:
-        scene = placed(topology, store, positions, causes)
+        scene = placed(topology, store, positions, causes, anew=anew)
     return Snapshot(
         scene,
         topology.nodes,
@@ -188,15 +193,21 @@ def explore_command(target: str, since: str | None, until: str | None) -> list[s
 
 
 def placed(
-    topology: Topology, store: Store, positions: Positions, causes: pl.DataFrame | None = None
+    topology: Topology,
+    store: Store,
+    positions: Positions,
+    causes: pl.DataFrame | None = None,
+    *,
+    anew: bool = False,
 ) -> Scene:
     """The scene of ``topology``, with everybody at their place; newcomers get theirs, for good.
 
-    ``positions`` are changed. Where newcomers are more than all who have a place, everybody gets a new one.
+    ``positions`` are changed. With ``anew``, or where newcomers are more than all who have a place, everybody
+    gets a new one.
     """
     from tracescape_render.placing import outgrown, stands
 
-    anew = outgrown(topology.nodes["service"].to_list(), positions)
+    anew = anew or outgrown(topology.nodes["service"].to_list(), positions)
     if anew:
         positions.clear()
     found = scene_of(topology, store.location, positions, causes)
@@ -206,24 +217,6 @@ def placed(
         positions.update(new)
         _keep(store.reader, new, anew=anew)
     return found
-
-
-def placed_anew(topology: Topology, store: Store, positions: Positions) -> tuple[Scene, Transition]:
-    """The scene with new places for all, and the way there from the old ones, to be shown step by step.
-
-    ``positions`` and the store then have the new places alone. Who had none is there from the beginning.
-    """
-    from tracescape_render.placing import Transition, stands
-
-    found = scene_of(topology, store.location)
-    after = found.positions.astype(float)
-    before = after.copy()
-    for body, name in enumerate(found.services):
-        before[body] = positions.get(name, tuple(after[body]))[:3]
-    positions.clear()
-    positions.update(stands(found.services, found.positions, found.island))
-    _keep(store.reader, positions, anew=True)
-    return found, Transition(before, after)
 
 
 def _keep(reader: Reader, new: Positions, *, anew: bool) -> None:

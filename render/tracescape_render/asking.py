@@ -16,22 +16,26 @@ class Feed(Generic[Answer]):
     """Asks a source again and again on a thread of its own; the latest answer waits to be taken.
 
     ``refresh_s`` is the least time between two questions; it grows to what a question takes, so that at most
-    half of a core's time goes there. None asks once.
+    half of a core's time goes there. None asks once, and `again` once more.
     """
 
     def __init__(self, source: Callable[[], Answer], refresh_s: float | None) -> None:
         self._source = source
         self._refresh_s = refresh_s
-        self._stopped = threading.Event()
+        self._stopped = False
+        self._wake = threading.Event()
         self._latest: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="tracescape-scenes", daemon=True)
 
     def first(self) -> Answer:
         """The first answer; its failure is the caller's."""
         answer = self._source()
-        if self._refresh_s is not None:
-            self._thread.start()
+        self._thread.start()
         return answer
+
+    def again(self) -> None:
+        """Ask now, or as soon as what is being asked is answered."""
+        self._wake.set()
 
     def take(self) -> Answer | Exception | None:
         """The newest answer since the last call, or None."""
@@ -42,20 +46,25 @@ class Feed(Generic[Answer]):
 
     def stop(self) -> None:
         """Ask no more. An answer that is under way is not waited for long."""
-        self._stopped.set()
+        self._stopped = True
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
-        assert self._refresh_s is not None
         pause = self._refresh_s
-        while not self._stopped.wait(pause):
+        while True:
+            self._wake.wait(pause)
+            self._wake.clear()
+            if self._stopped:
+                return
             began = time.monotonic()
             try:
                 self._latest.put(self._source())
             except Exception as error:  # whatever it is, it belongs on the screen
                 self._latest.put(error)
-            pause = max(self._refresh_s, time.monotonic() - began)
+            if self._refresh_s is not None:
+                pause = max(self._refresh_s, time.monotonic() - began)
 
 
 class Asker(Generic[Key, Answer]):

@@ -10,7 +10,7 @@ BUDGET_S: Final = 0.1
 _FRAMES: Final = 9
 _FAST_FRAMES: Final = 90
 #: Levels, each with what was given up by then.
-WORDS: Final = ("", "lights off: frames took too long", "lights off, faint connections hidden")
+WORDS: Final = ("", "lights off: frames took too long", "lights off, less detail: frames took too long")
 FULL: Final = 0
 STILL: Final = 1
 SPARE: Final = 2

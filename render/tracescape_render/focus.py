@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from tracescape_analytics.errors import near
 from tracescape_render.errors import RenderError
 from tracescape_render.outlines import outline
-from tracescape_render.scene import Scene
+from tracescape_render.scene import Scene, size_of_world
 from tracescape_render.text import display_name
 from tracescape_render.verdict import Cause
 
 DIRECTIONS: Final = ("both", "up", "down")
 MOST_HOPS: Final = 99
 _BODY_LISTS: Final = ("services", "labels", "subtitles", "tooltips")
-_BODY_ARRAYS: Final = ("positions", "radii", "state", "shape", "seen", "priority")
-_ARC_ARRAYS: Final = ("curves", "arc_radii", "arc_state", "arc_seen", "traffic")
+_BODY_ARRAYS: Final = ("calls", "errors", "positions", "radii", "state", "shape", "seen", "priority")
+_ARC_ARRAYS: Final = ("curves", "arc_radii", "arc_calls", "arc_state", "arc_seen", "traffic")
 
 BoolArray = NDArray[np.bool_]
 
@@ -88,6 +88,8 @@ def narrowed(scene: Scene, kept: BoolArray) -> Scene:
     parts: dict[str, Any] = {name: [getattr(scene, name)[body] for body in bodies] for name in _BODY_LISTS}
     parts |= {name: getattr(scene, name)[bodies] for name in _BODY_ARRAYS}
     parts |= {name: getattr(scene, name)[arcs] for name in _ARC_ARRAYS}
+    stands = parts["positions"][:, :2].astype(np.float64)
+    outlines = [outline(stands[island == each]) for each in range(len(islands))]
     return dataclasses.replace(
         scene,
         **parts,
@@ -95,26 +97,12 @@ def narrowed(scene: Scene, kept: BoolArray) -> Scene:
         target=number[scene.target[arcs]],
         island=island,
         island_names=[scene.island_names[island] for island in islands],
-        plates=[
-            outline(parts["positions"][island == each, :2]).astype(np.float32) for each in range(len(islands))
-        ],
+        plates=[corners.astype(np.float32) for corners in outlines],
         plate_shares=scene.plate_shares[islands],
+        size=size_of_world(outlines),
         cause=cause,
         beacon=scene.beacon if cause is not None else None,
     )
-
-
-def thinned(scene: Scene, most: int) -> Scene:
-    """``scene`` with no more than ``most`` arcs: those that stand out most."""
-    if len(scene.source) <= most:
-        return scene
-    arcs = np.sort(np.argsort(-scene.arc_seen, kind="stable")[:most])
-    of_arcs: dict[str, Any] = {
-        name: getattr(scene, name)[arcs] for name in ("source", "target", *_ARC_ARRAYS)
-    }
-    everybody = np.arange(len(scene.services))
-    cause = _narrowed_cause(scene.cause, everybody, arcs)
-    return dataclasses.replace(scene, **of_arcs, cause=cause)
 
 
 def _narrowed_cause(cause: Cause | None, number: NDArray[np.int64], arcs: NDArray[np.int64]) -> Cause | None:

@@ -15,6 +15,7 @@ from tracescape_render.text import display_name
 _LENGTH: Final = 34
 #: So many of an island's bodies share a word, or it is no name for all.
 _IN_COMMON: Final = 0.6
+_END_OF_WORD: Final = re.compile(r"[/\-._:\s]")
 
 
 def island_names(services: Sequence[str], calls: NDArray[np.float64], island: NDArray[np.int64]) -> list[str]:
@@ -26,7 +27,7 @@ def island_names(services: Sequence[str], calls: NDArray[np.float64], island: ND
     count = int(island.max()) + 1 if len(island) else 0
     if count < 2:
         return [""] * count
-    members = [np.flatnonzero(island == number) for number in range(count)]
+    members = np.split(np.argsort(island, kind="stable"), np.cumsum(np.bincount(island))[:-1])
     words = [_in_common([services[i] for i in own.tolist()]) for own in members]
     often = Counter(words)
     return [
@@ -36,7 +37,7 @@ def island_names(services: Sequence[str], calls: NDArray[np.float64], island: ND
 
 
 def _in_common(names: list[str]) -> str:
-    first = [parts[0] for name in names if len(parts := re.split(r"[/\-._:\s]", name, maxsplit=1)) > 1]
+    first = [name[: end.start()] for name in names if (end := _END_OF_WORD.search(name)) is not None]
     word, times = Counter(first).most_common(1)[0] if first else ("", 0)
     return word if times >= _IN_COMMON * len(names) else ""
 

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tracescape_native.label_room import find_places
+
 
 class Rect(NamedTuple):
     """Pixels from the lower left corner; right and top are outside."""
@@ -32,19 +34,13 @@ class Rect(NamedTuple):
 
 
 #: Where a label may stand around its body: (right, up) in half label sizes, the best places first.
-_DIRECTIONS: Final = (
-    (0.0, -1.0),
-    (0.0, 1.0),
-    (1.0, 0.0),
-    (-1.0, 0.0),
-    (0.8, -0.9),
-    (-0.8, -0.9),
-    (0.8, 0.9),
-    (-0.8, 0.9),
+_DIRECTIONS: Final = np.array(
+    [(0.0, -1.0), (0.0, 1.0), (1.0, 0.0), (-1.0, 0.0), (0.8, -0.9), (-0.8, -0.9), (0.8, 0.9), (-0.8, 0.9)]
 )
-_DISTANCES: Final = (1.0, 1.7, 2.6)
-#: For those that must have a label, though it may be taken for another's.
-_FAR: Final = (*_DISTANCES, 4.0, 6.0, 9.0)
+#: How far: the first three for all, the others for those that must have a label, though it may be taken for
+#: another's.
+_FAR: Final = np.array([1.0, 1.7, 2.6, 4.0, 6.0, 9.0])
+_COMMON: Final = 3
 _GAP: Final = 3.0
 #: What a label that stands a clearance farther away is worth, in covered bodies: near ones are read sooner.
 _STRAYING: Final = 0.6
@@ -77,46 +73,20 @@ def arrange(
     Returns:
         body: rectangle. Rectangles do not overlap each other or ``taken`` and lie in the frame.
     """
-    placed: dict[int, Rect] = {}
     minded = np.column_stack([anchors, clearances]) if obstacles is None else obstacles
-    bodies = np.column_stack([minded[:, :2] - minded[:, 2:], minded[:, :2] + minded[:, 2:]])
-    for place, body in enumerate(order):
-        if len(placed) >= most:
-            break
-        blocked = [*taken, *placed.values()]
-        best: tuple[float, Rect] | None = None
-        for distance in _FAR if place < urgent else _DISTANCES:
-            away = _STRAYING * (distance - _DISTANCES[0])
-            if best is not None and best[0] <= away:
-                break
-            for rect in _candidates(anchors[body], (clearances[body] + _GAP) * distance, sizes[body], frame):
-                if not rect.within(frame) or any(rect.overlaps(other) for other in blocked):
-                    continue
-                cost = away + _covered_bodies(rect, bodies)
-                if best is None or cost < best[0]:
-                    best = cost, rect
-                if cost <= away:
-                    break
-        if best is not None:
-            placed[body] = best[1]
-    return placed
-
-
-def _candidates(
-    anchor: NDArray[np.float64], reach: float, size: tuple[float, float], frame: tuple[int, int]
-) -> list[Rect]:
-    """Places around a body, the best first; what would stick out to the side is moved in."""
-    width, height = size
-    places = []
-    for across, up in _DIRECTIONS:
-        x = anchor[0] + across * (reach + width / 2)
-        x = max(width / 2, min(x, frame[0] - width / 2))
-        y = anchor[1] + up * (reach + height / 2)
-        places.append(Rect(x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-    return places
-
-
-def _covered_bodies(rect: Rect, bodies: NDArray[np.float64]) -> int:
-    left, bottom, right, top = bodies.T
-    covered = (left < rect.right) & (right > rect.left) & (bottom < rect.top) & (top > rect.bottom)
-    return int(covered.sum())
+    bodies, rects = find_places(
+        np.ascontiguousarray(anchors, np.float64),
+        clearances + _GAP,
+        np.array(sizes, np.float64).reshape(-1, 2),
+        np.array(order, np.int64),
+        (float(frame[0]), float(frame[1])),
+        np.array(taken, np.float64).reshape(-1, 4),
+        np.column_stack([minded[:, :2] - minded[:, 2:], minded[:, :2] + minded[:, 2:]]),
+        _DIRECTIONS,
+        _FAR,
+        _COMMON,
+        urgent,
+        _STRAYING,
+        most,
+    )
+    return {body: Rect(*rect) for body, rect in zip(bodies.tolist(), rects.tolist(), strict=True)}

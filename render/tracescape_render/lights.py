@@ -14,7 +14,6 @@ from tracescape_render.arcs import FAINTEST, along
 from tracescape_render.palette import FAILING, Theme
 from tracescape_render.scene import Scene
 
-_MOST_LIGHTS: Final = 3_000
 _LIGHT_SPEED: Final = 3.2  # world units a second
 
 
@@ -30,13 +29,18 @@ class Lights:
         self._phase = self._speed = np.zeros(0, np.float32)
         self._mesh = pv.PolyData()
 
-    def light(self, scene: Scene, theme: Theme, size: float) -> vtkActor:
-        """The lights of ``scene`` as one actor, ``size`` times as large as in a small world."""
+    def light(self, scene: Scene, theme: Theme, size: float, most: int) -> vtkActor:
+        """The lights of ``scene`` as one actor, ``size`` times as large as in a small world.
+
+        No more than ``most``: the connections that are seen best have theirs.
+        """
         share = np.log1p(scene.traffic) / max(float(np.log1p(scene.traffic).max(initial=0.0)), 1e-9)
         shown = (scene.traffic > 0) & (scene.arc_seen > FAINTEST)
         count = np.where(shown, 1 + np.round(5 * share), 0).astype(np.int64)
-        if count.sum() > _MOST_LIGHTS:
-            count = (count * _MOST_LIGHTS) // count.sum()
+        if count.sum() > most:  # one each, lest a few short connections glow and all others be dark
+            count = np.minimum(count, 1)
+        best = np.argsort(-scene.arc_seen, kind="stable")
+        count[best[np.cumsum(count[best]) > most]] = 0
         arc = np.repeat(np.arange(len(count)), count)
         self._controls = scene.curves[arc]
         lengths = np.linalg.norm(self._controls[:, 2] - self._controls[:, 0], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from tracescape_render.painting import rim_segments
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, RGB, Theme
-from tracescape_render.scene import FOOT_RINGS, Scene, size_of_world, top_of_beacon
+from tracescape_render.scene import FOOT_RINGS, GROUP, Scene, top_of_beacon
 
 #: How thick a rim is by state; the sick parts are thicker, and broken where they are not failing.
 _RIM: Final = {FAILING: 0.15, DEGRADED: 0.12, ABSENT: 0.13}
@@ -21,14 +22,20 @@ _SHELLS: Final = (
     (0.09, 0.95, 0.8),
     *((0.09 + 0.7 * (k / 11) ** 1.4, 0.17 * (1 - k / 12) ** 1.6, 0.0) for k in range(1, 12)),
 )
+#: More rims than these are flat.
+_ROUND_RIMS: Final = 60
 _HATCHES: Final = 6
+_DOME_HEIGHT: Final = 0.34
 
 
 def body_shapes(bodies: int) -> list[pv.PolyData]:
     """A mesh of about unit radius for each of ``scene.KINDS``, in that order; coarser when there are many."""
     across, down = (40, 24) if bodies <= 50 else (24, 16) if bodies <= 300 else (12, 8)
-    if bodies > 5_000:
-        across, down = 8, 6
+    return _body_shapes(*((8, 6) if bodies > 5_000 else (across, down)))
+
+
+@cache
+def _body_shapes(across: int, down: int) -> list[pv.PolyData]:
     round_ = min(40, across)
     return [
         pv.Sphere(radius=1.0, theta_resolution=across, phi_resolution=down),
@@ -39,10 +46,38 @@ def body_shapes(bodies: int) -> list[pv.PolyData]:
     ]
 
 
-def mark_shapes() -> list[pv.PolyData]:
-    """What the sick wear: a ring for degraded, two for failing, hatching for each kind that is absent."""
-    ring = _ring(1.55, 0.085)
-    outer = _ring(2.0, 0.085)
+def domes(
+    positions: NDArray[np.float32], radii: NDArray[np.float32], colours: NDArray[np.uint8]
+) -> pv.PolyData:
+    """Flat domes on the ground, (n,), as one mesh, with the light painted on: uint8 RGB in ``rgb``."""
+    dome = pv.Sphere(radius=1.0, theta_resolution=16, phi_resolution=5, end_phi=90.0)
+    normal = dome.points / np.linalg.norm(dome.points, axis=1, keepdims=True)
+    shade = np.clip(0.42 + 0.62 * normal @ np.array([0.4, -0.5, 0.77]), 0.25, 1.0)
+    count, corners = len(positions), dome.n_points
+    points = positions[:, None] + radii[:, None, None] * (dome.points * [1.0, 1.0, _DOME_HEIGHT])[None]
+    triangles = dome.faces.reshape(-1, 4)[None] + np.arange(count)[:, None, None] * [
+        0,
+        corners,
+        corners,
+        corners,
+    ]
+    mesh = pv.PolyData(points.reshape(-1, 3).astype(np.float32), faces=triangles.ravel())
+    mesh.point_data["rgb"] = (colours[:, None] * shade[None, :, None]).astype(np.uint8).reshape(-1, 3)
+    return mesh
+
+
+def mark_shapes(wearers: int) -> list[pv.PolyData]:
+    """What the sick wear: a ring for degraded, two for failing, hatching for each kind that is absent.
+
+    Coarser when many wear them.
+    """
+    return _mark_shapes((64, 10) if wearers <= 12 else (32, 5) if wearers <= 60 else (20, 3))
+
+
+@cache
+def _mark_shapes(corners: tuple[int, int]) -> list[pv.PolyData]:
+    ring = _ring(1.55, 0.085, corners)
+    outer = _ring(2.0, 0.085, corners)
     broken = _broken_ring(1.7, 0.085)
     return [ring, ring + outer, *(_hatched(shape) + broken for shape in body_shapes(100))]
 
@@ -52,9 +87,17 @@ def mark_of(scene: Scene) -> NDArray[np.int64]:
     mark = np.full(len(scene.state), -1, np.int64)
     mark[scene.state == DEGRADED] = 0
     mark[scene.state == FAILING] = 1
-    absent = scene.state == ABSENT
+    absent = (scene.state == ABSENT) & (scene.shape != GROUP)
     mark[absent] = 2 + scene.shape[absent]
     return mark
+
+
+def wires(points: NDArray[np.float32], colours: NDArray[np.uint8]) -> pv.PolyData:
+    """Arcs (m, steps, 3) as thin lines, paler at the caller as `tubes`; colours RGBA, uint8 (m, 4)."""
+    count, steps = points.shape[:2]
+    lines = pv.PolyData(points.reshape(-1, 3), lines=_polylines(count, steps))
+    lines.point_data["rgba"] = _coming_out(colours, steps)
+    return lines
 
 
 def tubes(points: NDArray[np.float32], radii: NDArray[np.float32], colours: NDArray[np.uint8]) -> pv.PolyData:
@@ -62,16 +105,23 @@ def tubes(points: NDArray[np.float32], radii: NDArray[np.float32], colours: NDAr
     count, steps = points.shape[:2]
     lines = pv.PolyData(points.reshape(-1, 3), lines=_polylines(count, steps))
     lines.point_data["width"] = np.repeat(radii, steps)
-    rgba = np.repeat(colours, steps, axis=0)
-    rgba[:, 3] = (rgba[:, 3] * np.tile(np.linspace(0.4, 1.0, steps), count)).astype(np.uint8)
-    lines.point_data["rgba"] = rgba
+    lines.point_data["rgba"] = _coming_out(colours, steps)
     return lines.tube(scalars="width", absolute=True, n_sides=7 if count <= 100 else 3, radius=0.03)
+
+
+def _coming_out(colours: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
+    """The colours of each arc's points: less opaque where the call comes from."""
+    rgba = np.repeat(colours, steps, axis=0)
+    rgba[:, 3] = (rgba[:, 3] * np.tile(np.linspace(0.4, 1.0, steps), len(colours))).astype(np.uint8)
+    return rgba
 
 
 def plates(scene: Scene, colour: RGB) -> pv.PolyData:
     """All plates as one mesh of triangles, fanned around a corner each: the outlines are convex."""
     points, faces, base = [], [], 0
-    for outline in scene.plates:
+    every = 1 if len(scene.plates) <= 100 else 4
+    for whole in scene.plates:
+        outline = whole[::every]
         step = np.arange(1, len(outline) - 1)
         corners = [np.full(len(step), 3), np.full(len(step), base), base + step, base + step + 1]
         faces.append(np.column_stack(corners))
@@ -84,7 +134,10 @@ def plates(scene: Scene, colour: RGB) -> pv.PolyData:
 
 def rims(scene: Scene, theme: Theme) -> pv.PolyData:
     """A tube around each plate. As much of it as bodies are sick is in their colour, thick, and in front."""
-    size = size_of_world(scene)
+    size = scene.size
+    corners, sides = (120, 6) if len(scene.plates) <= 12 else (60, 3)
+    if len(scene.plates) > _ROUND_RIMS:
+        corners = 40
     sick_seen, rest_seen = (1.0, 0.75) if scene.cause is None else (0.62, 0.3)
     points: list[NDArray[np.float64]] = []
     lines: list[int] = []
@@ -94,15 +147,42 @@ def rims(scene: Scene, theme: Theme) -> pv.PolyData:
         for state, begin, end in rim_segments(shares):
             sick = state in _RIM
             colour = _between(theme.plate, theme.marks[state], sick_seen if sick else rest_seen)
-            for piece in _pieces(outline, begin, end, _DASHES.get(state), size):
+            for piece in _pieces(outline, begin, end, _DASHES.get(state), size, corners):
                 lines += [len(piece), *range(len(colours), len(colours) + len(piece))]
                 points.append(piece)
                 colours += [colour] * len(piece)
                 widths += [_RIM.get(state, _RIM_REST) * size] * len(piece)
+    if len(scene.plates) > _ROUND_RIMS:
+        return _ribbons(points, np.array(widths), np.array(colours, np.uint8))
     mesh = pv.PolyData(np.vstack(points).astype(np.float32), lines=np.array(lines))
     mesh.point_data["rgb"] = np.array(colours, np.uint8)
     mesh.point_data["width"] = np.array(widths)
-    return mesh.tube(scalars="width", absolute=True, radius=0.06, n_sides=6)
+    return mesh.tube(scalars="width", absolute=True, radius=0.06, n_sides=sides)
+
+
+def _ribbons(
+    pieces: list[NDArray[np.float64]], widths: NDArray[np.float64], colours: NDArray[np.uint8]
+) -> pv.PolyData:
+    """Lines on the ground, pieces (p, 3) each, as flat bands: widths and colours a point of all together."""
+    points = np.vstack(pieces)
+    way = np.vstack([_ahead(piece[:, :2]) for piece in pieces])
+    side = np.column_stack([-way[:, 1], way[:, 0], np.zeros(len(way))])
+    side *= (widths / np.maximum(np.linalg.norm(side, axis=1), 1e-9))[:, None]
+    ends = np.cumsum([len(piece) for piece in pieces]) - 1
+    step = np.setdiff1d(np.arange(len(points)), ends)  # each point to the next of its piece
+    low, high = step, step + len(points)
+    faces = np.column_stack([np.full(len(step), 4), low, low + 1, high + 1, high])
+    mesh = pv.PolyData(np.vstack([points - side, points + side]).astype(np.float32), faces=faces.ravel())
+    mesh.point_data["rgb"] = np.vstack([colours, colours])
+    return mesh
+
+
+def _ahead(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where a line (p, 2) goes at each of its points; one that ends where it begins has no seam."""
+    closed = len(line) > 2 and bool(np.allclose(line[0], line[-1]))
+    longer = np.vstack([line[-2:-1], line, line[1:2]]) if closed else line
+    ahead: NDArray[np.float64] = np.gradient(longer, axis=0)
+    return ahead[1:-1] if closed else ahead
 
 
 def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
@@ -113,7 +193,7 @@ def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
     """
     assert scene.beacon is not None
     assert scene.cause is not None
-    size = size_of_world(scene)
+    size = scene.size
     top = top_of_beacon(scene)
     place = scene.beacon.astype(np.float64)
     foot = place if scene.cause.arc is not None else np.array([place[0], place[1], 0.03])
@@ -140,7 +220,7 @@ def grid(scene: Scene, colour: RGB) -> pv.PolyData:
     reach = 40.0
     if scene.plates:
         reach += float(np.linalg.norm(np.vstack(scene.plates), axis=1).max())
-    spacing = 3.0 * max(1.0, reach / 120.0)
+    spacing = 3.0 * max(1.0, reach / 80.0)
     ticks = np.arange(-reach, reach + spacing, spacing)
     fine = np.linspace(-reach, reach, 40)
     along_x = [np.column_stack([fine, np.full(40, tick), np.full(40, -0.12)]) for tick in ticks]
@@ -155,9 +235,17 @@ def grid(scene: Scene, colour: RGB) -> pv.PolyData:
 
 
 def _pieces(
-    outline: NDArray[np.float32], begin: float, end: float, dash: tuple[float, float] | None, size: float
+    outline: NDArray[np.float32],
+    begin: float,
+    end: float,
+    dash: tuple[float, float] | None,
+    size: float,
+    corners: int,
 ) -> list[NDArray[np.float64]]:
-    """The part of a closed outline from ``begin`` to ``end`` (0 = in front), whole or in dashes."""
+    """The part of a closed outline from ``begin`` to ``end`` (0 = in front), whole or in dashes.
+
+    All of it would have ``corners``.
+    """
     first = int(np.argmin(outline[:, 1]))
     closed = np.vstack([outline[first:], outline[:first], outline[first : first + 1]]).astype(np.float64)
     way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
@@ -169,7 +257,7 @@ def _pieces(
         spans = [(float(at), min(float(at) + long, end * total)) for at in starts]
     pieces = []
     for low, high in spans:
-        steps = np.linspace(low, high, max(2, int(120 * (high - low) / total) + 2))
+        steps = np.linspace(low, high, max(2, int(corners * (high - low) / total) + 2))
         flat = [np.interp(steps % total, way, closed[:, axis]) for axis in (0, 1)]
         pieces.append(np.column_stack([*flat, np.full(len(steps), 0.05)]))
     return pieces
@@ -221,8 +309,12 @@ def _hatched(shape: pv.PolyData) -> pv.PolyData:
     return lines.strip().tube(radius=0.06, n_sides=6)
 
 
-def _ring(radius: float, thickness: float) -> pv.PolyData:
-    return pv.ParametricTorus(ringradius=radius, crosssectionradius=thickness, u_res=64, v_res=10, w_res=10)
+def _ring(radius: float, thickness: float, corners: tuple[int, int] = (64, 10)) -> pv.PolyData:
+    """A torus with so many corners around it and around its section."""
+    around, section = corners
+    return pv.ParametricTorus(
+        ringradius=radius, crosssectionradius=thickness, u_res=around, v_res=section, w_res=section
+    )
 
 
 def _broken_ring(radius: float, thickness: float) -> pv.PolyData:

@@ -58,6 +58,8 @@ def screenshot(
     plotter = off_screen_plotter(size)
     try:
         stage = Stage(plotter, theme=theme)
+        plotter.render_window.Render()
+        stage.settle()
         stage.show(scene)
         stage.select(chosen)
         if view is not None:
@@ -87,9 +89,14 @@ def off_screen_plotter(size: tuple[int, int]) -> pv.Plotter:
 
 
 def save_window(window: vtkRenderWindow, path: Path) -> Path:
-    """Write what ``window`` shows to ``path`` as PNG. Raises `RenderError` when that cannot be."""
+    """Write what ``window`` shows to ``path`` as PNG, which says what renderer drew it.
+
+    Raises `RenderError` when that cannot be.
+    """
     from vtkmodules.vtkIOImage import vtkPNGWriter
     from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
+
+    from tracescape_render.renderer import renderer_named
 
     target = _writable(path)
     window.Render()
@@ -99,6 +106,8 @@ def save_window(window: vtkRenderWindow, path: Path) -> Path:
     grab.ReadFrontBufferOff()
     writer = vtkPNGWriter()
     writer.SetInputConnection(grab.GetOutputPort())
+    writer.AddText("Software", "Tracescape")
+    writer.AddText("Renderer", renderer_named(window.ReportCapabilities()))
     writer.WriteToMemoryOn()
     writer.Write()
     draft = target.with_name(f".{target.name}.{os.getpid()}")

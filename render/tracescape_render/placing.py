@@ -304,9 +304,10 @@ def _reach(members: FloatArray) -> float:
 
 def _drawn_in(xy: FloatArray) -> FloatArray:
     """Those far outside nearer: what nothing joins drifts away, and would make all others small."""
-    middle: FloatArray = np.median(xy, axis=0)
+    ordered, count = np.sort(xy, axis=0), len(xy)
+    middle: FloatArray = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
     away = np.linalg.norm(xy - middle, axis=1)
-    limit = _FURTHEST * float(np.quantile(away, 0.9))
+    limit = _FURTHEST * float(np.interp(0.9 * (count - 1), np.arange(count), np.sort(away)))
     drawn: FloatArray = middle + (xy - middle) * np.minimum(1.0, limit / np.maximum(away, 1e-9))[:, None]
     return drawn
 

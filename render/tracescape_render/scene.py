@@ -6,7 +6,7 @@ z = 0, x runs to the right and y away from the viewer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,16 +19,20 @@ from tracescape_render.island_names import island_names
 from tracescape_render.islands import call_depths, communities
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, SEVERITY, STATES, state_codes
 from tracescape_render.placing import place
-from tracescape_render.text import LABEL_LENGTH, TOOLTIP_LENGTH, display_name, duration, rate, share
+from tracescape_render.text import LABEL_LENGTH, TOOLTIP_LENGTH, Lines, display_name, duration, rate, share
 from tracescape_render.verdict import SICK, Cause, Graph, first_cause
 
 #: Bodies by what they stand for; a scene's ``shape`` array indexes this.
 KINDS: Final = ("service", "database", "queue", "external", "entry")
+#: The shape of a body that stands for several, which no topology has: see `detail`.
+GROUP: Final = len(KINDS)
 SMALLEST_RADIUS: Final = 0.42
 LARGEST_RADIUS: Final = 1.0
 ABSENT_RADIUS: Final = 0.65
 #: Rings around the foot of the beacon, radii in a small world.
 FOOT_RINGS: Final = (1.5, 2.3)
+#: A world that reaches no farther from its middle is seen well with marks as they are.
+_SMALL_WORLD: Final = 26.0
 _SLOPE: Final = 0.42
 #: From this share of errors on they make a state; below, it is the latency.
 _ERRORS_OF: Final = {FAILING: 0.05, DEGRADED: 0.01}
@@ -52,27 +56,32 @@ class Scene:
 
     Attributes:
         services: the bodies' names as they are in the data, and their key.
-        labels: what is written at a body, safe to show; subtitles: a second line, empty for the healthy.
-        tooltips: several lines of numbers a body.
+        labels: what is written at a body, safe to show; subtitles: a second line, empty for the healthy;
+        tooltips: several lines of numbers a body. Each is written when it is read.
+        calls, errors: of each body in the window, float64 (n,).
         positions: float32 (n, 3); radii: float32 (n,).
-        state: codes into ``palette.STATES`` (n,); shape: codes into `KINDS` (n,).
+        state: codes into ``palette.STATES`` (n,); shape: codes into `KINDS` (n,), or `GROUP`.
         seen: how well a body stands out, from 0 to 1, float32 (n,): all do, until there is a cause.
         priority: the larger, the sooner a body gets its label, float32 (n,).
         source, target: the bodies that an arc joins (m,); curves: its Bézier curve, float32 (m, 3, 3);
-        arc_radii: float32 (m,); arc_state: codes (m,); arc_seen: float32 (m,), as `seen`; traffic: calls a
-        second, float32 (m,).
+        arc_radii: float32 (m,); arc_calls: float64 (m,); arc_state: codes (m,); arc_seen: float32 (m,), as
+        `seen`; traffic: calls a second, float32 (m,).
         island: of each body (n,); island_names: k names, empty where there is one island only; plates: the
         outline of each island, k arrays float32 (corners, 2).
         plate_shares: which share of an island's bodies has which state, float32 (k, states); rows sum to 1.
+        size: by how much marks (rims, rings, lights, the beacon) grow so that they are seen from where one
+        stands: 1 for a small world, or from near.
         cause: the first cause of a diagnosis, None if nothing is significant or nobody asked.
         beacon: where the cause is marked, float32 (3,): a body's middle or an arc's; None without a cause.
         headline: what is wrong, in one line; caption: what is seen, in one line.
     """
 
     services: list[str]
-    labels: list[str]
-    subtitles: list[str]
-    tooltips: list[str]
+    labels: Sequence[str]
+    subtitles: Sequence[str]
+    tooltips: Sequence[str]
+    calls: NDArray[np.float64]
+    errors: NDArray[np.float64]
     positions: FloatArray
     radii: FloatArray
     state: IntArray
@@ -83,6 +92,7 @@ class Scene:
     target: IntArray
     curves: FloatArray
     arc_radii: FloatArray
+    arc_calls: NDArray[np.float64]
     arc_state: IntArray
     arc_seen: FloatArray
     traffic: FloatArray
@@ -90,6 +100,7 @@ class Scene:
     island_names: list[str]
     plates: list[FloatArray]
     plate_shares: FloatArray
+    size: float
     cause: Cause | None
     beacon: FloatArray | None
     headline: str
@@ -144,7 +155,6 @@ def build_scene(
     depth = call_depths(len(services), source, target, np.flatnonzero(shape == KINDS.index("entry")).tolist())
     places = place(services, source, target, arc_calls, depth, island, positions or {})
     island = places.island
-    rows = nodes.to_dicts()
     radii = _radii(calls, state)
     stands = places.positions.astype(np.float32)
     curves = control_points(stands, radii, source, target, island)
@@ -153,39 +163,35 @@ def build_scene(
     errors = _counts(nodes["errors"])
     return Scene(
         services=services,
-        labels=[display_name(name, LABEL_LENGTH) for name in services],
-        subtitles=[_subtitle(row, int(code)) for row, code in zip(rows, state, strict=True)],
-        tooltips=[_tooltip(row, seconds) for row in rows],
+        labels=Lines(len(services), lambda body: display_name(services[body], LABEL_LENGTH)),
+        subtitles=Lines(len(services), lambda body: _subtitle(nodes.row(body, named=True), int(state[body]))),
+        tooltips=Lines(len(services), lambda body: _tooltip(nodes.row(body, named=True), seconds)),
+        calls=calls,
+        errors=errors,
         positions=stands,
         radii=radii,
         state=state,
         shape=shape,
-        seen=_seen(state, cause),
-        priority=_priorities(calls, errors, state, shape, cause),
+        seen=bodies_seen(state, cause),
+        priority=priorities(calls, errors, state, shape, cause),
         source=source,
         target=target,
         curves=curves,
-        arc_radii=_arc_radii(arc_calls),
+        arc_radii=arc_thickness(arc_calls),
+        arc_calls=arc_calls,
         arc_state=arc_state,
-        arc_seen=_arcs_seen(weights(arc_calls, target), arc_state, cause),
+        arc_seen=arcs_seen(weights(arc_calls, target), arc_state, cause),
         traffic=np.array(arc_calls / max(seconds, 1e-9), np.float32),
         island=island,
         island_names=island_names(services, calls, island),
         plates=[outline.astype(np.float32) for outline in places.outlines],
-        plate_shares=_shares_by_island(state, island),
+        plate_shares=shares_by_island(state, island),
+        size=size_of_world(places.outlines),
         cause=cause,
-        beacon=_beacon(stands, curves, cause),
+        beacon=beacon_of(stands, curves, cause),
         headline=_headline(state, arc_state, cause, causes),
         caption=_caption(caption) if services else EMPTY_CAPTION,
     )
-
-
-def size_of_world(scene: Scene) -> float:
-    """By how much marks grow so that they are seen from where all is seen: 1 for a small world."""
-    if not scene.plates:
-        return 1.0
-    reach = float(np.ptp(np.vstack(scene.plates), axis=0).max()) / 2
-    return max(1.0, reach / 26.0)
 
 
 def top_of_beacon(scene: Scene) -> FloatArray:
@@ -194,12 +200,17 @@ def top_of_beacon(scene: Scene) -> FloatArray:
     So the nearer to the viewer, the higher: what stands behind would be hidden by the flag up there.
     """
     assert scene.beacon is not None
-    size = size_of_world(scene)
+    size = scene.size
     behind = float(scene.positions[:, 1].max()) - float(scene.beacon[1])
     top: FloatArray = scene.beacon.copy()
     top[2] = max(float(scene.positions[:, 2].max()), top[2]) + 4.6 * size - 2.0
     top[2] += _SLOPE * min(max(behind, 0.0), _FARTHEST_BEHIND * size)
     return top
+
+
+def size_of_world(plates: list[NDArray[np.float64]]) -> float:
+    """How much marks grow so that they are seen from where all is seen."""
+    return max(1.0, float(np.ptp(np.vstack(plates), axis=0).max()) / 2 / _SMALL_WORLD) if plates else 1.0
 
 
 def _counts(column: pl.Series) -> NDArray[np.float64]:
@@ -224,7 +235,8 @@ def _radii(calls: NDArray[np.float64], state: IntArray) -> FloatArray:
     return radii
 
 
-def _arc_radii(calls: NDArray[np.float64]) -> FloatArray:
+def arc_thickness(calls: NDArray[np.float64]) -> FloatArray:
+    """The radii of arcs by their calls, float32 (m,)."""
     size = np.log1p(calls)
     radii: FloatArray = (0.022 + 0.05 * (size / max(float(size.max(initial=0.0)), 1e-9)) ** 1.5).astype(
         np.float32
@@ -236,7 +248,8 @@ def _caption(caption: str) -> str:
     return display_name(caption, 200) if caption else ""
 
 
-def _seen(state: IntArray, cause: Cause | None) -> FloatArray:
+def bodies_seen(state: IntArray, cause: Cause | None) -> FloatArray:
+    """How well bodies stand out, float32 (n,): with a cause, it and those that suffer from it do."""
     seen = np.ones(len(state), np.float32)
     if cause is not None:
         seen[:] = np.where(np.isin(state, SICK), SICK_SEEN, REST_SEEN)
@@ -245,7 +258,7 @@ def _seen(state: IntArray, cause: Cause | None) -> FloatArray:
     return seen
 
 
-def _arcs_seen(weight: FloatArray, state: IntArray, cause: Cause | None) -> FloatArray:
+def arcs_seen(weight: FloatArray, state: IntArray, cause: Cause | None) -> FloatArray:
     """Failing paths are seen whatever their traffic; with a cause, the way to it is, and the rest less."""
     seen = weight.copy()
     sick = np.isin(state, (FAILING, DEGRADED))
@@ -258,7 +271,8 @@ def _arcs_seen(weight: FloatArray, state: IntArray, cause: Cause | None) -> Floa
     return seen
 
 
-def _beacon(positions: FloatArray, curves: FloatArray, cause: Cause | None) -> FloatArray | None:
+def beacon_of(positions: FloatArray, curves: FloatArray, cause: Cause | None) -> FloatArray | None:
+    """Where the cause is marked, float32 (3,): its body's middle, or that of its arc."""
     if cause is None:
         return None
     if cause.arc is None:
@@ -294,16 +308,16 @@ def _ways(count: int) -> str:
     return "connection" if count == 1 else "connections"
 
 
-def _priorities(
+def priorities(
     calls: NDArray[np.float64],
     errors: NDArray[np.float64],
     state: IntArray,
     shape: IntArray,
     cause: Cause | None,
 ) -> FloatArray:
-    """The cause, who suffers from it, state, then services before the things around them, errors, load."""
+    """The cause, who suffers from it, state, then groups, services, the things around them; errors, load."""
     load = np.log1p(calls) / 40.0
-    service = (shape == 0) * 1.0
+    service = (shape == 0) * 1.0 + (shape == GROUP) * 1.5
     priority: FloatArray = (SEVERITY[state] * 4.0 + service + load + np.log1p(errors) / 20.0).astype(
         np.float32
     )
@@ -313,7 +327,8 @@ def _priorities(
     return priority
 
 
-def _shares_by_island(state: IntArray, island: IntArray) -> FloatArray:
+def shares_by_island(state: IntArray, island: IntArray) -> FloatArray:
+    """Which share of each island's bodies has which state, float32 (k, states)."""
     count = int(island.max()) + 1 if len(island) else 0
     members = np.zeros((count, len(STATES)))
     np.add.at(members, (island, state), 1.0)

@@ -119,6 +119,10 @@ class Questions(Protocol):
         """The waterfall of a trace."""
         ...
 
+    def lay_out(self) -> None:
+        """Everybody shall have a new place in the next snapshot. Returns at once."""
+        ...
+
 
 class NoQuestions:
     """For a window over something that nobody can be asked about: a scene alone."""
@@ -134,3 +138,6 @@ class NoQuestions:
     def trace(self, trace_id: str) -> Chart:
         """No trace is known."""
         raise LookupError(f"trace {trace_id} cannot be opened from here")
+
+    def lay_out(self) -> None:
+        """Nobody moves."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -10,30 +11,37 @@ from numpy.typing import NDArray
 from vtkmodules.vtkRenderingCore import vtkActor
 
 from tracescape_render import meshes
-from tracescape_render.actors import glyphs, line_actor, mesh_actor, ring_actor, splats, unit
+from tracescape_render.actors import glyphs, line_actor, mesh_actor, ring_actor, spheres, splats, unit
 from tracescape_render.arcs import FAINTEST, STEPS, polylines
 from tracescape_render.camera import VIEW_ANGLE, View, close_up, overview, pick, to_screen
 from tracescape_render.labels import Rect
+from tracescape_render.levels import Levels
 from tracescape_render.lights import Lights
 from tracescape_render.painting import Paint, paint
 from tracescape_render.palette import DARK, DEGRADED, FAILING, Theme
-from tracescape_render.scene import Scene, size_of_world
+from tracescape_render.renderer import UNKNOWN, Budget, Profile, profile_of, renderer_named
+from tracescape_render.scene import GROUP, KINDS, Scene
 from tracescape_render.verdict import SICK
 from tracescape_render.words import Words
 
-_MOST_TUBES: Final = 4_000
+#: In a world of more bodies than these, spheres are shaded spots.
+_MESHES: Final = 300
+#: So many connections are round whatever the renderer.
+_ALL_ROUND: Final = 400
 _LINK_RADIUS: Final = 0.055
+_SPARE: Final = Budget(500, 400)
 
 
 class Stage:
     """Draws scenes on a plotter. Not thread-safe: use it from the thread that renders.
 
-    ``moving`` gives up smooth edges for frames where the renderer is software: they cost half the time.
+    ``moving`` gives up smooth edges, and draws less, where the renderer is software.
     ``theme`` has the colours.
     """
 
     def __init__(self, plotter: pv.Plotter, *, moving: bool = False, theme: Theme = DARK) -> None:
         self._moving = moving
+        self._profile = profile_of(UNKNOWN)
         self._plotter = plotter
         self._renderer = plotter.renderer
         self._actors: list[vtkActor] = []
@@ -42,20 +50,79 @@ class Stage:
         self.theme = theme
         self.tells = True  # whether numbers are written into the world; a window has its own place for them
         self.lights_on = True
-        self.scene: Scene | None = None
+        self.spare = False  # draw a part of what the renderer could carry: it is slower than its name says
+        self._levels: Levels | None = None
         self._selected: int | None = None
         self._selection = ring_actor(theme.selection)
         self._set_up()
 
+    @property
+    def scene(self) -> Scene | None:
+        """What is drawn: in a large world islands are one body each until somebody comes near."""
+        return None if self._levels is None else self._levels.scene
+
+    @property
+    def whole(self) -> Scene | None:
+        """What was given to `show`, with every service."""
+        return None if self._levels is None else self._levels.whole
+
     def show(self, scene: Scene, *, keep_view: bool = False) -> None:
-        """Draw ``scene`` instead of what is there. ``keep_view`` leaves the camera where it is."""
-        selected = self.scene.services[self._selected] if self.scene and self._selected is not None else None
+        """Draw ``scene``, within the renderer's budget, instead of what is there.
+
+        ``keep_view`` leaves the camera where it is, and what is open open.
+        """
+        selected = self._selected_name()
+        self._levels = Levels(scene, self._budget(), self._levels if keep_view else None)
+        self._draw(selected, keep_view=keep_view)
+
+    def approach(self) -> bool:
+        """Open the islands that the camera is near to, and close those that it has left.
+
+        Whether anything changed; then bodies have other numbers than before. Call it when the camera has
+        moved, some times a second.
+        """
+        return self._reopened(lambda levels: levels.approach(self.view().position))
+
+    def open(self, body: int) -> bool:
+        """Draw the members of a body that stands for several. False for a service, or without room."""
+        return self._reopened(lambda levels: levels.open(body, self.view().position))
+
+    def is_group(self, body: int) -> bool:
+        """Whether a drawn body stands for several services."""
+        return self._levels is not None and self._levels.is_group(body)
+
+    def service_of(self, body: int) -> str | None:
+        """The service that a drawn body is; None where it stands for several."""
+        return None if self.scene is None or self.is_group(body) else self.scene.services[body]
+
+    def body_of(self, service: str, *, reveal: bool = True) -> int | None:
+        """The drawn body of a service, with its island opened; None if there is none of that name.
+
+        Where there is no room for that, or without ``reveal``, the body that it is inside of.
+        """
+        if self._levels is None or service not in self._levels.whole.services:
+            return None
+        number = self._levels.whole.services.index(service)
+        if reveal:
+            self._reopened(lambda levels: levels.reveal(number, self.view().position))
+        return int(self._levels.detail.body[number])
+
+    def _reopened(self, change: Callable[[Levels], bool]) -> bool:
+        selected = self._selected_name()
+        if self._levels is None or not change(self._levels):
+            return False
+        self._draw(selected, keep_view=True)
+        return True
+
+    def _selected_name(self) -> str | None:
+        return self.scene.services[self._selected] if self.scene and self._selected is not None else None
+
+    def _draw(self, selected: str | None, *, keep_view: bool) -> None:
+        assert self._levels is not None
         for actor in self._actors:
             self._renderer.RemoveActor(actor)
-        self.scene = scene
-        shown, arcs = len(_shown_arcs(scene)), len(scene.source)
-        note = f"the strongest {shown:,} of {arcs:,} connections are drawn" if shown < arcs else ""
-        self._words.use(scene, self.theme, note)
+        scene = self._levels.scene
+        self._words.use(scene, self.theme, self._note())
         self._actors = self._world(scene)
         for actor in self._actors:
             self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
@@ -64,12 +131,25 @@ class Stage:
         self.select(scene.services.index(selected) if selected in scene.services else None)
         self.relabel()
 
+    def _budget(self) -> Budget:
+        if not self._moving:
+            return self._profile.still
+        return _SPARE if self.spare else self._profile.budget
+
+    def _note(self) -> str:
+        """What is not drawn."""
+        assert self._levels is not None
+        scene, detail = self._levels.scene, self._levels.detail
+        shown, ways = len(self._shown_arcs(scene)), "ways between them" if detail.note else "connections"
+        hidden = f"the strongest {shown:,} of {detail.ways:,} {ways} are drawn" if shown < detail.ways else ""
+        return " · ".join(part for part in (detail.note, hidden) if part)
+
     def use(self, theme: Theme) -> None:
         """Draw in other colours from now on."""
         self.theme = theme
         self._colour_ground()
-        if self.scene is not None:
-            self.show(self.scene, keep_view=True)
+        if self._levels is not None:
+            self._draw(self._selected_name(), keep_view=True)
 
     @property
     def labels_on(self) -> bool:
@@ -174,15 +254,22 @@ class Stage:
             text = _panel(self.scene, shown)
         self._words.tell(text, self.size)
 
+    @property
+    def profile(self) -> Profile:
+        """What the renderer can carry; until `settle` has asked it, the least."""
+        return self._profile
+
     def settle(self) -> str:
-        """Choose effects by the renderer, once it is known; returns its name (``llvmpipe`` is software)."""
-        lines = self._plotter.render_window.ReportCapabilities().splitlines()
-        name = next(
-            (line.partition(":")[2].strip() for line in lines if "renderer string" in line), "unknown"
-        )
-        software = any(word in name.lower() for word in ("llvmpipe", "softpipe", "swrast", "software"))
-        self._renderer.SetUseFXAA(not (self._moving and software))
-        return name
+        """Choose effects and budget by the renderer, which is known once the window is; returns its name.
+
+        What is shown is drawn anew where that changes it.
+        """
+        before = self._profile
+        self._profile = profile_of(renderer_named(self._plotter.render_window.ReportCapabilities()))
+        self._renderer.SetUseFXAA(not self._moving or self._profile.smooth)
+        if self.whole is not None and self._profile[2:] != before[2:]:
+            self.show(self.whole, keep_view=True)
+        return self._profile.renderer
 
     def say(self, text: str) -> None:
         """Put a line under the title: the caption, or what is wrong."""
@@ -208,19 +295,14 @@ class Stage:
             mesh_actor(meshes.plates(scene, theme.plate), "rgb", floor=True),
             mesh_actor(meshes.rims(scene, theme), "rgb", floor=True),
             line_actor(meshes.stems(scene), theme.stem, min(1.0, (100 / len(scene.positions)) ** 0.5)),
-            glyphs(
-                scene.positions,
-                _drawn_radii(scene),
-                painted.bodies,
-                meshes.body_shapes(len(scene.radii)),
-                scene.shape,
-            ),
+            *_bodies(scene, painted),
         ]
         actors += self._marks(scene, painted)
         if len(scene.source):
-            actors.append(self._arcs(scene, painted))
+            actors += self._arcs(scene, painted)
         if len(scene.source) and self.lights_on:
-            actors.append(self._lights.light(scene, theme, size_of_world(scene) ** 0.7))
+            size = scene.size**0.5
+            actors.append(self._lights.light(scene, theme, size, self._profile.lights))
         else:
             self._lights.clear()
         if scene.cause is not None:
@@ -233,7 +315,7 @@ class Stage:
         sick = np.flatnonzero(mark >= 0)
         if not len(sick):
             return []
-        radii, shapes = _drawn_radii(scene)[sick], meshes.mark_shapes()
+        radii, shapes = _drawn_radii(scene)[sick], meshes.mark_shapes(len(sick))
         worn = glyphs(scene.positions[sick], radii, painted.marks[sick], shapes, mark[sick], lit=False)
         glowing = np.flatnonzero(np.isin(scene.state, (FAILING, DEGRADED)))
         if not len(glowing) or not self.theme.glows:
@@ -243,19 +325,34 @@ class Stage:
             pv.PolyData(scene.positions[glowing].copy()),
             (painted.marks[glowing] * strength).astype(np.uint8),
             1.0,
-            scene.radii[glowing] * 1.1 * np.float32(size_of_world(scene) ** 0.5),
+            scene.radii[glowing] * 1.1 * np.float32(scene.size**0.5),
             adds=True,
         )
         return [worn, halo]
 
-    def _arcs(self, scene: Scene, painted: Paint) -> vtkActor:
-        shown = _shown_arcs(scene)
+    def _arcs(self, scene: Scene, painted: Paint) -> list[vtkActor]:
+        """The strongest are round; the rest, where the renderer cannot have all so, are lines."""
+        shown = self._shown_arcs(scene)
         radii = scene.arc_radii.copy()
         if scene.cause is not None:
             radii[scene.cause.links] = np.maximum(radii[scene.cause.links], _LINK_RADIUS)
-        radii = radii[shown] * np.float32(size_of_world(scene) ** 0.85)
-        points = polylines(scene.curves[shown], STEPS if len(shown) < 1_000 else STEPS // 2)
-        return mesh_actor(meshes.tubes(points, radii, painted.arcs[shown]), "rgba")
+        thin, round_ = np.split(shown, [self._lines(len(shown))])
+        actors = []
+        if len(thin):
+            points = polylines(scene.curves[thin], STEPS // 2)
+            actors.append(mesh_actor(meshes.wires(points, painted.arcs[thin]), "rgba"))
+        radii = radii[round_] * np.float32(scene.size**0.85)
+        points = polylines(scene.curves[round_], STEPS if len(round_) < 1_000 else STEPS // 2)
+        return [*actors, mesh_actor(meshes.tubes(points, radii, painted.arcs[round_]), "rgba")]
+
+    def _shown_arcs(self, scene: Scene) -> NDArray[np.int64]:
+        """The arcs that are drawn, the faint first, so that the strong are over them."""
+        order = np.argsort(-scene.arc_seen, kind="stable")[: self._budget().arcs]
+        return order[scene.arc_seen[order] > FAINTEST][::-1]
+
+    def _lines(self, shown: int) -> int:
+        """How many of the connections are lines: none of a few."""
+        return 0 if shown <= _ALL_ROUND else max(0, shown - self._profile.tubes)
 
     def _set_up(self) -> None:
         renderer = self._renderer
@@ -283,16 +380,29 @@ class Stage:
         self._selection.GetProperty().SetColor(*unit(self.theme.selection))
 
 
-def _shown_arcs(scene: Scene) -> NDArray[np.int64]:
-    """The arcs that are drawn, the faint first, so that the strong are over them."""
-    order = np.argsort(-scene.arc_seen, kind="stable")[:_MOST_TUBES]
-    return order[scene.arc_seen[order] > FAINTEST][::-1]
+def _bodies(scene: Scene, painted: Paint) -> list[vtkActor]:
+    """All bodies; in a large world the spheres are shaded spots, which many renderers draw much sooner."""
+    radii, shapes = _drawn_radii(scene), meshes.body_shapes(len(scene.radii))
+    spots = (scene.shape == KINDS.index("service")) & (len(radii) > _MESHES)
+    grouped = scene.shape == GROUP
+    solid = ~spots & ~grouped
+    parts = []
+    if grouped.any():
+        dome = meshes.domes(scene.positions[grouped], radii[grouped], painted.bodies[grouped])
+        parts.append(mesh_actor(dome, "rgb"))
+    if spots.any():
+        parts.append(spheres(scene.positions[spots], radii[spots], painted.bodies[spots]))
+    if solid.any():
+        where, shape = scene.positions[solid], scene.shape[solid]
+        parts.append(glyphs(where, radii[solid], painted.bodies[solid], shapes, shape))
+    return parts
 
 
 def _drawn_radii(scene: Scene) -> NDArray[np.float32]:
     """In a large world bodies are drawn larger than they are, the sick most, or nobody would see them."""
-    size = size_of_world(scene)
+    size = scene.size
     grown = np.where(np.isin(scene.state, SICK), min(size**0.6, 2.4), min(size**0.35, 1.6))
+    grown = np.where(scene.shape == GROUP, 1.0, grown)  # that fits its plate
     drawn: NDArray[np.float32] = (scene.radii * grown).astype(np.float32)
     return drawn
 

@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 LABEL_LENGTH: Final = 28
 TOOLTIP_LENGTH: Final = 80
 
 
+class Lines(Sequence[str]):
+    """``count`` texts, each written by ``write`` when it is read: of 100,000 bodies few are looked at."""
+
+    def __init__(self, count: int, write: Callable[[int], str]) -> None:
+        self._numbers = range(count)
+        self._write = write
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._write(number) for number in self._numbers[index]]
+        return self._write(self._numbers[index])
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._write, self._numbers)
+
+
 def display_name(name: object, length: int = LABEL_LENGTH) -> str:
     """``name`` on one line, without what a screen cannot show, at most ``length`` characters."""
     text = str(name)[: 4 * length]
-    shown = "".join(" " if character.isspace() else character for character in text if _visible(character))
+    if text.isascii() and text.isprintable():
+        shown = text
+    else:
+        shown = "".join(
+            " " if character.isspace() else character for character in text if _visible(character)
+        )
     shown = " ".join(shown.split())
     if not shown:
         return "(no name)"

@@ -12,7 +12,7 @@ from tracescape_render.camera import VIEW_ANGLE, to_screen
 from tracescape_render.labels import Rect, arrange
 from tracescape_render.lettering import BOLD, PADDING, colour, measure, text_actor, text_size
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, STATES, Theme
-from tracescape_render.scene import FOOT_RINGS, KINDS, Scene, size_of_world, top_of_beacon
+from tracescape_render.scene import FOOT_RINGS, GROUP, KINDS, Scene, top_of_beacon
 from tracescape_render.verdict import SICK
 
 LABEL_POOL: Final = 80
@@ -25,7 +25,7 @@ _ISLANDS_NAMED: Final = 24
 #: Bodies that a label tries not to cover: the largest on the screen.
 _MINDED: Final = 1_500
 _SHAFT_STEPS: Final = 10
-_SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry")
+_SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry", "◓ island")
 _STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: "◍"}
 _CAUSE_SIGN: Final = "┃ likely cause"
 
@@ -70,7 +70,7 @@ class Words:
         self.rects = {}
         self._write_labels()  # every label of the old scene goes
         self._headline.SetInput(scene.headline)
-        self._caption.SetInput(f"{scene.caption} · {note}" if note else scene.caption)
+        self._caption.SetInput(" · ".join(part for part in (scene.caption, note) if part))
         colour(self._name, theme.text_quiet)
         sick = np.flatnonzero(np.bincount(scene.state, minlength=len(STATES))[list(SICK)])
         calm = theme.text if not len(sick) else theme.marks[SICK[int(sick[-1])]]
@@ -168,7 +168,7 @@ class Words:
         if scene.cause is not None and scene.cause.arc is None:
             place[2] = 0.0
         sides = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
-        reach = FOOT_RINGS[-1] * size_of_world(scene)
+        reach = FOOT_RINGS[-1] * scene.size
         xy, w = to_screen((place + reach * sides).astype(np.float32), projection, size)
         steps = np.linspace(scene.beacon, top_of_beacon(scene), _SHAFT_STEPS + 1)
         shaft, depth = to_screen(steps.astype(np.float32), projection, size)
@@ -269,7 +269,8 @@ class Words:
         for code, actor in enumerate(states):
             actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {STATES[code]}")
             colour(actor, theme.states[HEALTHY] if code == HEALTHY else theme.marks[code])
-        shapes.SetInput("    ".join(_SHAPE_SIGNS[: len(KINDS)]))
+        grouped = bool((self._scene.shape == GROUP).any())
+        shapes.SetInput("    ".join(_SHAPE_SIGNS[: len(KINDS) + grouped]))
         colour(shapes, theme.text_quiet)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ import pytest
 import tracescape as ts
 from support.otlp import request, span
 from tracescape.collector import Collector
-from tracescape.view import follow, placed, placed_anew
+from tracescape.panels import StorePanels
+from tracescape.view import follow, placed
 from tracescape_ingest.intake import Signal
 from tracescape_render import Scene
 
@@ -36,6 +37,12 @@ def send(collector: Collector, *services: str) -> None:
         collector.lanes["default"].intake.submit(Signal.TRACES, body).result(30)
 
 
+def scenes(store: ts.Store, panels: StorePanels | None = None) -> Callable[[], Scene]:
+    """What a window that follows ``store`` draws, one after the other."""
+    source = follow(store, ts.Store.topology, panels=panels)
+    return lambda: source().scene
+
+
 def where(scene: Scene) -> dict[str, list[float]]:
     return dict(zip(scene.services, scene.positions.tolist(), strict=True))
 
@@ -45,9 +52,9 @@ def test_a_second_view_and_the_file_afterwards_show_what_the_first_showed(
 ) -> None:
     send(collector, "web", "cart", "db")
     with ts.connect(collector.http_url) as store:
-        first = where(follow(store, ts.Store.topology)())
+        first = where(scenes(store)())
         send(collector, "web", "coupons")
-        second = where(follow(store, ts.Store.topology)())
+        second = where(scenes(store)())
     assert {name: second[name] for name in first} == first
     assert "coupons" in second
     collector.close()
@@ -59,7 +66,7 @@ def test_a_second_view_and_the_file_afterwards_show_what_the_first_showed(
 def test_a_live_view_leaves_everybody_where_they_are_and_islands_as_they_are(collector: Collector) -> None:
     send(collector, "web", "cart", "db")
     with ts.connect(collector.http_url) as store:
-        source = follow(store, ts.Store.topology)
+        source = scenes(store)
         before = source()
         send(collector, "web", "coupons")
         after = source()
@@ -71,7 +78,7 @@ def test_a_live_view_leaves_everybody_where_they_are_and_islands_as_they_are(col
 def test_a_world_that_has_more_than_doubled_is_laid_out_anew_for_all(collector: Collector) -> None:
     send(collector, "web", "cart")
     with ts.connect(collector.http_url) as store:
-        source = follow(store, ts.Store.topology)
+        source = scenes(store)
         before = source()
         send(collector, *(f"s{i:02}" for i in range(12)))
         after = where(source())
@@ -80,18 +87,20 @@ def test_a_world_that_has_more_than_doubled_is_laid_out_anew_for_all(collector: 
     assert {name: list(stand[:3]) for name, stand in kept.items()} == after
 
 
-def test_a_new_layout_on_request_begins_at_the_old_places_and_is_kept(collector: Collector) -> None:
+def test_a_new_layout_on_request_is_for_all_once_and_is_kept(collector: Collector) -> None:
     send(collector, "web", "cart", "db")
     with ts.connect(collector.http_url) as store:
-        topology = store.topology()
-        old = {name: (10.0 * i, 5.0, 2.0, 0) for i, name in enumerate(topology.nodes["service"].to_list())}
-        known = dict(old)
+        names = store.topology().nodes["service"].to_list()
+        old = {name: (10.0 * i, 5.0, 2.0, 0) for i, name in enumerate(names)}
         store.reader.keep_positions(old)
-        scene, way = placed_anew(topology, store, known)
-        assert way.at(0).tolist() == [list(old[name][:3]) for name in scene.services]
-        assert way.at(1).tolist() == scene.positions.tolist()
-        assert store.reader.positions() == known
-        assert where(follow(store, ts.Store.topology)()) == where(scene)
+        panels = StorePanels(store)
+        source = scenes(store, panels)
+        assert where(source()) == {name: list(stand[:3]) for name, stand in old.items()}
+        panels.lay_out()
+        anew = where(source())
+        assert all(anew[name] != list(old[name][:3]) for name in names)
+        assert {name: list(stand[:3]) for name, stand in store.reader.positions().items()} == anew
+        assert where(source()) == anew
 
 
 def test_a_closed_file_without_places_looks_the_same_each_time(collector: Collector, tmp_path: Path) -> None:
@@ -100,7 +109,7 @@ def test_a_closed_file_without_places_looks_the_same_each_time(collector: Collec
     looks = []
     for _ in range(2):
         with ts.open(tmp_path / "t.db") as store:
-            looks.append(where(follow(store, ts.Store.topology)()))
+            looks.append(where(scenes(store)()))
             assert store.reader.positions() == {}
     assert looks[0] == looks[1]
 
@@ -115,5 +124,5 @@ def test_a_view_that_cannot_keep_places_is_still_a_view(
 
     with ts.connect(collector.http_url) as store, caplog.at_level(logging.WARNING):
         monkeypatch.setattr(type(store.reader), "keep_positions", refuse)
-        assert set(follow(store, ts.Store.topology)().services) >= {"web", "cart"}
+        assert set(scenes(store)().services) >= {"web", "cart"}
     assert "are not kept: The disk is full." in caplog.text

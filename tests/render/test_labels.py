@@ -1,9 +1,12 @@
 """Labels: nothing overlaps, nothing leaves the frame, and the important ones come first."""
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from naive import labels as naive
 from tracescape_render.labels import Rect, arrange
 
 FRAME = (800, 600)
@@ -27,6 +30,26 @@ def test_labels_never_overlap_and_never_leave_the_frame(
     assert disjoint([*taken, *placed.values()])
     for rect in placed.values():
         assert rect.left >= 0 and rect.bottom >= 0 and rect.right <= FRAME[0] and rect.top <= FRAME[1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(-20, 420), st.integers(-20, 320), st.integers(2, 40)), max_size=30),
+    st.integers(10, 150),
+    st.integers(0, 20),
+    st.integers(0, 5),
+    st.randoms(use_true_random=False),
+)
+def test_each_label_has_the_place_that_trying_all_of_them_finds(
+    bodies: list[tuple[int, int, int]], width: int, most: int, urgent: int, random: Random
+) -> None:
+    places = np.array(bodies, float).reshape(-1, 3)
+    order = random.sample(range(len(bodies)), len(bodies))
+    sizes = [(float(width + i), 20.0) for i in range(len(bodies))]
+    taken = [Rect(0, 250, 200, 300), Rect(150, 100, 180, 200)]
+    found = arrange(places[:, :2], places[:, 2], sizes, order, (400, 300), taken, most, urgent=urgent)
+    boxes = [(*map(float, rect),) for rect in taken]
+    expected = naive.arrange(places, sizes, order, (400, 300), boxes, most, urgent)
+    assert list(found.items()) == list(expected.items())
 
 
 def test_a_lonely_body_has_its_label_below_it() -> None:

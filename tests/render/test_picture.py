@@ -11,7 +11,7 @@ import pytest
 import pyvista as pv
 from numpy.typing import NDArray
 
-from support.scenes import SHOP_EDGES, SHOP_NODES, crowd, edges, nodes
+from support.scenes import SHOP_EDGES, SHOP_NODES, crowd, edges, nodes, ring
 from tracescape_render import RenderError, screenshot, system
 from tracescape_render.camera import to_screen
 from tracescape_render.palette import DARK, STATES, THEMES, Theme
@@ -227,6 +227,16 @@ def test_a_picture_is_written_whole_and_replaces_the_old(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path], "no draft is left behind"
 
 
+def test_a_picture_says_which_renderer_drew_it(tmp_path: Path) -> None:
+    plotter = off_screen_plotter((64, 48))
+    plotter.render_window.Render()
+    name = Stage(plotter).settle()
+    plotter.close()
+    path = screenshot(build_scene(SHOP_NODES, SHOP_EDGES, seconds=1.0), tmp_path / "a.png", size=(64, 48))
+    assert name != "unknown"
+    assert b"Renderer\0" + name.encode() in path.read_bytes()
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 300])
 def test_any_number_of_services_gives_a_picture(tmp_path: Path, count: int) -> None:
     scene = build_scene(*crowd(count), seconds=1.0) if count else build_scene(nodes(), edges(), seconds=1.0)
@@ -257,6 +267,34 @@ def test_a_scene_takes_few_actors_whatever_its_size() -> None:
         counts.append(plotter.renderer.GetActors().GetNumberOfItems())
         plotter.close()
     assert counts[0] == counts[1] <= 12
+
+
+def test_a_large_world_is_drawn_as_islands_that_open_on_a_click() -> None:
+    plotter = off_screen_plotter((900, 600))
+    stage = Stage(plotter, moving=True)
+    stage.show(build_scene(*ring(4_000, sick=[9]), seconds=1.0))
+    scene = stage.scene
+    assert scene is not None and stage.whole is not None
+    assert len(stage.whole.positions) == 4_000
+    assert len(scene.positions) <= stage.profile.budget.bodies
+    assert plotter.renderer.GetActors().GetNumberOfItems() <= 13
+    assert "s9" in scene.services, "the sick are not inside of an island"
+    islands = [body for body in range(len(scene.positions)) if stage.is_group(body)]
+    island = min(islands, key=lambda body: float(scene.positions[body, 1]))  # in front of all others
+    assert stage.service_of(island) is None
+    plotter.render_window.Render()
+    image = np.asarray(plotter.screenshot(return_img=True), float)[::-1]
+    red, green, blue = colour_at(stage, image, island)
+    assert green > 1.4 * red and green > 1.1 * blue, "an island whose services are well is green"
+    found = stage.body_at(*stage.on_screen(island))
+    assert found == island
+    assert stage.open(island)
+    assert not stage.is_group(stage.body_of("s9") or 0)
+    stage.look(stage.overview())
+    hidden = next(name for name in stage.whole.services if name not in stage.scene.services)
+    body = stage.body_of(hidden)
+    plotter.close()
+    assert body is not None and stage.service_of(body) == hidden
 
 
 def test_showing_another_scene_removes_the_old_one() -> None:

@@ -211,7 +211,7 @@ def test_the_headline_claims_no_more_than_was_looked_at() -> None:
 )
 def test_a_label_has_the_number_that_made_the_state(state: str, errors: int, said: str) -> None:
     rows = nodes(("a", "service", 100, state)).with_columns(errors=pl.lit(errors))
-    assert build_scene(rows, edges(), seconds=1.0).subtitles == [said]
+    assert list(build_scene(rows, edges(), seconds=1.0).subtitles) == [said]
 
 
 def test_the_worst_is_the_cause_though_another_looks_worse_and_going_there_is_going_to_the_beacon() -> None:

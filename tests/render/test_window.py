@@ -45,6 +45,9 @@ class Shop(NoQuestions):
         return Details(service, Figures(12.5, 0.04, 1e6, 250e6, 300e6), Figures(10.0, 0.001, 1e6, 50e6, 60e6),
             "p95 is 5.0 times what it was", steps, operations().filter(pl.col("service") == service),
             ("1.4.2",), (Exemplar("slowest", "ab" * 16, "web GET /", 2e9),))
+    def lay_out(self):
+        places.clear()
+        places.update({name: (6.0 * i, 3.0, 2.0) for i, name in enumerate(answers["nodes"]["service"])})
     def index(self):
         return Index(operations(), {"cart": ("1.4.2", "1.4.3")})
 
@@ -319,6 +322,48 @@ def test_frames_that_take_too_long_cost_the_lights_first_and_the_status_says_so(
     window.wait("not window.world.stage.lights_on")
     window.wait("'lights off' in window.status.texts()[3]")
     window.ask("window._effects.reset() or window._show()")
+
+
+def test_new_places_are_gone_to_step_by_step(window: Running) -> None:
+    window.ask("window.world.canvas.setFocus()")
+    before = window.ask("window.scene.positions.tolist()")
+    window.key("L")
+    window.wait("window.world._settling is not None")
+    window.wait("window.world._settling is None")
+    after = window.ask("window.world.stage.scene.positions.tolist()")
+    assert after != before
+    assert after == [[6.0 * i, 3.0, 2.0] for i in range(len(after))]
+
+
+def test_a_large_world_opens_where_one_clicks_searches_or_comes_near(window: Running) -> None:
+    window.ask("from support.scenes import ring")
+    window.ask("answers.update(zip(('nodes', 'edges'), ring(4_000)))")
+    window.wait("len(window.scene.services) == 4_000")
+    window.ask("window.world.see_everything(fly=False)")
+    window.ask("stage = window.world.stage")
+    window.wait("0 < len(stage.scene.services) <= stage.profile.budget.bodies")
+    group = "next(b for b, n in enumerate(stage.scene.services) if stage.is_group(b))"
+    window.ask(f"group = {group}")
+    window.ask("inside = stage._levels.detail.body.tolist().index(group)")
+    window.ask("name = window.scene.services[inside]")
+    assert window.ask("stage.service_of(stage.body_of(name, reveal=False))") is None
+    tip = window.ask("window._tip(group)")
+    assert "services" in tip
+    window.click(window.ask("name"))
+    window.wait("stage.service_of(stage.body_of(name, reveal=False)) == name")
+    assert window.ask("window.selected") is None, "an island is opened, not selected"
+    window.ask(f"hidden = window.scene.services[stage._levels.detail.body.tolist().index({group})]")
+    window.ask("window.go_to(hidden)")
+    assert window.ask("stage.service_of(stage.selected) == hidden == window.selected")
+    window.wait("window.world._flight is None")
+    assert window.ask("stage.service_of(stage.selected) == hidden"), "near it stays open"
+    window.ask("from tracescape_render.moving import nearer")
+    window.ask("window.world.look(nearer(stage.overview(), 2.0), fly=False)")
+    window.wait("stage.is_group(stage.selected)")
+    assert window.ask("window.selected == hidden"), "from afar its island wears the ring"
+    window.wait(
+        "'llvmpipe' in window.status.texts()[-1] or stage.profile.renderer in window.status.texts()[-1]"
+    )
 
 
 def test_p_saves_a_picture(window: Running) -> None:

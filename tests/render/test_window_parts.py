@@ -2,12 +2,13 @@
 
 import dataclasses
 import threading
+import time
 
 import numpy as np
 import polars as pl
 import pytest
 
-from support.scenes import SHOP_EDGES, SHOP_NODES, crowd
+from support.scenes import SHOP_EDGES, SHOP_NODES
 from tracescape_render import RenderError, Scene, build_scene
 from tracescape_render.asking import Asker, Feed
 from tracescape_render.camera import View
@@ -15,10 +16,11 @@ from tracescape_render.charts.style import plain
 from tracescape_render.charts.topology import topology_map
 from tracescape_render.effects import FULL, SPARE, STILL, Effects
 from tracescape_render.finding import Hit, ranked
-from tracescape_render.focus import Focus, body_named, narrowed, thinned, within
+from tracescape_render.focus import Focus, body_named, narrowed, within
 from tracescape_render.journey import Journey, Place
 from tracescape_render.moving import between, flown, nearer, panned, tilted, turned
 from tracescape_render.palette import COLOUR_BLIND, DARK, LIGHT
+from tracescape_render.settling import moved, transition
 from tracescape_render.view_command import parsed_view, view_command, written_view
 
 VIEW = View((0.0, -40.0, 20.0), (1.0, 2.0, 3.0))
@@ -56,7 +58,7 @@ def test_a_narrowed_scene_is_whole_and_nothing_has_moved() -> None:
     assert (bodies, arcs) == (4, 3)
     for each in dataclasses.fields(scene):
         whole, less = getattr(scene, each.name), getattr(part, each.name)
-        if each.name in ("cause", "beacon", "headline", "caption"):
+        if each.name in ("cause", "beacon", "headline", "caption", "size"):
             continue
         counts = {len(scene.services): bodies, len(scene.source): arcs, len(scene.plates): len(part.plates)}
         assert len(less) == counts[len(whole)], each.name
@@ -99,14 +101,6 @@ def test_a_name_that_is_not_there_lists_the_near_ones_or_what_there_is() -> None
         body_named(shop(), "zzzzzz")
     with pytest.raises(RenderError, match="Nothing is there yet"):
         body_named(build_scene(SHOP_NODES.head(0), SHOP_EDGES.head(0), seconds=1.0), "cart")
-
-
-def test_a_thinned_scene_keeps_the_arcs_that_stand_out() -> None:
-    scene = build_scene(*crowd(80), seconds=60.0)
-    thin = thinned(scene, 10)
-    assert len(thin.source) == len(thin.curves) == 10
-    assert thin.arc_seen.min() >= np.sort(scene.arc_seen)[-10]
-    assert thinned(scene, 10_000) is scene
 
 
 def test_search_prefers_names_then_beginnings_then_words_then_scattered_letters() -> None:
@@ -227,12 +221,47 @@ def test_an_asker_answers_the_newest_wish_and_says_what_failed() -> None:
     assert answers[1][0] == "bad" and isinstance(answers[1][1], ConnectionError)
 
 
-def test_a_feed_without_a_refresh_asks_once() -> None:
-    asked = []
-    feed = Feed(lambda: asked.append(1) or len(asked), None)
+def test_a_feed_without_a_refresh_asks_once_and_again_when_told() -> None:
+    asked: list[int] = []
+
+    def source() -> int:
+        asked.append(1)
+        return len(asked)
+
+    feed = Feed(source, None)
     assert feed.first() == 1
     assert feed.take() is None
+    feed.again()
+    deadline = time.monotonic() + 20
+    while (answer := feed.take()) is None and time.monotonic() < deadline:
+        time.sleep(0.001)
     feed.stop()
+    assert answer == 2 and len(asked) == 2
+
+
+def test_bodies_go_from_where_they_stood_to_their_new_places_with_all_that_is_on_them() -> None:
+    before, after = shop(), shop()
+    assert transition(before, after) is None
+    elsewhere = {name: (9.0 * i, 4.0, 2.0, 0.0) for i, name in enumerate(before.services)}
+    after = build_scene(SHOP_NODES, SHOP_EDGES, seconds=60.0, positions=elsewhere)
+    way = transition(before, after)
+    assert way is not None
+    began, ended = moved(after, way.at(0.0)), moved(after, way.at(1.0))
+    assert np.array_equal(began.positions, before.positions)
+    assert np.array_equal(ended.positions, after.positions)
+    assert np.allclose(ended.curves, after.curves)
+    for end, bodies in ((0, began.source), (2, began.target)):
+        away = np.linalg.norm(began.curves[:, end] - began.positions[bodies], axis=1)
+        assert (away < 2.0).all(), "arcs go with their bodies"
+
+
+def test_a_newcomer_stands_at_its_place_from_the_beginning() -> None:
+    less = build_scene(SHOP_NODES.head(4), SHOP_EDGES.head(0), seconds=1.0)
+    more = shop()
+    way = transition(less, more)
+    assert way is not None
+    new = [more.services.index(name) for name in more.services if name not in less.services]
+    assert np.array_equal(way.before[new], way.after[new])
 
 
 def test_a_map_knows_where_its_nodes_are_and_rings_the_selected() -> None:

@@ -45,7 +45,7 @@ def drive(window):
     from PySide6.QtCore import QPoint, QTimer
     from PySide6.QtGui import QGuiApplication
     def at(name):
-        x, y = window.world.stage.on_screen(window.scene.services.index(name))
+        x, y = window.world.stage.on_screen(window.world.stage.body_of(name, reveal=False))
         where = window.world.canvas.mapToGlobal(QPoint(round(x), window.world.stage.size[1] - 1 - round(y)))
         return where.x(), where.y()
     def clipboard():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 Edge = tuple[str, str]
@@ -78,3 +80,14 @@ def crowd(count: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     inside = [(names[i - i % 8], names[i]) for i in range(count) if i % 8]
     between = [(names[i], names[i + 8]) for i in range(0, count - 8, 8)]
     return nodes(*((name, "service", 100, "healthy") for name in names)), edges(*inside, *between)
+
+
+def ring(count: int, sick: Iterable[int] = ()) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """``s0``, ``s1``, …, in groups of eight; the first of each calls the others often and the next group's
+    first now and then. The ``sick`` fail.
+    """
+    failing = set(sick)
+    rows = [(f"s{i}", "service", 100 + i, "failing" if i in failing else "healthy") for i in range(count)]
+    inside = [(f"s{i - i % 8}", f"s{i}") for i in range(count) if i % 8]
+    between = [(f"s{i}", f"s{(i + 8) % count}") for i in range(0, count, 8)]
+    return nodes(*rows), pl.concat([edges(*inside, calls=1_000), edges(*between, calls=10)])

@@ -30,7 +30,8 @@ b               bookmark             B               next bookmark
 m               world, map, tables   c               copy what is told
 k               copy this view       t               other colours
 l               labels               p               save a picture
-?               these keys           q               quit"""
+L               new places for all   ?               these keys
+q               quit"""
 
 
 def handler_of(desktop: Desktop, event: QKeyEvent) -> Callable[[], object] | None:
@@ -97,6 +98,7 @@ def _doing(desktop: Desktop) -> Handlers:
         "k": desktop.copy_command,
         "t": desktop.next_theme,
         "l": desktop.toggle_labels,
+        "L": desktop.lay_out,
         "p": desktop.save_picture,
         "?": desktop.toggle_help,
         "q": desktop.close,

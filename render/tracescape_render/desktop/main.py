@@ -29,7 +29,7 @@ from tracescape_render.desktop.viewport import World
 from tracescape_render.effects import SPARE, STILL, Effects
 from tracescape_render.errors import RenderError
 from tracescape_render.finding import Hit
-from tracescape_render.focus import Focus, body_named, narrowed, thinned, within
+from tracescape_render.focus import Focus, body_named, narrowed, within
 from tracescape_render.journey import Journey, Place
 from tracescape_render.moving import nearer
 from tracescape_render.palette import THEMES, Theme
@@ -45,7 +45,6 @@ _TURN_DEGREES: Final = 3.0
 #: Details and names are asked for again this seldom while things change.
 _DETAILS_EVERY_S: Final = 5.0
 _INDEX_EVERY_S: Final = 30.0
-_SPARE_ARCS: Final = 400
 _TOLD_OPERATIONS: Final = 4
 _ROOM_AROUND: Final = 1.8
 
@@ -61,12 +60,14 @@ class Desktop(QWidget):
     ) -> None:
         super().__init__()
         self._feed, self._start, self._on_select = feed, start, on_select
+        self._lay_out = questions.lay_out
         self._details: Asker[str, Details] = Asker(questions.details, "details")
         self._index_asker: Asker[str, Index] = Asker(lambda _: questions.index(), "names")
         self._traces: Asker[str, Chart] = Asker(questions.trace, "traces")
         self._journey, self._effects = Journey(), Effects()
         self._index = Index()
         self._known: Details | None = None
+        self._opened: NDArray[np.float32] | None = None
         self._trouble, self._silent_since = "", 0.0
         self._asked_at = self._index_at = 0.0
         self.theme, self.focus, self.selected = start.theme, start.focus, start.selected
@@ -96,9 +97,7 @@ class Desktop(QWidget):
     def select(self, name: str | None) -> None:
         """Select a service and show its panel, or nothing."""
         self.selected, self._known = name, None
-        services = self.scene.services
-        self.world.stage.select(services.index(name) if name in services else None)
-        self.world.changed()
+        self.world.mark(name, reveal=True)
         self.panel.setVisible(name is not None)
         if name is None:
             self._details.forget()
@@ -125,8 +124,11 @@ class Desktop(QWidget):
         self._approach(place)
 
     def go_to_selected(self) -> None:
-        """Fly to what is selected."""
-        if self.selected is None:
+        """Fly to what is selected, else to what was opened last."""
+        if self.selected is None and self._opened is not None:
+            self._leave()
+            self._approach(self._opened)
+        elif self.selected is None:
             self.say("nothing is selected: click a service first")
         else:
             self.go_to(self.selected)
@@ -244,7 +246,7 @@ class Desktop(QWidget):
         """Put on the clipboard what is told of what is under the pointer, else of what is selected."""
         text = self.world.tip
         if not text and self.selected in self.scene.services:
-            text = self._tip(self.scene.services.index(self.selected))
+            text = tip_text(self.scene, self.scene.services.index(self.selected), self._index)
         if not text:
             self.say("nothing to copy: point at a service, or select one")
             return
@@ -271,6 +273,12 @@ class Desktop(QWidget):
     def move_to(self, view: View) -> None:
         """Be there at once."""
         self.world.look(view, fly=False)
+
+    def lay_out(self) -> None:
+        """New places for all, which is rarely wanted: people remember where things are."""
+        self.say("new places for all, kept from now on")
+        self._lay_out()
+        self._feed.again()
 
     def toggle_labels(self) -> None:
         """Names on bodies, or none."""
@@ -327,9 +335,10 @@ class Desktop(QWidget):
         self.world = World(
             self,
             self.theme,
-            on_click=lambda body: self.select(None if body is None else self.scene.services[body]),
+            on_click=self._clicked,
             on_go=self.go_to_selected,
             on_move=self._leave,
+            on_reopened=lambda: self.world.mark(self.selected, reveal=False),
             tip_of=self._tip,
             on_frame=self._saw_frame,
         )
@@ -396,15 +405,13 @@ class Desktop(QWidget):
         elif self.focus is not None:
             self.say(f"{display_name(self.focus.service)} is gone, so everything is shown")
             self.focus = None
-        if self._effects.level == SPARE:
-            scene = thinned(scene, _SPARE_ARCS)
         self.scene = scene
         empty = self.world.stage.scene is None or not len(self.world.stage.scene.positions)
         self.world.stage.lights_on = self._effects.level < STILL
+        self.world.stage.spare = self._effects.level == SPARE
         self.world.show(scene, keep_view=keep_view and not empty)
         if self.selected is not None:
-            found = scene.services.index(self.selected) if self.selected in scene.services else None
-            self.world.stage.select(found)
+            self.world.mark(self.selected, reveal=False)
         self._tell_bar()
 
     def _renew(self) -> None:
@@ -500,13 +507,26 @@ class Desktop(QWidget):
             trouble = f"no answer for {silent:.0f} s: {self._trouble[:110]} – trying again"
         frames = self.world.frames_per_second()
         pace = f"{frames} frames/s" if frames else "still"
-        speed = f"{pace} · {1e3 * self._effects.frame_s:.0f} ms a frame"
+        renderer = self.world.stage.profile.renderer.partition("(")[0].strip()
+        speed = f"{pace} · {1e3 * self._effects.frame_s:.0f} ms a frame · {display_name(renderer, 24)}"
         self.status.tell(
             self.snapshot, trouble, hidden_words(self.scene, self.snapshot.scene, self._effects.level), speed
         )
 
     def _tip(self, body: int) -> str:
-        return tip_text(self.scene, body, self._index)
+        assert self.world.stage.scene is not None
+        return tip_text(self.world.stage.scene, body, self._index)
+
+    def _clicked(self, body: int | None) -> None:
+        """A service is selected, an island opened."""
+        stage = self.world.stage
+        name = None if body is None else stage.service_of(body)
+        self.select(name)
+        self._opened = None
+        if body is not None and name is None and stage.scene is not None:
+            self._opened = stage.scene.positions[body].copy()
+            if not self.world.open(body):
+                self.say("too much is open to open more from here: double click flies there")
 
     def _names(self) -> Iterator[Hit]:
         yield from (Hit(service, "") for service in self.snapshot.scene.services)

@@ -17,8 +17,8 @@ def show_menu(desktop: Desktop, where: QPoint) -> None:
     menu = QMenu(desktop)
     menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     hovered = desktop.world.hovered
-    if hovered is not None:
-        name = desktop.scene.services[hovered]
+    name = None if hovered is None else desktop.world.stage.service_of(hovered)
+    if name is not None:
         desktop.select(name)
         menu.addAction("Go there", lambda: desktop.go_to(name))
         menu.addAction("Only 1 hop around it", lambda: desktop.set_hops(1))

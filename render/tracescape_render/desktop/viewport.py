@@ -15,7 +15,9 @@ from pyvistaqt import QtInteractor
 from tracescape_render.camera import View
 from tracescape_render.moving import between, nearer, panned, tilted, turned
 from tracescape_render.palette import Theme
+from tracescape_render.placing import Transition
 from tracescape_render.scene import Scene
+from tracescape_render.settling import moved, transition
 from tracescape_render.stage import Stage
 
 _CLICK_PIXELS: Final = 4
@@ -24,6 +26,11 @@ _NOTCH: Final = 0.88
 _FLIGHT_S: Final = 0.45
 _TIP_WIDTH: Final = 420
 _TIP_GAP: Final = 16
+#: Islands open and close while one flies, so seldom that flying stays smooth.
+_APPROACH_EVERY_S: Final = 0.2
+_SETTLING_S: Final = 1.2
+#: In a larger world everybody is at a new place at once.
+_MOST_SETTLING: Final = 600
 
 Handler = Callable[[float, float], None]
 
@@ -98,8 +105,8 @@ class World:
     """A stage in a widget: what is drawn, when, and what the mouse does to it.
 
     ``on_click`` gets the body under a click, or None; ``on_go`` hears of the second click, ``on_move`` of a
-    drag that begins; ``tip_of`` says what is told of the body under the pointer; ``on_frame`` hears how long
-    a frame took, s.
+    drag that begins, ``on_reopened`` of bodies that have other numbers now; ``tip_of`` says what is told of
+    the body under the pointer; ``on_frame`` hears how long a frame took, s.
     """
 
     def __init__(
@@ -110,16 +117,21 @@ class World:
         on_click: Callable[[int | None], None],
         on_go: Callable[[], None],
         on_move: Callable[[], None],
+        on_reopened: Callable[[], None],
         tip_of: Callable[[int], str],
         on_frame: Callable[[float], None],
     ) -> None:
         self._on_click, self._on_go, self._on_move = on_click, on_go, on_move
+        self._on_reopened = on_reopened
         self._tip_of, self._on_frame = tip_of, on_frame
         self._pressed: tuple[QPointF, QPointF, Qt.MouseButton] | None = None
         self._dragged = False
         self._flight: tuple[View, View, float] | None = None
         self._pointer: QPointF | None = None
         self._seen: object = None
+        self._approached: View | None = None
+        self._approached_at = 0.0
+        self._settling: tuple[Scene, Transition, float, float] | None = None  # from when, until when
         self._everything: View | None = None
         self._dirty = True
         self._began = time.monotonic()
@@ -136,13 +148,33 @@ class World:
         self._tip.hide()
 
     def show(self, scene: Scene, *, keep_view: bool = True) -> None:
-        """Draw another scene."""
-        self.stage.show(scene, keep_view=True)
+        """Draw another scene. Who stands elsewhere in it goes there."""
+        now = time.monotonic()
+        arrival = now + _SETTLING_S if self._settling is None else self._settling[3]
+        self._settling = None
+        way = None if self.stage.whole is None else transition(self.stage.whole, scene)
+        if way is not None and keep_view and len(scene.services) <= _MOST_SETTLING:
+            self._settling = scene, way, now, arrival
+            self.stage.show(moved(scene, way.at(0.0)), keep_view=True)
+        else:
+            self.stage.show(scene, keep_view=True)
         if not keep_view:
             self.see_everything(fly=False)
-        self.hovered = None
-        if self._pointer is not None and self._pressed is None:
-            self._hover(self._pointer)
+        self._look_again()
+
+    def open(self, body: int) -> bool:
+        """Draw the members of a body that stands for several; False where there is no room for them."""
+        opened = self.stage.open(body)
+        if opened:
+            self._look_again()
+        return opened
+
+    def mark(self, service: str | None, *, reveal: bool) -> None:
+        """Ring a service, or what it is inside of; ``reveal`` opens that."""
+        scene = self.stage.scene
+        self.stage.select(None if service is None else self.stage.body_of(service, reveal=reveal))
+        if self.stage.scene is not scene:
+            self._look_again()
         self.changed()
 
     def use(self, theme: Theme) -> None:
@@ -169,6 +201,8 @@ class World:
     def tick(self) -> None:
         """Draw a frame if anything moved. Called by the window's clock."""
         self._fly()
+        self._settle()
+        self._approach()
         if self.stage.lights_on and self.stage.scene is not None and len(self.stage.scene.source):
             self.stage.animate(time.monotonic() - self._began)
             self._dirty = True
@@ -299,6 +333,35 @@ class World:
     def _body_at(self, here: QPointF) -> int | None:
         scale = self.canvas.devicePixelRatioF()
         return self.stage.body_at(here.x() * scale, (self.canvas.height() - 1 - here.y()) * scale)
+
+    def _look_again(self) -> None:
+        """Bodies have other numbers."""
+        self.hovered = None
+        if self._pointer is not None and self._pressed is None:
+            self._hover(self._pointer)
+        self.changed()
+
+    def _approach(self) -> None:
+        now, view = time.monotonic(), self.stage.view()
+        if view == self._approached or now - self._approached_at < _APPROACH_EVERY_S:
+            return
+        self._approached, self._approached_at = view, now
+        if self.stage.approach():
+            self._on_reopened()
+            self._look_again()
+
+    def _settle(self) -> None:
+        if self._settling is None:
+            return
+        scene, way, began, arrival = self._settling
+        now = time.monotonic()
+        if now >= arrival:
+            self._settling = None
+            self.stage.show(scene, keep_view=True)
+            self._look_again()
+        else:
+            share = (now - began) / (arrival - began)
+            self.stage.show(moved(scene, way.at(share)), keep_view=True)
 
     def _fly(self) -> None:
         if self._flight is None:

@@ -1,0 +1,102 @@
+"""Room for labels: rectangles beside bodies that overlap nothing and leave no frame, the important first."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@njit(cache=True, nogil=True)
+def find_places(
+    anchors: FloatArray,
+    reach: FloatArray,
+    sizes: FloatArray,
+    order: IntArray,
+    frame: tuple[float, float],
+    taken: FloatArray,
+    minded: FloatArray,
+    directions: FloatArray,
+    distances: FloatArray,
+    common: int,
+    urgent: int,
+    straying: float,
+    most: int,
+) -> tuple[IntArray, FloatArray]:
+    """Who gets a label, in that order, and the rectangles: int64 (p,), float64 (p, 4).
+
+    Rectangles are left, bottom, right, top; two overlap if they share more than an edge.
+
+    Args:
+        anchors: the bodies, (n, 2); reach: how far labels keep from their middle at least, (n,).
+        sizes: widths and heights of the labels, (n, 2); order: the bodies to label, the most important first.
+        frame: width and height; taken: rectangles that are not free, (t, 4).
+        minded: rectangles that had better not be covered, (o, 4): a place costs as many as it covers.
+        directions: where a label may stand, in half sizes to the right and up, (d, 2), the best first.
+        distances: in times of ``reach``, ascending; a place costs ``straying`` times how much farther it is.
+            All but the first ``urgent`` of ``order`` have the first ``common`` distances only.
+        most: labels at most.
+    """
+    blocked = np.empty((len(taken) + min(most, len(order)), 4))
+    blocked[: len(taken)] = taken
+    occupied = len(taken)
+    who = np.empty(min(most, len(order)), np.int64)
+    count = 0
+    best = np.empty(4)
+    for place in range(len(order)):
+        if count >= most:
+            break
+        body = order[place]
+        least = np.inf
+        for number in range(len(distances) if place < urgent else common):
+            away = straying * (distances[number] - distances[0])
+            if least <= away:
+                break
+            for direction in range(len(directions)):
+                left, bottom, right, top = _beside(
+                    anchors[body], reach[body] * distances[number], sizes[body], directions[direction], frame
+                )
+                if left < 0 or bottom < 0 or right > frame[0] or top > frame[1]:
+                    continue
+                if _met(blocked, occupied, left, bottom, right, top, 1):
+                    continue
+                cost = away + _met(minded, len(minded), left, bottom, right, top, len(minded))
+                if cost < least:
+                    least = cost
+                    best[:] = (left, bottom, right, top)
+                if cost <= away:
+                    break
+        if least < np.inf:
+            blocked[occupied] = best
+            occupied += 1
+            who[count] = body
+            count += 1
+    return who[:count], blocked[len(taken) : occupied].copy()
+
+
+@njit(cache=True, nogil=True)
+def _beside(
+    anchor: FloatArray, reach: float, size: FloatArray, direction: FloatArray, frame: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """A rectangle beside a body; what would stick out to the side is moved in."""
+    x = anchor[0] + direction[0] * (reach + size[0] / 2)
+    x = max(size[0] / 2, min(x, frame[0] - size[0] / 2))
+    y = anchor[1] + direction[1] * (reach + size[1] / 2)
+    return x - size[0] / 2, y - size[1] / 2, x + size[0] / 2, y + size[1] / 2
+
+
+@njit(cache=True, nogil=True)
+def _met(
+    rects: FloatArray, count: int, left: float, bottom: float, right: float, top: float, enough: int
+) -> int:
+    """How many of the first ``count`` rectangles one overlaps; ``enough`` are not exceeded."""
+    found = 0
+    for i in range(count):
+        if rects[i, 0] < right and left < rects[i, 2] and rects[i, 1] < top and bottom < rects[i, 3]:
+            found += 1
+            if found >= enough:
+                break
+    return found
