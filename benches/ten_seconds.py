@@ -30,7 +30,8 @@ from incident import replayed
 import tracescape as ts
 from support.shop_store import quick_store
 from tracescape.shop import KINDS, Fault, ShopConfig
-from tracescape.view import causes_of, scene_of
+from tracescape.view import scene_of
+from tracescape.watching import Watch
 from tracescape_render import screenshot
 
 SECOND_NS = 1_000_000_000
@@ -97,7 +98,7 @@ def _draw(incident: Incident, shown: Path, number: int) -> None:
     """As ``tracescape explore --since … --until …`` shows it, and flat."""
     with ts.open(incident.store) as store:
         topology = store.topology(*incident.window)
-        causes = causes_of(store, topology, given=True)
+        causes = Watch(store, given=True).causes(topology)
         screenshot(scene_of(topology, "store", causes=causes), shown / f"3d-{number}.png", size=SIZE)
         ts.plot(topology).save(shown / f"flat-{number}.svg")
 

@@ -209,7 +209,8 @@ def explore(
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
     from tracescape.panels import StorePanels
-    from tracescape.view import causes_of, explore_command, follow, placed, recent, start_of
+    from tracescape.view import explore_command, follow, placed, recent, start_of
+    from tracescape.watching import Watch
     from tracescape_render import open_window
     from tracescape_render import screenshot as write_picture
 
@@ -234,7 +235,7 @@ def explore(
         topology = ask(store)
         if not topology.spans:
             err.print(f"tracescape: {_nothing_there(store)}", markup=False, style="yellow")
-        causes = causes_of(store, topology, given=given)
+        causes = Watch(store, given=given).causes(topology)
         scene = placed(topology, store, store.reader.positions(), causes)
         write_picture(
             scene,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracescape.times import format_time
+from tracescape.watching import Watch
 from tracescape_storage.errors import StoreError
 
 if TYPE_CHECKING:
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
 #: What a live view looks back on when nothing else is asked for.
 LIVE_WINDOW: Final = "5m"
 _LIVE_WINDOW_NS: Final = 5 * 60 * 1_000_000_000
-#: What a live view looks for causes in: an incident that has just begun must not drown in the time before.
-_LIVE_INCIDENT_NS: Final = 2 * 60 * 1_000_000_000
-#: A window that follows a store asks for causes this seldom, and takes up no more than this share of time.
-_DIAGNOSE_EVERY_S: Final = 10.0
-_DIAGNOSE_SHARE: Final = 0.1
-
 #: Where services stand: x, y, z and the label of an island.
 Positions = dict[str, tuple[float, ...]]
 _log = logging.getLogger(__name__)
@@ -73,25 +68,6 @@ def recent(store: Store) -> Topology:
     return store.topology()
 
 
-def causes_of(store: Store, topology: Topology, *, given: bool) -> pl.DataFrame | None:
-    """What broke in what ``topology`` shows; None where there is nothing to compare it with.
-
-    ``given`` says that somebody chose the window. Otherwise causes are looked for in the last minutes of a
-    live view, and anywhere in everything there is.
-    """
-    if not topology.spans:
-        return None
-    now = time.time_ns()
-    try:
-        if given:
-            return store.diagnose(topology.since_ns, topology.until_ns).causes
-        if store.live and topology.since_ns >= now - 2 * _LIVE_WINDOW_NS:
-            return store.diagnose(now - _LIVE_INCIDENT_NS).causes
-        return store.diagnose().causes
-    except ValueError:
-        return None
-
-
 def follow(
     store: Store,
     ask: Callable[[Store], Topology],
@@ -102,21 +78,14 @@ def follow(
     """A source for a window: each call asks anew, and services keep their places.
 
     Places are the store's, where it has any, and new ones are kept there, where it can. Causes, which are
-    dearer, are asked for now and then. ``given`` as in `causes_of`; ``panels`` hears
-    what is shown.
+    dearer, are asked for now and then. ``given`` as in `Watch`; ``panels`` hears what is shown.
     """
     positions: Positions = store.reader.positions()
-    causes: pl.DataFrame | None = None
-    due = 0.0
+    watch = Watch(store, given=given)
 
     def snapshot() -> Snapshot:
-        nonlocal causes, due
         topology = ask(store)
-        began = time.monotonic()
-        if began >= due:
-            causes = causes_of(store, topology, given=given)
-            took = time.monotonic() - began
-            due = began + max(_DIAGNOSE_EVERY_S, took / _DIAGNOSE_SHARE)
+        causes = watch.now_and_then(topology)
         if panels is not None:
             panels.shows(topology)
         anew = panels is not None and panels.takes_new_places()

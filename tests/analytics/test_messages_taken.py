@@ -23,8 +23,13 @@ def usually(_: int) -> float | None:
     return 0.05
 
 
-def shop(mail: Taken, store: Taken = usually, *, linked: bool = False, until: int = END) -> MemoryReader:
-    """An order each two seconds, whose message two services take: ``store`` always by links."""
+def shop(
+    mail: Taken, store: Taken = usually, *, linked: bool = False, until: int = END, handed_in: int = END
+) -> MemoryReader:
+    """An order each two seconds, whose message two services take: ``store`` always by links.
+
+    ``mail`` has handed in its spans up to a moment.
+    """
     chance = random.Random(5)
     rows, links = [], []
     for number, start in enumerate(range(0, until, 2 * SECOND)):
@@ -35,7 +40,7 @@ def shop(mail: Taken, store: Taken = usually, *, linked: bool = False, until: in
         for service, taken in (("mail", mail), ("store", store)):
             delay = taken(start)
             at = start + round((delay or 0.0) * chance.lognormvariate(0.0, 0.3) * SECOND)
-            if delay is None or at >= until:
+            if delay is None or at >= (min(until, handed_in) if service == "mail" else until):
                 continue
             takes = {"service": service, "operation": "process orders", "kind": "consumer"}
             work = round(chance.lognormvariate(16.0, 0.3))
@@ -72,6 +77,13 @@ def test_a_consumer_that_takes_nothing_is_named_and_its_sender_is_not(linked: bo
 def test_what_is_taken_much_later_is_not_in_time() -> None:
     answer = found(shop(lambda start: (END - start) / SECOND - 1 if start >= WINDOW else 0.05))
     assert answer.causes["service"].to_list() == ["mail"]
+
+
+def test_spans_that_are_handed_in_later_than_others_are_waited_for_a_while() -> None:
+    answer = found(shop(usually, handed_in=END - 12 * SECOND))
+    assert answer.causes.is_empty()
+    answer = found(shop(usually, handed_in=END - 40 * SECOND))
+    assert answer.causes["service"].to_list() == ["mail"], "but not for ever"
 
 
 def test_if_nobody_takes_them_it_is_one_cause_and_all_are_suspected() -> None:

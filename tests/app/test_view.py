@@ -8,8 +8,9 @@ import pytest
 
 import tracescape as ts
 from support.shop_store import MINUTE_NS, quick_store
-from tracescape import view
+from tracescape import view, watching
 from tracescape.shop import Fault, ShopConfig
+from tracescape.watching import Watch
 from tracescape_render.palette import THEMES
 
 BEGIN = 1_760_000_000_000_000_000
@@ -28,21 +29,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ts.Store]:
 
 def test_what_broke_in_a_chosen_window_carries_the_beacon(store: ts.Store) -> None:
     topology = store.topology(BROKEN, END)
-    scene = view.scene_of(topology, "shop", causes=view.causes_of(store, topology, given=True))
+    scene = view.scene_of(topology, "shop", causes=Watch(store, given=True).causes(topology))
     assert scene.cause is not None
     assert scene.services[scene.cause.body] == "postgresql inventory"
     assert "inventory" in [scene.services[i] for i in scene.cause.victims]
 
 
 def test_of_a_file_without_a_window_the_time_that_stands_out_is_found(store: ts.Store) -> None:
-    causes = view.causes_of(store, store.topology(), given=False)
+    causes = Watch(store).causes(store.topology())
     assert causes is not None
     assert causes["service"][0] == "postgresql inventory"
 
 
 def test_a_window_with_nothing_before_it_has_no_cause(store: ts.Store) -> None:
     topology = store.topology(BEGIN, BEGIN + MINUTE_NS)
-    causes = view.causes_of(store, topology, given=True)
+    causes = Watch(store, given=True).causes(topology)
     assert causes is None or causes.is_empty()
     assert view.scene_of(topology, "shop", causes=causes).beacon is None
 
@@ -62,18 +63,18 @@ def test_a_diagnosis_is_shown_with_the_topology_it_belongs_to(store: ts.Store, t
 def test_who_follows_a_store_asks_for_causes_now_and_then_only(
     store: ts.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[bool] = []
+    asked: list[int] = []
     clock = [100.0]
     cause = {"service": "checkout", "kind": "errors", "source": None, "target": None, "sentence": "It fails."}
     found = pl.DataFrame([cause])
 
-    def causes_of(_: ts.Store, topology: ts.Topology, *, given: bool) -> pl.DataFrame:
-        asked.append(given)
+    def causes(_: Watch, topology: ts.Topology) -> pl.DataFrame:
+        asked.append(topology.spans)
         clock[0] += 4.0  # it takes that long
         return found
 
-    monkeypatch.setattr(view, "causes_of", causes_of)
-    monkeypatch.setattr(view.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(Watch, "causes", causes)
+    monkeypatch.setattr(watching.time, "monotonic", lambda: clock[0])
     source = view.follow(store, lambda store: store.topology(BROKEN, END), given=True)
     first = source().scene
     assert first.cause is not None
@@ -85,4 +86,65 @@ def test_who_follows_a_store_asks_for_causes_now_and_then_only(
     assert (again.positions == first.positions).all()
     clock[0] += 2.0
     source()
-    assert asked == [True, True]
+    assert len(asked) == 2
+
+
+class Passing:
+    """A live store of which nothing is known yet that comes after ``now_ns``."""
+
+    live = True
+
+    def __init__(self, store: ts.Store) -> None:
+        self.store = store
+        self.now_ns = 0
+        self.asked = 0
+
+    def topology(self) -> ts.Topology:
+        return self.store.topology(self.now_ns - 5 * MINUTE_NS, self.now_ns)
+
+    def diagnose(self, since: int | None = None, baseline: tuple[int, int] | None = None) -> ts.Diagnosis:
+        self.asked += 1
+        return self.store.diagnose(since, self.now_ns, baseline)
+
+    def extent(self) -> object:
+        return self.store.extent()
+
+
+@pytest.fixture(scope="module")
+def long_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ts.Store]:
+    """Five minutes of a healthy shop, eight in which inventory's database is slow, three healthy ones."""
+    path = tmp_path_factory.mktemp("watch") / "shop.db"
+    fault = Fault("slow-dependency", "inventory-db", 5 * 60.0, 13 * 60.0)
+    quick_store(path, ShopConfig(rate_per_s=2.0, faults=(fault,), seed=4), BEGIN, BEGIN + 16 * MINUTE_NS)
+    with ts.open(path) as opened:
+        yield opened
+
+
+def first_causes(store: Passing, watch: Watch, minutes: float, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    store.now_ns = BEGIN + round(minutes * MINUTE_NS)
+    monkeypatch.setattr(watching.time, "time_ns", lambda: store.now_ns)
+    causes = watch.causes(store.topology())
+    assert causes is not None
+    return causes["service"].to_list()[:1]
+
+
+def test_an_incident_that_lasts_keeps_its_cause_until_it_is_over(
+    long_store: ts.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Passing(long_store)
+    watch = Watch(store)  # type: ignore[arg-type]
+    assert first_causes(store, watch, 5.0, monkeypatch) == []
+    for minutes in (6.5, 9.0, 12.5):
+        assert first_causes(store, watch, minutes, monkeypatch) == ["postgresql inventory"], minutes
+    assert first_causes(store, watch, 15.9, monkeypatch) == []
+
+
+def test_who_begins_to_look_in_the_middle_of_an_incident_finds_its_cause(
+    long_store: ts.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Passing(long_store)
+    watch = Watch(store)  # type: ignore[arg-type]
+    assert first_causes(store, watch, 11.5, monkeypatch) == ["postgresql inventory"]
+    asked = store.asked
+    assert first_causes(store, watch, 12.0, monkeypatch) == ["postgresql inventory"]
+    assert store.asked == asked + 1, "what is known is only compared with the time before"

@@ -2,7 +2,8 @@
 
 A consumer's span stands below the producer's, or links to it from a trace of its own. A message counts as
 taken if that happened within a few times the usual delay; one that is younger than that when the spans end
-is not counted at all, for nobody knows yet.
+is not counted at all, for nobody knows yet. Services hand in their spans some seconds apart: who has told
+nothing since then may still do so for a while.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from tracescape_native.forest import CONSUMER, PRODUCER
 #: In time is what is taken within so many times the delay that three quarters have, or within so long.
 _PATIENCE: Final = 4.0
 _SOON_NS: Final = 1_000_000_000
+#: Exporters hand in spans every five seconds, if nobody sets them otherwise, and busy ones later.
+_HANDED_IN_NS: Final = 15_000_000_000
 _SENT: Final = ["trace", "node", "operation", "item"]
 
 
@@ -59,7 +62,11 @@ def messages(trees: SpanForest, links: pa.Table | None) -> tuple[pl.DataFrame, p
             "age": forest.start.max(initial=0) - forest.start[sends],
         }
     ).join(takers, on=path)
-    sent = sent.filter(pl.col("age") >= pl.col("limit"))
+    heard = np.zeros(len(trees.services), np.int64)
+    np.maximum.at(heard, trees.service, forest.start)
+    silent = np.int64(forest.start.max(initial=0)) - heard[sent["item"].to_numpy()]
+    still_comes = pl.Series(np.minimum(silent, _HANDED_IN_NS))
+    sent = sent.filter(pl.col("age") >= pl.col("limit") + still_comes)
     first = deliveries.group_by("producer", "item").agg(delay.min())
     sent = sent.join(first, on=["producer", "item"], how="left")
     in_time = (pl.col("delay") <= pl.col("limit")).fill_null(value=False)

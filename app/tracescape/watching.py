@@ -1,0 +1,95 @@
+"""What broke in what a view shows, and goes on being said for as long as it lasts."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tracescape.answers import Diagnosis
+    from tracescape.store import Store, Topology
+
+_MINUTE_NS: Final = 60 * 1_000_000_000
+#: What a live view looks for causes in: an incident that has just begun must not drown in the time before.
+_WINDOW_NS: Final = 2 * _MINUTE_NS
+_BASELINE_NS: Final = 6 * _WINDOW_NS
+#: So long ago it may have begun, when one begins to look: each is tried until a cause is found.
+_AGES_NS: Final = tuple(minutes * _MINUTE_NS for minutes in (4, 8, 16, 32, 64, 128, 256, 512, 1024, 1440))
+#: A topology that begins so recently is a live one.
+_LIVE_NS: Final = 10 * _MINUTE_NS
+_SICK: Final = ("failing", "degraded", "absent")
+#: Causes, which are dear, are asked for this seldom, and take up no more than this share of time.
+_EVERY_S: Final = 10.0
+_SHARE: Final = 0.1
+
+
+class Watch:
+    """Causes of what ``store`` goes through, for one view. Not thread-safe.
+
+    In a live view the last minutes are compared with those before. An incident that lasts would soon be
+    compared with itself; so it is compared with the time before it began, until it is over. Who begins to
+    look in the middle of one, where something is sick for no cause of the last minutes, compares with ever
+    earlier times.
+
+    ``given`` says that somebody chose the window.
+    """
+
+    def __init__(self, store: Store, *, given: bool = False) -> None:
+        self._store = store
+        self._given = given
+        self._before: tuple[int, int] | None = None  # the time before the incident that was found
+        self._causes: pl.DataFrame | None = None
+        self._due = 0.0
+
+    def now_and_then(self, topology: Topology) -> pl.DataFrame | None:
+        """As `causes`, asked again only when its time has come."""
+        began = time.monotonic()
+        if began >= self._due:
+            self._causes = self.causes(topology)
+            took = time.monotonic() - began
+            self._due = began + max(_EVERY_S, took / _SHARE)
+        return self._causes
+
+    def causes(self, topology: Topology) -> pl.DataFrame | None:
+        """What broke in what ``topology`` shows; None where there is nothing to compare it with."""
+        if not topology.spans:
+            return None
+        try:
+            if self._given:
+                return self._store.diagnose(topology.since_ns, topology.until_ns).causes
+            if self._store.live and topology.since_ns >= time.time_ns() - _LIVE_NS:
+                return self._lately(topology)
+            return self._store.diagnose().causes
+        except ValueError:
+            return None
+
+    def _lately(self, topology: Topology) -> pl.DataFrame:
+        since = time.time_ns() - _WINDOW_NS
+        if self._before is not None:
+            lasting = self._store.diagnose(since, baseline=self._before)
+            if len(lasting.causes):
+                return lasting.causes
+            self._before = None
+        new = self._store.diagnose(since)
+        if len(new.causes):
+            self._before = new.baseline[0]
+            return new.causes
+        if not topology.nodes["state"].is_in(_SICK).any():
+            return new.causes
+        older = self._begun_earlier(since)
+        return new.causes if older is None else older.causes
+
+    def _begun_earlier(self, since: int) -> Diagnosis | None:
+        first = self._store.extent().first_start_ns
+        for age in _AGES_NS:
+            until = since + _WINDOW_NS - age
+            if until - _MINUTE_NS < first:
+                break
+            before = max(until - _BASELINE_NS, first), until
+            found = self._store.diagnose(since, baseline=before)
+            if len(found.causes):
+                self._before = before
+                return found
+        return None
