@@ -16,6 +16,7 @@ import polars as pl
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from rich.console import Console
 
+from tracescape.answers import Diagnosis
 from tracescape.collector import Collector
 from tracescape.panels import StorePanels
 from tracescape.progress import counting
@@ -23,7 +24,6 @@ from tracescape.shop import KINDS, Fault, Shop, ShopConfig, parsed
 from tracescape.store import Store, connect
 from tracescape.times import format_duration
 from tracescape.view import follow, placed, recent
-from tracescape_analytics.findings import Findings, findings
 from tracescape_analytics.warm_up import warm_up
 from tracescape_ingest.address import PortInUseError
 from tracescape_render import Start, open_window, screenshot
@@ -89,6 +89,7 @@ def run_demo(
     command = _command()
     for line in (
         f"{command} explore {db}   # the window; --screenshot FILE without a display",
+        f"{command} diagnose --store {db}   # what broke, and traces to open",
         f'{command} query --store {db} "select service, count(*) from spans_v group by all"',
         f"{command} serve   # then point your own exporter at localhost:4317",
     ):
@@ -106,9 +107,8 @@ def _command() -> str:
 def _show(store: Store, degraded_since: int, picture: Path, *, display: bool, console: Console) -> None:
     topology = recent(store)
     baseline = (degraded_since - HISTORY_NS, degraded_since)
-    causes = store.diagnose(degraded_since, baseline=baseline).causes
-    screenshot(placed(topology, store, store.reader.positions(), causes), picture)
-    found = findings(store.reader, since_ns=degraded_since, until_ns=None, baseline=baseline)
+    found = store.diagnose(degraded_since, baseline=baseline)
+    screenshot(placed(topology, store, store.reader.positions(), found.causes), picture)
     _tell(found, topology.nodes, console)
     console.print(f"\npicture     {picture.absolute()}", markup=False)
     if display:
@@ -120,14 +120,14 @@ def _show(store: Store, degraded_since: int, picture: Path, *, display: bool, co
         open_window(follow(store, recent, panels=panels), questions=panels, start=start)
 
 
-def _tell(found: Findings, nodes: pl.DataFrame, console: Console) -> None:
+def _tell(found: Diagnosis, nodes: pl.DataFrame, console: Console) -> None:
     services = nodes.filter(pl.col("kind") == "service").height
     console.print(f"\nfound       {services} services and {nodes.height - services} things around them")
     for row in nodes.filter(pl.col("state").is_in(["failing", "degraded"])).iter_rows(named=True):
         errors = row["errors"] / max(row["calls"], 1)
         numbers = f"{errors:.1%} errors, p95 {format_duration(row['p95_ns'] or 0)}"
         console.print(f"            {row['service']} is {row['state']}: {numbers}", markup=False)
-    console.print(f"\n{found}", markup=False)
+    console.print(f"\n{found}", markup=False, soft_wrap=True)
 
 
 def _send_history(shop: Shop, console: Console) -> int:

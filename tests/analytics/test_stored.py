@@ -8,7 +8,6 @@ import polars as pl
 
 from memory_reader import MemoryReader, link, link_table, span, span_table, stored_span_table, trace_bytes
 from tracescape_analytics.critical_path import critical_path
-from tracescape_analytics.findings import findings
 from tracescape_analytics.topology import topology
 from tracescape_analytics.trace import load_trace
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
@@ -56,7 +55,6 @@ def test_a_store_file_answers_like_memory(tmp_path: Path) -> None:
     assert a.nodes.filter(pl.col("service") == "postgresql db")["state"].item() == "failing"
     assert b.edges.filter(pl.col("target") == "mail")["calls"].item() == 30
     assert critical_path(memory, **window).equals(critical_path(stored, **window))
-    assert str(findings(memory, **window)) == str(findings(stored, **window))
     one = trace_bytes("order40")
     assert load_trace(memory, one).spans.equals(load_trace(stored, one).spans)
     stored.close()

@@ -37,8 +37,9 @@ def test_the_demo_finds_the_slow_dependency_and_leaves_a_picture_and_a_store(tmp
     assert error == ""
     assert "14 services" in out
     assert "inventory is failing" in out
-    assert re.search(r"Requests wait for inventory → postgresql inventory \(UPDATE stock\) .* up from", out)
-    assert "The slowest trace is" in out
+    assert re.search(r"1\. postgresql inventory \(slow calls to it, since .*\)\. .*UPDATE stock", out)
+    assert re.search(r"bad trace [0-9a-f]{32}", out)
+    assert "diagnose --store" in out
     assert (tmp_path / "tracescape-demo.png").read_bytes().startswith(b"\x89PNG")
     with ts.open(tmp_path / "tracescape-demo.db") as store:
         said = re.search(r"shop +([\d,]+) spans", out)

@@ -366,6 +366,14 @@ def test_a_large_world_opens_where_one_clicks_searches_or_comes_near(window: Run
     )
 
 
+def test_an_hour_of_frames_costs_no_reference_that_is_not_ours(window: Running) -> None:
+    window.ask("import sys")
+    before = window.ask("sys.getrefcount(None)")
+    window.ask("[window._tick() for _ in range(60)] and None")
+    window.ask("[window._tell_status() for _ in range(500)] and None")
+    assert window.ask("sys.getrefcount(None)") > before - 200
+
+
 def test_p_saves_a_picture(window: Running) -> None:
     window.key("p")
     said = window.wait("[text for text in window.status.texts() if text.startswith('saved')]")
