@@ -33,4 +33,4 @@ def plot(answer: Trace | Topology | pl.DataFrame, *, title: str | None = None) -
         return answer.plot(title=title)
     if isinstance(answer, pl.DataFrame):
         return chart_of(answer, title=title)
-    raise TypeError(f"a {type(answer).__name__} has no chart: give a trace, a topology or a frame")
+    raise TypeError(f"{type(answer).__name__} has no chart: give a trace, a topology or a frame")

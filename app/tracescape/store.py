@@ -456,7 +456,7 @@ class Store(RowFrames, Comparing, Closing):
         begin = None if isinstance(baseline, tuple) else baseline
         window, before = self._windows(since, until, begin)
         if isinstance(baseline, tuple):
-            pair, _ = self._windows(*baseline, None)
+            pair = self._windows(*baseline, None)[0] if len(baseline) == 2 else Window(None, None)
             if pair.since_ns is None or pair.until_ns is None:
                 raise ValueError("a baseline that is a pair needs both of its ends")
             before = (pair.since_ns, pair.until_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
@@ -41,8 +42,8 @@ def parse_when(when: When, *, reference_ns: int) -> int | None:
         return None
     if isinstance(when, datetime):
         return to_ns(when)
-    if isinstance(when, int):
-        return _checked(when)
+    if not isinstance(when, str):
+        return _checked(_whole(when))
     if when.strip().lower() == "now":
         return reference_ns
     if re.fullmatch(r"\d{16,19}", when.strip()):
@@ -54,9 +55,7 @@ def parse_when(when: When, *, reference_ns: int) -> int | None:
     try:
         return to_ns(datetime.fromisoformat(when.strip()))
     except ValueError:
-        raise ValueError(
-            f"{when!r} is no time; write 15m, 2026-11-22T10:15, 2026-11-22T10:15:00Z or epoch nanoseconds"
-        ) from None
+        raise _no_time(when) from None
 
 
 def to_ns(moment: datetime) -> int:
@@ -81,6 +80,20 @@ def format_duration(ns: float) -> str:
     if seconds < 7_200:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3_600} h {seconds % 3_600 // 60} min"
+
+
+def _whole(when: object) -> int:
+    # Any kind of whole number, NumPy's too.
+    try:
+        return operator.index(when)  # type: ignore[arg-type]  # what has no index is an error
+    except TypeError:
+        raise _no_time(when) from None
+
+
+def _no_time(when: object) -> ValueError:
+    return ValueError(
+        f"{when!r:.80} is no time; write 15m, 2026-11-22T10:15, 2026-11-22T10:15:00Z or epoch nanoseconds"
+    )
 
 
 def _checked(ns: int) -> int:

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -195,6 +196,30 @@ def test_a_window_is_compared_with_the_one_before() -> None:
         found = compare(reader, Selection(since_ns=100, until_ns=200))
     assert (found.selected, found.compared) == (100, 100)
     assert top(found)[0] == "span.version"
+
+
+def test_what_arrives_while_it_counts_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = requests(40, version="1") + requests(20, status=2, version="2")
+    with store(made) as reader:
+        asked = reader.sql
+
+        def asked_while_more_arrives(query: str) -> pa.Table:
+            answer = asked(query)
+            with monkeypatch.context() as quiet:
+                quiet.setattr(reader, "sql", asked)
+                reader.add(numbered(requests(30, status=2, version="3") + requests(30, version="3")))
+            return answer
+
+        monkeypatch.setattr(reader, "sql", asked_while_more_arrives)
+        found = compare(reader, Selection(field("status") == "error"))
+    for name, rows in found.values.group_by("attribute"):
+        assert (rows["selection"].sum(), rows["baseline"].sum()) == (found.selected, found.compared), name
+
+
+def test_a_duration_is_told_with_its_unit() -> None:
+    with store(requests(100) + requests(50, slow=True, status=2)) as reader:
+        note = str(compare(reader, Selection(field("status") == "error")))
+    assert "100 % have duration = 4.99 ms … 5.1 ms, of the others 0 %" in note
 
 
 def test_quiet_data_name_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -56,6 +57,8 @@ def test_a_starved_process_blames_who_calls() -> None:
 def test_a_database_can_be_the_cause() -> None:
     cause = first(faulty(slow_way={"carts": 60.0}))
     assert (cause["service"], cause["source"]) == ("postgresql carts", "cart")
+    told = r"Traces spend 6\d.* ms instead of 4.* ms in calls from cart to postgresql carts \(SELECT .*\)\."
+    assert re.fullmatch(told, str(cause["sentence"])), "it sends no spans: nobody knows the way from the work"
 
 
 def test_the_deepest_error_starts_it() -> None:
@@ -202,14 +205,29 @@ def test_waiting_is_the_mean_over_all_traces() -> None:
 def test_it_reads_like_a_note() -> None:
     answer = found(faulty(slow_work={"cart": 20.0}))
     lines = str(answer).splitlines()
-    assert lines[0].startswith("What broke from ")
+    assert re.match(r"What broke from \d{4}-\d\d-\d\d \d\d:12:00 to \d\d:13:5\d \(", lines[0])
     assert f"({answer.traces} traces, against {answer.base_traces} before):" in lines[0]
     assert lines[2].startswith("1. cart (slow work, since ")
     assert re.search(r"cart itself works 2\d.* ms on GET /cart instead of 3\.\d+ ms\.$", lines[2])
     assert lines[3].startswith("   Traces wait for it ")
-    assert lines[4].startswith("   typical trace ")
+    assert re.fullmatch(
+        "   typical trace [0-9a-f]{32} → bad trace [0-9a-f]{32}, by what they waited for:", lines[4]
+    )
     assert " → " in lines[5]
     assert repr(answer) == str(answer)
+
+
+def test_a_note_says_who_waits_only_where_somebody_does() -> None:
+    answer = found(faulty(fails={"bank": 0.5}))
+    cause = answer.causes.row(0, named=True)
+    assert cause["waited_after_ns"] < 1.1 * cause["waited_before_ns"]
+    assert "wait for it" not in str(answer)
+
+
+def test_a_window_over_midnight_says_both_days() -> None:
+    day = 24 * 60 * MINUTE
+    answer = replace(found(HEALTHY), window=(0, 2 * day))
+    assert len(re.findall(r"\d{4}-\d\d-\d\d", str(answer).splitlines()[0])) == 2
 
 
 def test_columns_are_those_of_the_schema() -> None:
@@ -231,6 +249,8 @@ def test_columns_are_documented() -> None:
 def test_a_window_beyond_the_data_says_what_is_stored() -> None:
     with pytest.raises(ValueError, match="no trace starts from .* the store holds"):
         diagnose(small_shop(), since_ns=99 * MINUTE, until_ns=100 * MINUTE)
+    with pytest.raises(ValueError, match="no trace starts since .*: the store holds"):
+        diagnose(small_shop(), since_ns=99 * MINUTE)
 
 
 def test_a_window_without_a_before_needs_a_baseline() -> None:

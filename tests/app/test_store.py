@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -212,7 +213,9 @@ def test_times_as_people_write_them() -> None:
     assert when(datetime(2023, 11, 14, 22, 13, 20, 1, UTC)) == 1_700_000_000_000_001_000
     naive = datetime(2023, 11, 14, 22, 13, 20)
     assert when(naive) == when("2023-11-14T22:13:20") == int(naive.timestamp()) * 10**9
-    for nonsense in ("tomorrow", -1, 2**63, "2023-13-01", "1900-01-01T00:00:00Z"):
+    assert when(np.int64(123)) == 123, "what a frame or an array gives"
+    nonsenses = ("tomorrow", -1, 2**63, "2023-13-01", "1900-01-01T00:00:00Z", 3.5, ["15m"], b"15m")
+    for nonsense in nonsenses:
         with pytest.raises(ValueError, match="is no time"):
             when(nonsense)
 
@@ -266,3 +269,5 @@ def test_the_time_to_compare_with_can_be_chosen(store: ts.Store) -> None:
         store.diagnose(since="2m", baseline=("7m", "1m"))
     with pytest.raises(ValueError, match="both of its ends"):
         store.diagnose(since="2m", baseline=("7m", None))
+    with pytest.raises(ValueError, match="both of its ends"):
+        store.diagnose(since="2m", baseline=("7m",))  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from tracescape_analytics.compare.rows import attribute_rows
 from tracescape_analytics.compare.selection import Selection
 from tracescape_analytics.search import nothing_found
 from tracescape_analytics.windows import Window, baseline_of
-from tracescape_analytics.words import counted
+from tracescape_analytics.words import counted, readable_duration
 from tracescape_storage.errors import StoreError
 from tracescape_storage.reader import Reader
 from tracescape_storage.search import Question, window_conditions
@@ -151,6 +151,9 @@ def _pair_sentence(row: Mapping[str, Any]) -> str:
 
 
 def _equation(attribute: str, value: str | None) -> str:
+    if attribute == "duration_ns" and value is not None:
+        bounds = (round(float(bound.replace(",", ""))) for bound in value.split(" … "))
+        return f"duration = {' … '.join(map(readable_duration, bounds))}"
     # Values are strangers' text: one line of it, without what could move a terminal's cursor.
     line = "" if value is None else " ".join(value.split())
     plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[:80])

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from tracescape_analytics.calls import arrived_by_now
 from tracescape_storage.attributes import AttributeValue, decode_attributes, decode_value
 from tracescape_storage.conditions import identifier, pointer
 from tracescape_storage.filters import Field
@@ -78,8 +79,12 @@ class _Dimension(NamedTuple):
 
 
 def sides(reader: Reader, selection: str, baseline: str, hull: Sequence[str]) -> Sides:
-    """The rows that meet either condition; what is in both is the selection's."""
-    either = " AND ".join([*hull, f"(({selection}) OR ({baseline}))"])
+    """The rows that meet either condition; what is in both is the selection's.
+
+    Of a live store it is what has arrived by now: what comes later would be counted by some queries only.
+    """
+    arrived = filter(None, [arrived_by_now(reader)])
+    either = " AND ".join([*hull, *arrived, f"(({selection}) OR ({baseline}))"])
     source = f"(SELECT *, coalesce({selection}, false) AS s FROM spans WHERE {either})"
     found = reader.sql(f"SELECT count(*) FILTER (s) AS a, count(*) FILTER (NOT s) AS b FROM {source}")
     return Sides(source, found["a"][0].as_py(), found["b"][0].as_py())

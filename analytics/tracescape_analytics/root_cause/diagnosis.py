@@ -34,6 +34,8 @@ LEAST_BLOCKS: Final = 8
 SEARCHED_SPANS: Final = 2_000_000
 _SHOWN_SUSPECTS: Final = 3
 _LOOKED_AT: Final = 3
+#: By how much the wait for a cause must have grown for the note to say so.
+_WORTH_TELLING: Final = 1.1
 
 CAUSE_SCHEMA: Final = {
     "rank": pl.Int64,
@@ -86,7 +88,7 @@ class Diagnosis:
     def __str__(self) -> str:
         """A colleague's note."""
         against = f"against {self.base_traces:,} before" if self.base_traces else "with nothing to compare"
-        where = f"{_clock(self.window[0])} to {_clock(self.window[1])}"
+        where = f"{_moment(self.window[0])} to {_until(*self.window)}"
         seen = f"{counted(self.traces, 'trace')}, {against}"
         if self.causes.is_empty():
             return f"Nothing significant from {where} ({seen}).{self._hints()}"
@@ -102,15 +104,15 @@ class Diagnosis:
 
     def _told(self, cause: dict[str, Any]) -> list[str]:
         sure = "p < 1e-12" if cause["p_value"] < 1e-12 else f"p = {cause['p_value']:.1g}"
-        waited = [readable_duration(cause[f"waited_{side}_ns"]) for side in ("before", "after")]
+        since = _until(self.window[0], cause["since_ns"])
+        parts = self.paths.filter(pl.col("rank") == cause["rank"]).head(3)
         lines = [
-            f"{cause['rank']}. {cause['service']} ({cause['kind']}, since {_clock(cause['since_ns'])}). "
-            f"{cause['sentence']}",
-            f"   Traces wait for it {waited[1]} on average, before it was {waited[0]}. "
-            f"{counted(cause['channels'], 'sign')} of it ({sure}).",
-            f"   typical trace {cause['typical_trace'] or 'none'}, bad trace {cause['bad_trace'] or 'none'}",
+            f"{cause['rank']}. {cause['service']} ({cause['kind']}, since {since}). {cause['sentence']}",
+            f"   {_waits(cause)}{counted(cause['channels'], 'sign')} of it ({sure}).",
+            f"   typical trace {cause['typical_trace'] or 'none'} → bad trace {cause['bad_trace'] or 'none'}"
+            + (", by what they waited for:" if len(parts) else ""),
         ]
-        for part in self.paths.filter(pl.col("rank") == cause["rank"]).head(3).iter_rows(named=True):
+        for part in parts.iter_rows(named=True):
             place = f"{part['service']} → {part['target']}" if part["target"] else part["service"]
             typical, bad = readable_duration(part["typical_ns"]), readable_duration(part["bad_ns"])
             lines.append(f"     {typical:>8} → {bad:>8}  {place} ({part['operation']})")
@@ -143,6 +145,8 @@ def diagnose(
         raise ValueError("the store has no spans yet: send some, then ask again")
     if since_ns is None:
         return _searched(reader, extent, until_ns, baseline)
+    if until_ns is None and since_ns > extent.last_start_ns:
+        raise ValueError(f"no trace starts since {_moment(since_ns)}: {_held(extent)}")
     until = extent.last_start_ns + 1 if until_ns is None else until_ns
     window = _within(checked(since_ns, until), extent)
     before = _before(window, baseline, extent)
@@ -222,11 +226,12 @@ def _within(window: Window, extent: Extent) -> Interval:
     assert since is not None
     assert until is not None
     if since > extent.last_start_ns or until <= extent.first_start_ns or since == until:
-        raise ValueError(
-            f"no trace starts from {_moment(since)} to {_moment(until)}: the store holds "
-            f"{_moment(extent.first_start_ns)} to {_moment(extent.last_start_ns)}"
-        )
+        raise ValueError(f"no trace starts from {_moment(since)} to {_moment(until)}: {_held(extent)}")
     return since, until
+
+
+def _held(extent: Extent) -> str:
+    return f"the store holds {_moment(extent.first_start_ns)} to {_moment(extent.last_start_ns)}"
 
 
 def _before(window: Interval, baseline: Interval | None, extent: Extent) -> Interval:
@@ -300,7 +305,8 @@ def _paths(measures: Measures, block: IntArray, rank: int, suspect: Suspect) -> 
 
 
 def _row(measures: Measures, block: IntArray, rank: int, suspect: Suspect) -> tuple[Any, ...]:
-    names = Names(measures.owners.nodes.frame()["name"].to_list(), measures.trees.operations)
+    nodes = measures.owners.nodes.frame()["name"].to_list()
+    names = Names(nodes, measures.trees.operations, len(measures.trees.services))
     first = suspect.rows[0]
     shown = exemplars(measures, block, first)
     ends = {
@@ -357,8 +363,19 @@ def _waited(measures: Measures, block: IntArray, suspect: Suspect) -> tuple[int,
     )
 
 
-def _clock(ns: int) -> str:
-    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%H:%M:%S")
+def _waits(cause: dict[str, Any]) -> str:
+    # Who fails at once is waited for as long as ever, or less: that is no sign of anything.
+    before, after = cause["waited_before_ns"], cause["waited_after_ns"]
+    if after < _WORTH_TELLING * before:
+        return ""
+    times = readable_duration(after), readable_duration(before)
+    return f"Traces wait for it {times[0]} on average, before it was {times[1]}. "
+
+
+def _until(since_ns: int, until_ns: int) -> str:
+    # The date is said once.
+    since, until = _moment(since_ns), _moment(until_ns)
+    return until.removeprefix(since[:11])
 
 
 def _moment(ns: int) -> str:

@@ -23,10 +23,11 @@ KINDS: Final = {
 
 
 class Names(NamedTuple):
-    """What the numbers in rows of evidence mean."""
+    """What the numbers in rows of evidence mean. The first nodes, ``services`` of them, have own spans."""
 
     nodes: list[str]
     operations: list[str]
+    services: int
 
 
 def told(node: int, way: str, rows: list[dict[str, Any]], names: Names) -> str:
@@ -44,6 +45,9 @@ def _times(name: str, way: str, row: dict[str, Any], rows: list[dict[str, Any]],
     between = f"{after} instead of {before} pass between caller and callee"
     if way == "to":
         callers = _listed(names.nodes[each["node"]] for each in rows)
+        if row["callee"] >= names.services:  # nobody says what happens at its end
+            calls = f"calls from {callers} to {name} ({operation})"
+            return f"Traces spend {after} instead of {before} in {calls}."
         return f"Calls to {name} are slow on the way, from {callers}: {between} in {operation}."
     callees = _listed(names.nodes[each["callee"]] for each in rows)
     return f"Everything that {name} calls is slow on the way ({callees}): {between} in {operation}."
