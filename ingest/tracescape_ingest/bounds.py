@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from tracescape_ingest.errors import OverloadError
 
 DEFAULT_MAX_HELD_BYTES: Final = 128 << 20
+#: While more than this is in hand, the next message waits where it is: with its client.
+DEFAULT_ROOM_BYTES: Final = 24 << 20
 
 T = TypeVar("T")
 
@@ -78,6 +82,136 @@ class Hold:
         traceback: TracebackType | None,
     ) -> None:
         self.release()
+
+
+class Pressed(Protocol):
+    """What may have to catch up; see `Pipeline.is_pressed`."""
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether the next request had better wait."""
+        ...
+
+
+class Turns:
+    """Lets messages wait, unread, for their turn while those before them are worked off.
+
+    A message that is read and then refused has cost all of its way for nothing, and its memory; one that
+    waits here costs the little that the network keeps of it. How large it will be nobody knows: until it is
+    there it counts as what they usually are. For one event loop; while there is room, nobody waits.
+
+    Args:
+        room_bytes: how much there may be between its turn and its answer before the next one waits.
+        patience_s: how long one waits.
+        places: how many may wait.
+    """
+
+    def __init__(
+        self, room_bytes: int = DEFAULT_ROOM_BYTES, *, patience_s: float = 2.0, places: int = 1024
+    ) -> None:
+        self._room_bytes = room_bytes
+        self._patience_s = patience_s
+        self._places = places
+        self._held = 0
+        self._usual = 0.0  # bytes of a message
+        self._queues: dict[int, tuple[Pressed, deque[_Turn]]] = {}
+
+    @property
+    def held(self) -> int:
+        """The bytes of those whose turn it is."""
+        return self._held
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(len(queue) for _, queue in self._queues.values())
+
+    @contextlib.asynccontextmanager
+    async def turn(self, intake: Pressed) -> AsyncIterator[Callable[[int], None]]:
+        """Wait until a message to ``intake`` may be read. Gives what is to be told its size when it is there.
+
+        Raises:
+            OverloadError: its turn did not come, or too many wait already.
+        """
+        mine = _Turn()
+        if id(intake) not in self._queues and self._may_read(intake):
+            self._begin(mine)
+        else:
+            await self._wait(intake, mine)
+        try:
+            yield lambda nbytes: self._arrived(mine, nbytes)
+        finally:
+            self._held -= mine.nbytes
+
+    async def _wait(self, intake: Pressed, mine: _Turn) -> None:
+        if self.waiting >= self._places:
+            raise OverloadError(f"{self._places} requests wait for their turn already")
+        loop = asyncio.get_running_loop()
+        mine.comes, mine.until = loop.create_future(), loop.time() + self._patience_s
+        if not self._queues:
+            loop.call_later(_LOOK_S, self._look)
+        self._queues.setdefault(id(intake), (intake, deque()))[1].append(mine)
+        try:
+            if not await mine.comes:
+                raise OverloadError("more comes than can be stored")
+        except asyncio.CancelledError:
+            self._held -= mine.nbytes  # it had come, and nobody was there any more
+            raise
+
+    def _may_read(self, intake: Pressed) -> bool:
+        fits = not self._held or self._held + self._usual <= self._room_bytes
+        return fits and not intake.is_pressed
+
+    def _begin(self, mine: _Turn) -> None:
+        mine.nbytes = int(self._usual)
+        self._held += mine.nbytes
+
+    def _arrived(self, mine: _Turn, nbytes: int) -> None:
+        self._usual += (nbytes - self._usual) / _USUAL_OF
+        self._held += nbytes - mine.nbytes
+        mine.nbytes = nbytes
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        for _, queue in self._queues.values():
+            while queue and (queue[0].comes.done() or queue[0].until <= loop.time()):
+                queue.popleft().end(comes=False)
+        while self._call_up():
+            pass
+        self._queues = {key: each for key, each in self._queues.items() if each[1]}
+        if self._queues:
+            loop.call_later(_LOOK_S, self._look)
+
+    def _call_up(self) -> bool:
+        """The next one of each intake, as long as there is room; whether there was any."""
+        called = False
+        for intake, queue in self._queues.values():
+            if queue and self._may_read(intake):
+                mine = queue.popleft()
+                if not mine.comes.done():
+                    self._begin(mine)
+                    mine.end(comes=True)
+                called = True
+        return called
+
+
+#: How often it is looked whose turn has come: what makes room does so on other threads, and often.
+_LOOK_S: Final = 0.01
+#: The usual size is that of about so many messages.
+_USUAL_OF: Final = 32
+
+
+class _Turn:
+    """Somebody whose turn it is, or who waits for it until then."""
+
+    comes: asyncio.Future[bool]
+    until = 0.0
+    nbytes = 0
+
+    def end(self, *, comes: bool) -> None:
+        """Their waiting has an end, unless they have gone away."""
+        if not self.comes.done():
+            self.comes.set_result(comes)
 
 
 class SlowLane:

@@ -24,7 +24,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from tracescape_ingest import event_loop
 from tracescape_ingest.address import PortInUseError, listen
-from tracescape_ingest.bounds import SlowLane
+from tracescape_ingest.bounds import SlowLane, Turns
 from tracescape_ingest.health import Health
 from tracescape_ingest.intake import OverloadError, Signal
 from tracescape_ingest.reception import Reception
@@ -42,6 +42,10 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # otherwise a second collector silently shares the port
     ("grpc.max_concurrent_streams", 100),  # a connection; what waits beyond that waits at its client
+    # Guessing what the network carries, gRPC would give each call a window of megabytes, read or not. So one
+    # that waits for its turn takes 64 KiB, and one that is read what its message needs; in large frames.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.max_frame_size", 1 << 20),
     ("grpc.max_metadata_size", 16 << 10),
     # A connection that does not get as far as HTTP/2 is dropped, and so is one whose client has gone.
     ("grpc.server_handshake_timeout_ms", 10_000),
@@ -73,6 +77,7 @@ class GrpcReceiver:
         self._draining = False
         self._calls = 0
         self._answered = 0.0  # when the last one ended
+        self._turns = Turns()
         self._arriving = SlowLane(max(4, min(256, _MAX_SLOW_BYTES // max(1, reception.max_message_bytes))))
         # gRPC says only that binding failed, and takes a port beyond 65535 modulo 65536; a socket tells more.
         listen(address).close()
@@ -133,12 +138,13 @@ class GrpcReceiver:
         reception = self._reception
         intake = reception.access.intake_of(dict(context.invocation_metadata()))
         with reception.holding(signal, intake) as hold:
-            data = await self._arriving.arrival(context.read)
-            if not isinstance(data, bytes):  # the end of the stream: gRPC gives no message over the limit
-                raise too_large(reception.max_message_bytes)
-            hold.add(len(data))
-            await reception.patience(intake)
-            outcome = await reception.outcome(signal, lambda _: intake.submit(signal, data), hold)
+            async with self._turns.turn(intake) as arrived:
+                data = await self._arriving.arrival(context.read)
+                if not isinstance(data, bytes):  # the end of the stream: gRPC gives no message over the limit
+                    raise too_large(reception.max_message_bytes)
+                arrived(len(data))
+                hold.add(len(data))
+                outcome = await reception.outcome(signal, lambda _: intake.submit(signal, data), hold)
         answer: bytes = answer_of(signal, outcome).SerializeToString()
         return answer
 

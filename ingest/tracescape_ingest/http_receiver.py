@@ -98,13 +98,13 @@ class _Exporting:
         coding = request.headers.get("content-encoding", "identity").strip().lower()
         limit = self._reception.max_message_bytes
         with self._reception.holding(self._signal, intake) as hold:
+            await self._reception.patience(intake)
             body = [await _body(request, limit, hold)]
 
             def submit(hold: Hold) -> Future[Outcome]:
                 data = _unfolded(body.pop(), coding, limit, hold)
                 return _submit(intake, self._signal, data, encoding, hold)
 
-            await self._reception.patience(intake)
             return await self._reception.outcome(self._signal, submit, hold)
 
 

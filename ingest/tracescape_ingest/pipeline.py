@@ -43,7 +43,7 @@ from tracescape_storage.journal import Journal, Known, Record
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_MAX_WAITING_BYTES: Final = 192 << 20
+DEFAULT_MAX_WAITING_BYTES: Final = 160 << 20
 #: DuckDB's row group. Whole ones go straight into the file, compressed; anything less goes through its log
 #: first and is written again at a checkpoint.
 ROW_GROUP: Final = 122_880

@@ -223,8 +223,18 @@ def test_a_request_waits_a_little_while_the_store_catches_up(stand: Stand) -> No
     assert not stand.intake.entered.wait(0.2)
     stand.intake.is_pressed = False
     assert call.result(5) == b""
+
+
+def test_it_does_not_wait_for_ever(stand: Stand) -> None:
+    """Over gRPC the message has not even been read then; over HTTP it is taken if it can be."""
     stand.intake.is_pressed = True
-    assert stand.export(Signal.TRACES)(b"y") == b"", "not for ever"
+    with pytest.raises(grpc.RpcError) as caught:
+        stand.export(Signal.TRACES)(b"y")
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert "google.rpc.retryinfo-bin" in dict(caught.value.trailing_metadata())
+    assert (stand.intake.taken, stand.intake.refusals) == ([], [Signal.TRACES])
+    answer = httpx.post(f"{stand.http}/v1/traces", content=b"x", headers={"content-type": PROTOBUF})
+    assert (answer.status_code, len(stand.intake.taken)) == (200, 1)
 
 
 def test_what_is_in_hand_is_bounded_over_both_ports(stand: Stand) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tracescape_ingest.bounds import Budget, SlowLane, TooSlowError
+from tracescape_ingest.bounds import Budget, SlowLane, TooSlowError, Turns
 from tracescape_ingest.errors import OverloadError
 
 
@@ -94,3 +94,122 @@ def test_an_error_while_it_arrives_is_passed_on_and_frees_the_seat(after: float)
         assert not lane._slow
 
     asyncio.run(scenario())
+
+
+class _Store:
+    is_pressed = False
+
+
+def test_with_room_a_message_is_read_at_once_and_without_it_when_another_has_been_answered() -> None:
+    async def scenario() -> None:
+        turns, store = Turns(100), _Store()
+        async with turns.turn(store) as arrived:
+            arrived(100)
+            second = asyncio.ensure_future(_read(turns, store))
+            await asyncio.sleep(0.05)
+            assert (turns.held, turns.waiting, second.done()) == (100, 1, False)
+        assert await asyncio.wait_for(second, 5) == b"x"
+        assert (turns.held, turns.waiting) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_message_larger_than_all_room_is_read_alone() -> None:
+    async def scenario() -> None:
+        turns, store = Turns(100), _Store()
+        for _ in range(100):  # and what all are counts as usual
+            async with turns.turn(store) as arrived:
+                arrived(1000)
+        async with turns.turn(store):
+            assert 900 < turns.held <= 1000, "what they usually are, until it is there"
+
+    asyncio.run(scenario())
+
+
+def test_while_the_store_catches_up_messages_wait_unread_in_their_order() -> None:
+    async def scenario() -> None:
+        turns, store = Turns(100), _Store()
+        store.is_pressed = True
+        order: list[int] = []
+        waiting = [asyncio.ensure_future(_read(turns, store, order, number)) for number in range(5)]
+        await asyncio.sleep(0.05)
+        assert not order
+        store.is_pressed = False
+        await asyncio.gather(*waiting)
+        assert order == [0, 1, 2, 3, 4]
+
+    asyncio.run(scenario())
+
+
+def test_the_store_of_one_tenant_keeps_no_other_waiting() -> None:
+    async def scenario() -> None:
+        turns, slow, quick = Turns(100), _Store(), _Store()
+        slow.is_pressed = True
+        waiting = asyncio.ensure_future(_read(turns, slow))
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(_read(turns, quick), 0.005) == b"x"
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_too_long_or_behind_too_many_is_told_to_come_again() -> None:
+    async def scenario() -> None:
+        turns, store = Turns(100, patience_s=0.05, places=2), _Store()
+        store.is_pressed = True
+        waiting = [asyncio.ensure_future(_read(turns, store)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadError, match="2 requests wait"):
+            await _read(turns, store)
+        for each in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(each, OverloadError)
+        store.is_pressed = False
+        assert await _read(turns, store) == b"x"
+        assert turns.held == 0
+
+    asyncio.run(scenario())
+
+
+def test_who_goes_away_while_waiting_takes_no_room() -> None:
+    async def scenario() -> None:
+        turns, store = Turns(100), _Store()
+        async with turns.turn(store) as arrived:
+            arrived(100)
+            waiting = [asyncio.ensure_future(_read(turns, store)) for _ in range(3)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+        await asyncio.sleep(0.05)
+        assert waiting[0].cancelled()
+        assert await asyncio.gather(*waiting[1:]) == [b"x"] * 2
+        assert (turns.held, turns.waiting) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("called_up", [False, True])
+def test_a_turn_that_comes_as_its_client_goes_is_given_back(called_up: bool) -> None:
+    async def scenario() -> None:
+        turns, store = Turns(100), _Store()
+        async with turns.turn(store) as arrived:
+            arrived(100)
+            waiting = asyncio.ensure_future(_read(turns, store))
+            await asyncio.sleep(0)
+        if called_up:
+            turns._look()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.sleep(0.02)
+        assert (turns.held, turns.waiting) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+async def _read(turns: Turns, store: _Store, order: list[int] | None = None, number: int = 0) -> bytes:
+    async with turns.turn(store) as arrived:
+        arrived(40)
+        if order is not None:
+            order.append(number)
+        return b"x"
