@@ -4,7 +4,8 @@ The baseline is cut into ten parts. What is called evenly comes by Poisson's law
 expected has the probability exp(-m); what comes in bursts varies more between the parts, and having none is
 less surprising: then it is that of a negative binomial distribution with the parts' mean and variance,
 (1 + m / r)^-r, r = mean² / (variance - mean). Of all that is reported, 1 % may be chance (false discovery
-rate, over everything that the baseline has). Where spans were sampled, what is stored decides how surprising it is.
+rate, over everything that the baseline has). Where spans were sampled, what is stored decides how surprising
+it is.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ A *step* of a chain is a call that enters a service (its topmost span, or one th
 service), or one that goes to what sends no spans itself: a database, a queue or topic, something external.
 All other spans are walked through. A message goes through its queue: producer → queue → consumer.
 
-A chain is only there if all spans from its root on were kept: where they were sampled, it counts as often as the
-one that stands for most.
+A chain is only there if all spans from its root on were kept: where they were sampled, it counts as often as
+the one that stands for most.
 """
 
 from __future__ import annotations
