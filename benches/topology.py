@@ -133,8 +133,8 @@ def raw(path: Path, count: int, rounds: int) -> None:
     reader.close()
 
 
-def upkeep(path: Path, count: int, stored_s: float) -> None:
-    """What rolling up costs beside storing, and the answer from roll-ups."""
+def upkeep(path: Path, count: int, stored_s: float, rounds: int) -> None:
+    """What rolling up costs beside storing; and the answer from roll-ups beside the self-join."""
     store = DuckDBStore(path)
     now = store.reader().extent().last_start_ns + HOUR_NS
     keeper = Upkeep(store)
@@ -148,7 +148,11 @@ def upkeep(path: Path, count: int, stored_s: float) -> None:
     print(f"\nroll-up upkeep of {count:,} spans: {wall:.2f} s ({cpu:.2f} s of CPU)")
     print(f"  {wall / stored_s:.0%} of the {stored_s:.2f} s that storing the decoded tables took")
     reader = open_reader(path)
-    report("topology from roll-ups", "spans", count, in_turn({"Tracescape": lambda: topology(reader)}))
+    answers = {
+        "Tracescape: as people ask, from roll-ups": lambda: topology(reader),
+        "DuckDB self-join: calls only": lambda: reader.sql(SELF_JOIN),
+    }
+    report("topology of a rolled-up store", "spans", count, in_turn(answers, rounds))
     reader.close()
 
 
@@ -201,7 +205,7 @@ def main() -> None:
             path = Path(folder) / f"{count}.db"
             stored_s = filled(path, frame, count)
             raw(path, count, options.rounds)
-            upkeep(path, count, stored_s)
+            upkeep(path, count, stored_s, options.rounds)
             path.unlink()
         ten_hours(Path(folder), frame)
 

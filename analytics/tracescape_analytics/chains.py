@@ -21,11 +21,12 @@ from tracescape_analytics.naming import shown_nodes
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.sampling import UNIT
 from tracescape_analytics.shapes import Shaped, Vocabulary, numbered_shapes
-from tracescape_analytics.span_forest import IntArray, integers, span_ends, trace_numbers
+from tracescape_analytics.span_forest import IntArray, integers, trace_numbers
 from tracescape_native.call_counts import Shapes
 from tracescape_native.call_paths import CallPaths, call_paths, greatest_above, nearest_above
 from tracescape_native.edges import DELIVERED, PAIRED, find_calls
 from tracescape_native.forest import PRODUCER, ROOT, Forest, SpanArrays, build_forest
+from tracescape_native.tally import ends_of
 
 BY: Final = ("operation", "service")
 _SERVICE: Final = NODE_KINDS.index("service")
@@ -68,7 +69,7 @@ def chains_of(shaped: Shaped, by: str = "operation", shared: Collection[str] = (
             span_id=integers(shaped.spans["span_id"]),
             parent_id=integers(shaped.spans["parent_span_id"]),
             start=start,
-            end=span_ends(start, integers(shaped.spans["duration_ns"])),
+            end=ends_of(start, integers(shaped.spans["duration_ns"])),
             kind=shapes.kind[shape],
             resource=shape,
             content=shape,
