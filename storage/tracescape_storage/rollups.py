@@ -66,10 +66,6 @@ STATEMENTS: Final = (
     " WHERE NOT EXISTS (FROM tracescape_rollup_state)",
 )
 
-_TOUCHED_SQL: Final = (
-    f"SELECT DISTINCT start_ns // {MINUTE_NS} + step AS minute"
-    " FROM spans, (VALUES (-1), (0), (1)) AS steps(step)"
-)
 CURSOR_SQL: Final = f"SELECT cursor_ns FROM tracescape_rollup_state WHERE version = {VERSION}"
 LAST_ARRIVAL_SQL: Final = f"SELECT max({ARRIVED}) AS arrived_ns FROM spans"
 GROUPS_SQL: Final = "SELECT * FROM tracescape_rollup_groups ORDER BY number"
@@ -81,9 +77,16 @@ HOURS_SQL: Final = (
 PENDING_SQL: Final = "SELECT minute, since_ns FROM tracescape_rollup_pending ORDER BY minute"
 
 
+def _touched_by(condition: str) -> str:
+    # The minutes are few, the spans are many: those are told apart before each becomes three.
+    minutes = f"SELECT DISTINCT start_ns // {MINUTE_NS} AS minute FROM spans WHERE {condition}"
+    steps = "(VALUES (-1), (0), (1)) AS steps(step)"
+    return f"SELECT DISTINCT minute + step AS minute FROM ({minutes}), {steps}"
+
+
 def touched_sql(after_ns: int, until_ns: int) -> str:
     """``SELECT`` of the minutes that spans touch which arrived in (after_ns, until_ns]."""
-    return f"{_TOUCHED_SQL} WHERE {ARRIVED} > {after_ns} AND {ARRIVED} <= {until_ns}"
+    return _touched_by(f"{ARRIVED} > {after_ns} AND {ARRIVED} <= {until_ns}")
 
 
 def arrived_by(arrived_ns: int) -> str:
@@ -97,7 +100,8 @@ def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int) -> str:
     A row has ``start_ns`` and ``width_ns``; one of width 0 is such a minute, which lies in the window at
     least in part. ``cursor_ns`` is one read before: a later one only makes blocks more up to date.
     """
-    raw = f"SELECT minute FROM tracescape_rollup_pending UNION {_TOUCHED_SQL} WHERE {ARRIVED} > {cursor_ns}"
+    newer = _touched_by(f"{ARRIVED} > {cursor_ns}")
+    raw = f"SELECT minute FROM tracescape_rollup_pending UNION {newer}"
     inside = f"start_ns >= {since_ns} AND start_ns + width_ns <= {until_ns}"
     cut = [time // MINUTE_NS for time in (since_ns, until_ns) if time % MINUTE_NS]
     cut_minutes = "".join(f" OR start_ns = {minute * MINUTE_NS}" for minute in cut)
@@ -184,7 +188,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     (row,) = connection.execute("SELECT version FROM tracescape_rollup_state").fetchall()
     if row[0] == VERSION:
         return
-    _make_pending(connection, f"{_TOUCHED_SQL} WHERE {MAY_SAY}", 0)
+    _make_pending(connection, _touched_by(MAY_SAY), 0)
     connection.execute(f"UPDATE tracescape_rollup_state SET version = {VERSION}")
 
 
@@ -198,7 +202,7 @@ def touch(connection: duckdb.DuckDBPyConnection, minutes: Iterable[int], cursor_
 
 def touch_pruned(connection: duckdb.DuckDBPyConnection, before_ns: int) -> None:
     """Inside a transaction that deletes what arrived before ``before_ns``, and before it does."""
-    _make_pending(connection, f"{_TOUCHED_SQL} WHERE {ARRIVED} < {before_ns}", 0)
+    _make_pending(connection, _touched_by(f"{ARRIVED} < {before_ns}"), 0)
 
 
 def _make_pending(connection: duckdb.DuckDBPyConnection, minutes: str, now_ns: int) -> None:
