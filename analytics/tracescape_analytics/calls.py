@@ -29,7 +29,7 @@ from tracescape_storage.select import alive
 
 _ID_BYTES: Final = 16
 #: What is read at once: little enough to stay near the processor, enough for what each piece costs.
-_SPANS_A_PIECE: Final = 500_000
+_SPANS_A_PIECE: Final = 1_000_000
 _PIECES_AT_ONCE: Final = 4
 _SHORT_NS: Final = 4 * MINUTE_NS
 
