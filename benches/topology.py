@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ import workload
 from measure import in_turn, report
 
 from tracescape_analytics.calls import counts_of_window
-from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, Upkeep
+from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep
 from tracescape_analytics.topology import topology
 from tracescape_analytics.windows import Window
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
@@ -27,6 +28,7 @@ JOIN spans parent ON child.trace_id = parent.trace_id AND child.parent_span_id =
 WHERE child.service <> parent.service GROUP BY ALL
 """
 COMMIT_ROWS = 100_000
+BUSY_SPANS, BUSY_MINUTES = 500_000, 4
 #: What ten million spans may take, and ten hours from roll-ups.
 TOPOLOGY_S, TEN_HOURS_MS = 1.5, 50
 _IDS = ["t0", "t1", "p"]
@@ -133,8 +135,8 @@ def raw(path: Path, count: int, rounds: int) -> None:
     reader.close()
 
 
-def upkeep(path: Path, count: int, stored_s: float) -> None:
-    """What rolling up costs beside storing, and the answer from roll-ups."""
+def upkeep(path: Path, count: int, stored_s: float, rounds: int) -> None:
+    """What rolling up costs beside storing; and the answer from roll-ups beside the self-join."""
     store = DuckDBStore(path)
     now = store.reader().extent().last_start_ns + HOUR_NS
     keeper = Upkeep(store)
@@ -148,19 +150,51 @@ def upkeep(path: Path, count: int, stored_s: float) -> None:
     print(f"\nroll-up upkeep of {count:,} spans: {wall:.2f} s ({cpu:.2f} s of CPU)")
     print(f"  {wall / stored_s:.0%} of the {stored_s:.2f} s that storing the decoded tables took")
     reader = open_reader(path)
-    report("topology from roll-ups", "spans", count, in_turn({"Tracescape": lambda: topology(reader)}))
+    answers = {
+        "Tracescape: as people ask, from roll-ups": lambda: topology(reader),
+        "DuckDB self-join: calls only": lambda: reader.sql(SELF_JOIN),
+    }
+    report("topology of a rolled-up store", "spans", count, in_turn(answers, rounds))
     reader.close()
+
+
+def minute_by_minute(folder: Path, frame: pl.DataFrame) -> None:
+    """What keeping up costs a busy collector beside storing: each minute is counted when it settled."""
+    path, begin = folder / "minutes.db", 1_000_000 * HOUR_NS
+    store = DuckDBStore(path)
+    keeper = Upkeep(store)
+    stored, kept = [], []
+    for minute in range(BUSY_MINUTES + 2):
+        for first in range(0, BUSY_SPANS, COMMIT_ROWS):
+            rows = packed(table(frame, minute * BUSY_SPANS + first, COMMIT_ROWS), begin + minute * MINUTE_NS)
+            cpu = time.process_time()
+            store.append({"spans": rows})
+            stored.append(time.process_time() - cpu)
+        cpu = time.process_time()
+        if keeper.step(begin + (minute + 1) * MINUTE_NS + SETTLE_NS):
+            kept.append(time.process_time() - cpu)
+    keeper.close()
+    store.close()
+    path.unlink()
+    # A step is for one minute, but for the first: that loads the kernels, too.
+    each, beside = statistics.median(kept[1:]), sum(stored) / len(stored) * BUSY_SPANS / COMMIT_ROWS
+    print(f"\nroll-up upkeep, minute by minute, {BUSY_SPANS:,} spans each: {each:.2f} s of CPU a minute")
+    print(f"  {each / beside:.0%} of the {beside:.2f} s of CPU that storing the decoded tables took")
+
+
+def packed(rows: pa.Table, begin: int) -> pa.Table:
+    """The same spans, all in the minute from ``begin`` on."""
+    place = rows.schema.get_field_index("start_ns")
+    start = begin + (rows["start_ns"].to_numpy() - rows["start_ns"][0].as_py()) % MINUTE_NS
+    return rows.set_column(place, rows.schema.field(place), pa.array(start))
 
 
 def ten_hours(folder: Path, frame: pl.DataFrame) -> None:
     """The answer for ten hours of a million spans a minute: one such minute, its block repeated 600 times."""
     path = folder / "hours.db"
     store = DuckDBStore(path)
-    rows = table(frame, 0, 1_000_000)
     begin = 1_000_000 * HOUR_NS
-    packed = begin + (rows["start_ns"].to_numpy() - rows["start_ns"][0].as_py()) % MINUTE_NS
-    place = rows.schema.get_field_index("start_ns")
-    store.append({"spans": rows.set_column(place, rows.schema.field(place), pa.array(packed))})
+    store.append({"spans": packed(table(frame, 0, 1_000_000), begin)})
     keeper = Upkeep(store)
     keeper.step(begin + HOUR_NS)
     keeper.step(begin + 3 * HOUR_NS)
@@ -201,8 +235,9 @@ def main() -> None:
             path = Path(folder) / f"{count}.db"
             stored_s = filled(path, frame, count)
             raw(path, count, options.rounds)
-            upkeep(path, count, stored_s)
+            upkeep(path, count, stored_s, options.rounds)
             path.unlink()
+        minute_by_minute(Path(folder), frame)
         ten_hours(Path(folder), frame)
 
 

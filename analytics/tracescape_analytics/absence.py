@@ -4,7 +4,8 @@ The baseline is cut into ten parts. What is called evenly comes by Poisson's law
 expected has the probability exp(-m); what comes in bursts varies more between the parts, and having none is
 less surprising: then it is that of a negative binomial distribution with the parts' mean and variance,
 (1 + m / r)^-r, r = mean² / (variance - mean). Of all that is reported, 1 % may be chance (false discovery
-rate, over everything that the baseline has).
+rate, over everything that the baseline has). Where spans were sampled, what is stored decides how surprising
+it is.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pyarrow as pa
 from tracescape_analytics.chains import chains_of
 from tracescape_analytics.health import DEFAULT, Thresholds
 from tracescape_analytics.namespaces import condition_of, shared_names
+from tracescape_analytics.sampling import UNIT, whole
 from tracescape_analytics.shapes import Shaped, shaped_spans
 from tracescape_analytics.significance import FloatArray, discoveries
 from tracescape_analytics.windows import MINUTE_NS, Window, bounded, checked
@@ -31,6 +33,7 @@ ABSENCE_SCHEMA: Final = {
     "source": pl.String,
     "implied": pl.Boolean,
     "baseline_calls": pl.Int64,
+    "seen": pl.Int64,
     "expected": pl.Float64,
     "parts": pl.Int64,
     "p_value": pl.Float64,
@@ -91,6 +94,7 @@ def missing(
     things = things.group_by("rank", "what", "name", "service", "source", "number").agg(
         *(pl.col("calls").filter(pl.col("part") == part).sum().alias(str(part)) for part in range(PARTS)),
         now=pl.col("calls").filter(pl.col("part") < 0).sum(),
+        units=pl.col("units").filter(pl.col("part") >= 0).sum(),
         last_seen_ns=pl.col("last_ns").max(),
         row=pl.col("row").sort_by("last_ns").last(),
     )
@@ -98,9 +102,11 @@ def missing(
     share = ((window.until_ns or 0) - (window.since_ns or 0)) * PARTS / (end - begin)
     p_values, absent = _chance_of_none(counts, share), (things["now"] == 0).to_numpy()
     absent &= discoveries(np.where(absent, p_values, 1.0), thresholds.false_discoveries)
+    units = things["units"].to_numpy()
     rows = things.with_columns(
-        baseline_calls=pl.Series(counts.sum(axis=1)),
-        expected=pl.Series(counts.mean(axis=1) * share),
+        baseline_calls=pl.Series(whole(units)),
+        seen=pl.Series(counts.sum(axis=1)),
+        expected=pl.Series(units / UNIT / PARTS * share),
         parts=pl.Series((counts > 0).sum(axis=1)),
         p_value=pl.Series(p_values),
     ).filter(pl.Series(absent))
@@ -141,7 +147,8 @@ def _things(paths: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_part(steps: pl.DataFrame, window: Window, baseline: Window) -> pl.DataFrame:
-    # ``path``, ``part`` (of the baseline, -1 for the window), ``calls``, ``last_ns``, ``row`` (of the last).
+    # ``path``, ``part`` (of the baseline, -1 for the window), ``calls`` that are stored, the ``units`` that
+    # they stand for, ``last_ns``, ``row`` (of the last).
     begin, end = baseline.since_ns or 0, baseline.until_ns or 0
     start = steps["start_ns"].to_numpy()
     now = steps.filter(pl.Series(window.holds(start))).with_columns(part=pl.lit(-1, pl.Int64))
@@ -153,6 +160,7 @@ def _by_part(steps: pl.DataFrame, window: Window, baseline: Window) -> pl.DataFr
         .group_by("path", "part")
         .agg(
             calls=pl.len().cast(pl.Int64),
+            units=pl.col("units").sum(),
             last_ns=pl.col("start_ns").max(),
             row=pl.col("row").sort_by("start_ns", "row").last(),
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from tracescape_analytics.chains import BY, Chains, chains_of
 from tracescape_analytics.namespaces import condition_of, shared_names
+from tracescape_analytics.sampling import IntArray, whole
 from tracescape_analytics.shapes import Shaped, shaped_spans
 from tracescape_analytics.windows import Window, checked
 from tracescape_storage.reader import Reader
@@ -24,6 +26,7 @@ PATH_SCHEMA: Final = {
     "calls": pl.Int64,
     "ends": pl.Int64,
     "errors": pl.Int64,
+    "seen": pl.Int64,
     "traces": pl.Int64,
     "p50_ns": pl.Int64,
     "p95_ns": pl.Int64,
@@ -33,6 +36,7 @@ PATH_SCHEMA: Final = {
     "chain": pl.String,
 }
 _QUANTILES: Final = {"p50_ns": 50, "p95_ns": 95, "p99_ns": 99}  # percent: whole numbers keep ranks exact
+_COUNTS: Final = ("calls", "ends", "errors")
 
 
 def call_paths(
@@ -73,22 +77,40 @@ def paths_in(
 
 def _measured(found: Chains, trace_ids: pa.ChunkedArray) -> pl.DataFrame:
     steps = found.steps.sort("path", "duration_ns")
-    at = {name: (pl.len() * percent + 99) // 100 - 1 for name, percent in _QUANTILES.items()}
+    units = pl.col("units")
     sums = steps.group_by("path", maintain_order=True).agg(
-        pl.col("ends", "failed").sum(),
-        calls=pl.len(),
+        calls=units.sum(),
+        ends=units.filter("ends").sum(),
+        errors=units.filter("failed").sum(),
+        seen=pl.len(),
         traces=pl.col("trace").n_unique(),
-        **{name: pl.col("duration_ns").get(place) for name, place in at.items()},
     )
+    times = quantiles(steps["duration_ns"].to_numpy(), steps["units"].to_numpy(), sums["calls"].to_numpy())
+    sums = sums.with_columns(pl.Series(name, whole(sums[name].to_numpy())) for name in _COUNTS)
+    sums = sums.with_columns(pl.Series(name, values) for name, values in times.items())
     exemplars = [
         slowest(steps, trace_ids).rename({"trace": "slowest_trace"}),
         slowest(steps.filter("failed"), trace_ids).rename({"trace": "failed_trace"}),
     ]
     rows = found.paths.join(sums, on="path").join(exemplars[0], on="path", how="left")
     rows = rows.join(exemplars[1], on="path", how="left").drop("path")
-    rows = rows.rename({"number": "path", "failed": "errors"}).sort("path")
-    rows = _renumbered(rows)
+    rows = _renumbered(rows.rename({"number": "path"}).sort("path"))
     return rows.select(pl.col(name).cast(dtype) for name, dtype in PATH_SCHEMA.items())
+
+
+def quantiles(times: IntArray, units: IntArray, totals: IntArray) -> dict[str, IntArray]:
+    """Of groups that stand one after the other, their times ascending: the smallest that at least that share
+    of their units did not exceed.
+
+    ``times`` and ``units``: int64, shape (n,); ``totals``, the sum of units of each group, int64, shape
+    (groups,), as the results by name of `_QUANTILES`.
+    """
+    upto, before = np.cumsum(units), np.cumsum(totals) - totals
+    ranks = {
+        name: totals // 100 * percent + (totals % 100 * percent + 99) // 100
+        for name, percent in _QUANTILES.items()
+    }
+    return {name: times[np.searchsorted(upto, before + rank)] for name, rank in ranks.items()}
 
 
 def _renumbered(rows: pl.DataFrame) -> pl.DataFrame:

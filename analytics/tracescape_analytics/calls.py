@@ -16,12 +16,11 @@ from tracescape_analytics.contexts import contexts
 from tracescape_analytics.counts import ByteArray, Counted, Counts, merged, named, nothing_counted
 from tracescape_analytics.nodes import PEERS
 from tracescape_analytics.shapes import Shaped, numbered_shapes, shaped_spans
-from tracescape_analytics.span_forest import IntArray, SpanForest
+from tracescape_analytics.span_forest import IntArray, SpanForest, id_bytes, integers, numbered_ids
 from tracescape_analytics.windows import MINUTE_NS, Window
 from tracescape_native.call_counts import Question, Shapes, count_calls
 from tracescape_native.edges import NOTHING, PEER, STORE, Calls, find_calls
 from tracescape_native.forest import CONSUMER, PRODUCER, SpanArrays
-from tracescape_native.grouping import group_ids
 from tracescape_native.parallel import cores
 from tracescape_native.tally import ends_of
 from tracescape_storage.reader import Reader
@@ -126,8 +125,8 @@ def counts_in(shaped: Shaped, links: pa.Table | None, window: Window, *, by_minu
         return nothing_counted()
     shape, shapes, words = numbered_shapes(shaped)
     ids = _trace_ids(shaped.spans["trace_id"])
-    trace, traces = group_ids(*(ids.view(np.int64)[:, half].copy() for half in (0, 1)))
-    start = _integers(shaped.spans["start_ns"])
+    trace, traces = numbered_ids(ids)
+    start = integers(shaped.spans["start_ns"])
     cut = contexts(trace, traces, start, window)
 
     def with_copies(column: IntArray) -> IntArray:
@@ -136,10 +135,10 @@ def counts_in(shaped: Shaped, links: pa.Table | None, window: Window, *, by_minu
     shape = with_copies(shape)
     spans = SpanArrays(
         trace=trace if not len(cut.rows) else np.concatenate([trace, cut.trace]),
-        span_id=with_copies(_integers(shaped.spans["span_id"])),
-        parent_id=with_copies(_integers(shaped.spans["parent_span_id"])),
+        span_id=with_copies(integers(shaped.spans["span_id"])),
+        parent_id=with_copies(integers(shaped.spans["parent_span_id"])),
         start=with_copies(start),
-        end=with_copies(ends_of(start, _integers(shaped.spans["duration_ns"]))),
+        end=with_copies(ends_of(start, integers(shaped.spans["duration_ns"]))),
         kind=shape,
         resource=shape,
         content=shape,
@@ -161,31 +160,13 @@ def counts_in(shaped: Shaped, links: pa.Table | None, window: Window, *, by_minu
     return named(count_calls(spans, len(cut.low), shapes, question), words, ids)
 
 
-def _integers(column: pa.ChunkedArray) -> IntArray:
-    # Copied once: kernels want one array of one dtype that they may write to.
-    out, begin = np.empty(len(column), np.int64), 0
-    for chunk in column.chunks:
-        out[begin : begin + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
-        begin += len(chunk)
-    return out
-
-
 def _trace_ids(column: pa.ChunkedArray) -> ByteArray:
-    # The bytes of trace ids, shape (n, 16). Ids of another length, which no exporter should send, are
-    # padded or shortened at the front.
-    ids, begin = np.empty((len(column), _ID_BYTES), np.uint8), 0
-    for chunk in column.chunks:
-        part = chunk.cast(pa.binary())
-        here = ids[begin : begin + len(part)]
-        begin += len(part)
-        offsets = np.frombuffer(part.buffers()[1], np.int32)[part.offset : part.offset + len(part) + 1]
-        if (np.diff(offsets) == _ID_BYTES).all():
-            data = np.frombuffer(part.buffers()[2], np.uint8)
-            here[:] = data[offsets[0] : offsets[-1]].reshape(-1, _ID_BYTES)
-        else:
-            padded = [trace.rjust(_ID_BYTES, b"\0")[-_ID_BYTES:] for trace in part.to_pylist()]
-            here[:] = np.frombuffer(b"".join(padded), np.uint8).reshape(-1, _ID_BYTES)
-    return ids
+    # The bytes of trace ids, shape (n, 16). Ids of another length are padded or shortened at the front.
+    ids = id_bytes(column)
+    if ids is not None:
+        return ids
+    padded = [trace.rjust(_ID_BYTES, b"\0")[-_ID_BYTES:] for trace in column.to_pylist()]
+    return np.frombuffer(b"".join(padded), np.uint8).reshape(-1, _ID_BYTES)
 
 
 def _links(

@@ -3,6 +3,9 @@
 A *step* of a chain is a call that enters a service (its topmost span, or one that answers a call of the same
 service), or one that goes to what sends no spans itself: a database, a queue or topic, something external.
 All other spans are walked through. A message goes through its queue: producer → queue → consumer.
+
+A chain is only there if all spans from its root on were kept: where they were sampled, it counts as often as
+the one that stands for most.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ import polars as pl
 from tracescape_analytics.namespaces import short_name
 from tracescape_analytics.naming import shown_nodes
 from tracescape_analytics.nodes import NODE_KINDS
+from tracescape_analytics.sampling import UNIT
 from tracescape_analytics.shapes import Shaped, Vocabulary, numbered_shapes
-from tracescape_analytics.span_forest import IntArray, integers, span_ends, trace_numbers
+from tracescape_analytics.span_forest import IntArray, integers, trace_numbers
 from tracescape_native.call_counts import Shapes
-from tracescape_native.call_paths import CallPaths, call_paths, nearest_above
+from tracescape_native.call_paths import CallPaths, call_paths, greatest_above, nearest_above
 from tracescape_native.edges import DELIVERED, PAIRED, find_calls
 from tracescape_native.forest import PRODUCER, ROOT, Forest, SpanArrays, build_forest
+from tracescape_native.tally import ends_of
 
 BY: Final = ("operation", "service")
 _SERVICE: Final = NODE_KINDS.index("service")
@@ -29,8 +34,8 @@ _SERVICE: Final = NODE_KINDS.index("service")
 
 class Chains(NamedTuple):
     """``steps``: a row a step: ``path``; ``start_ns``, ``duration_ns``, ``failed``; ``trace_start_ns``, when
-    the main root started; ``ends``: whether no further step follows; ``trace``, the number of its trace;
-    ``row``, its row in the spans.
+    the main root started; ``ends``: whether no further step follows; ``units``: how many steps it stands for,
+    in units of `sampling`; ``trace``, the number of its trace; ``row``, its row in the spans.
 
     ``paths``: a row a path, in depth-first order, siblings by name: ``path`` (its number in ``steps``),
     ``number`` (its place), ``parent`` (the place of the path without its last step, null for none),
@@ -64,7 +69,7 @@ def chains_of(shaped: Shaped, by: str = "operation", shared: Collection[str] = (
             span_id=integers(shaped.spans["span_id"]),
             parent_id=integers(shaped.spans["parent_span_id"]),
             start=start,
-            end=span_ends(start, integers(shaped.spans["duration_ns"])),
+            end=ends_of(start, integers(shaped.spans["duration_ns"])),
             kind=shapes.kind[shape],
             resource=shape,
             content=shape,
@@ -83,6 +88,7 @@ def chains_of(shaped: Shaped, by: str = "operation", shared: Collection[str] = (
         "failed": shapes.failed[own[at]] > 0,
         "trace_start_ns": forest.start[forest.main_root[forest.trace[at]]],
         "ends": ~followed,
+        "units": UNIT + greatest_above(forest, shapes.extra[own])[at],
         "trace": forest.trace[at],
         "row": forest.rows[at],
     }

@@ -46,22 +46,25 @@ def red(
     service: str | None = None,
     by: str = "service",
     step_ns: int | None = None,
+    environment: str | None = None,
 ) -> pl.DataFrame:
     """A row a service (or operation of a service) and step in which it served calls; by start, then name.
 
     Columns of `RED_SCHEMA`, of which ``operation`` is there by operation only. ``start_ns`` is where the step
     begins, a multiple of ``step_ns``, or the window; the first and last step may be cut by the window, and
-    rates are by the time that is left. Calls, errors and quantiles are those of ``topology``'s nodes.
+    rates are by the time that is left. Calls, errors and quantiles are those of ``topology``'s nodes. With
+    ``environment`` (``deployment.environment.name``) only spans sent from there are looked at.
 
     Raises:
         ValueError: the window ends before it begins, ``by`` is neither of `BY`, a step is not positive, or
             there would be more than `MAX_STEPS`.
         UnknownServiceError: ``service`` served nothing in the window; the near names are listed.
+        UnknownEnvironmentError: nothing stored is of ``environment``.
     """
     if by not in BY:
         raise ValueError(f"by={by!r} is neither of {', '.join(BY)}")
     window = checked(since_ns, until_ns)
-    frames = [_of(counts_of(reader, step), step, by) for step in _steps(reader, window, step_ns)]
+    frames = [_of(counts_of(reader, step, environment), step, by) for step in _steps(reader, window, step_ns)]
     rows = pl.concat(frames) if frames else pl.DataFrame(schema=RED_SCHEMA)
     if service is not None:
         names = rows["service"].unique().to_list()

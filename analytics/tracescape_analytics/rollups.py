@@ -149,9 +149,10 @@ def _cursor(reader: Reader) -> int:
     if not hasattr(reader, "shaped_spans"):
         return 0
     try:
-        return int(reader.sql(kept.CURSOR_SQL)["cursor_ns"][0].as_py())
-    except StoreError:  # a file of a release that kept none
+        cursors = reader.sql(kept.CURSOR_SQL)["cursor_ns"].to_pylist()
+    except StoreError:  # a file of a release that kept none, or that counted otherwise
         return 0
+    return int(cursors[0]) if cursors else 0
 
 
 def _runs(minutes: Iterable[int], spans: Mapping[int, int] | None = None) -> list[tuple[int, int]]:

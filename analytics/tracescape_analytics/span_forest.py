@@ -11,15 +11,17 @@ import pyarrow.compute as pc
 
 from tracescape_native.forest import Forest, SpanArrays, build_forest
 from tracescape_native.grouping import group_ids
+from tracescape_native.tally import ends_of
 from tracescape_storage.schema import ANALYSIS_COLUMNS, PROMOTED
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+ByteArray = np.ndarray[Any, np.dtype[np.uint8]]
 
 #: What a question about calls reads on top of ``ANALYSIS_COLUMNS``.
 CALL_COLUMNS: Final = (*ANALYSIS_COLUMNS, *PROMOTED)
 
-_LATEST: Final = 2**63 - 1
+_ID_BYTES: Final = 16
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ class SpanForest:
 
 def integers(column: pa.ChunkedArray) -> IntArray:
     """An integer column without nulls as a new int64 array: kernels get one dtype, and may write to it."""
-    return np.array(column.to_numpy(), dtype=np.int64)
+    out, begin = np.empty(len(column), np.int64), 0
+    for chunk in column.chunks:
+        out[begin : begin + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+        begin += len(chunk)
+    return out
 
 
 def dictionary_codes(column: pa.ChunkedArray) -> tuple[IntArray, list[str]]:
@@ -71,29 +77,34 @@ def dictionary_codes(column: pa.ChunkedArray) -> tuple[IntArray, list[str]]:
     return np.array(indices.to_numpy(), dtype=np.int64), array.dictionary.to_pylist()
 
 
+def id_bytes(column: pa.ChunkedArray) -> ByteArray | None:
+    """A column of trace ids, uint8, shape (n, 16); None if some id is not 16 bytes long, which no exporter
+    should send."""
+    ids, begin = np.empty((len(column), _ID_BYTES), np.uint8), 0
+    for chunk in column.chunks:
+        part = chunk.cast(pa.binary())
+        offsets = np.frombuffer(part.buffers()[1], np.int32)[part.offset : part.offset + len(part) + 1]
+        if (np.diff(offsets) != _ID_BYTES).any():
+            return None
+        if len(part):
+            data = np.frombuffer(part.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+            ids[begin : begin + len(part)] = data.reshape(-1, _ID_BYTES)
+        begin += len(part)
+    return ids
+
+
 def trace_numbers(column: pa.ChunkedArray) -> tuple[IntArray, int]:
     """Traces numbered from 0 in order of appearance (int64), and how many there are."""
-    array = column.combine_chunks()
-    if len(array) == 0:
-        return np.empty(0, np.int64), 0
-    try:
-        fixed = array.cast(pa.binary(16))
-    except pa.ArrowInvalid:  # some id is not 16 bytes long, which no exporter should send
-        encoded = array.dictionary_encode()
+    ids = id_bytes(column)
+    if ids is None:
+        encoded = column.combine_chunks().dictionary_encode()
         return np.array(encoded.indices.to_numpy(), dtype=np.int64), len(encoded.dictionary)
-    halves = np.frombuffer(fixed.buffers()[1], np.int64).reshape(-1, 2)
-    halves = halves[fixed.offset : fixed.offset + len(fixed)]
-    # Copies on purpose: contiguous halves, writable like every array that kernels get.
-    return group_ids(halves[:, 0].copy(), halves[:, 1].copy())
+    return numbered_ids(ids)
 
 
-def span_ends(start: IntArray, duration: IntArray) -> IntArray:
-    """``start + duration``, at the latest at the end of int64's time instead of wrapping around."""
-    end = start + np.maximum(duration, 0)
-    wrapped = end < start
-    if wrapped.any():
-        end[wrapped] = _LATEST
-    return end
+def numbered_ids(ids: ByteArray) -> tuple[IntArray, int]:
+    """The same of ids that are 16 bytes long, uint8, shape (n, 16)."""
+    return group_ids(*(ids.view(np.int64)[:, half].copy() for half in (0, 1)))
 
 
 def plant(table: pa.Table) -> SpanForest:
@@ -104,8 +115,12 @@ def plant(table: pa.Table) -> SpanForest:
     trace, _ = trace_numbers(table["trace_id"])
     service, services = dictionary_codes(table["service"])
     operation, operations = dictionary_codes(table["operation"])
-    kind = integers(table["kind"])
-    status = integers(table["status"])
+    kind, status = integers(table["kind"]), integers(table["status"])
+    kind[(kind < 0) | (kind > 5)] = 0
+    content = service * max(len(operations), 1)
+    content += operation
+    content <<= 8
+    content |= status & 255
     start = integers(table["start_ns"])
     forest = build_forest(
         SpanArrays(
@@ -113,10 +128,10 @@ def plant(table: pa.Table) -> SpanForest:
             span_id=integers(table["span_id"]),
             parent_id=integers(table["parent_span_id"]),
             start=start,
-            end=span_ends(start, integers(table["duration_ns"])),
-            kind=np.where((kind < 0) | (kind > 5), 0, kind),
+            end=ends_of(start, integers(table["duration_ns"])),
+            kind=kind,
             resource=integers(table["resource_id"]),
-            content=(service * max(len(operations), 1) + operation) * 256 + (status & 255),
+            content=content,
         )
     )
     rows = forest.rows

@@ -297,6 +297,7 @@ class Store(RowFrames, Comparing, Closing):
         until: When = None,
         by: str = "service",
         step: str | int | None = None,
+        environment: str | None = None,
     ) -> pl.DataFrame:
         """Rate, errors and duration by ``service`` or ``operation``, in steps of ``step`` ("1m", or ns)."""
         window, _ = self._windows(since, until, None)
@@ -307,6 +308,7 @@ class Store(RowFrames, Comparing, Closing):
             service=service,
             by=by,
             step_ns=parse_duration(step) if isinstance(step, str) else step,
+            environment=environment,
         )
         return Frame(found)
 

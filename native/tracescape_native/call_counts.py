@@ -16,7 +16,7 @@ from tracescape_native.buckets import bucket_code
 from tracescape_native.edges import CROSSED, DELIVERED, NONE, PAIRED, Matching, match, matching_for
 from tracescape_native.forest import CLIENT, CONSUMER, ORPHAN, PRODUCER, ROOT, SERVER, UNSET
 from tracescape_native.grouping import HASH_SEED, rows_by_code
-from tracescape_native.growing import Grown, SpanArrays, grow, scratch_for
+from tracescape_native.growing import Grown, Scratch, SpanArrays, grow, scratch_for
 from tracescape_native.memory import ByteArray, NumberArray, pointer, wrapping
 from tracescape_native.parallel import run_all, workers_for
 from tracescape_native.sorting import IntArray
@@ -53,7 +53,10 @@ OFFSET: Final = 8192
 
 _ROLE_BITS: Final = 4
 _CONNECTION_BITS: Final = 4
-_CHUNK: Final = 8_192  # spans whose trees fit into a core's cache
+_CHUNK: Final = 2_048  # spans whose trees, and all that is found about them, fit into a core's cache
+_PIECE: Final = 16_384  # spans that a thread takes at a time
+_GROUPS: Final = 1_024  # groups and cells that there is room for at first
+_CELLS: Final = 8_192
 _MOST: Final = 8  # events of one span at most, beyond those of its links
 _KEYS: Final = 16  # groups or keys of one event at most
 
@@ -470,21 +473,43 @@ def _note(best: Any, best_row: Any, group: Any, taken: Any, row: Any, ids: ByteA
     best[group], best_row[group] = taken, row
 
 
+class _Memory(NamedTuple):
+    # Working memory for a few traces at a time. ``at``: the next trace; of the events of those before it, how
+    # many there are and how many of them are counted.
+    scratch: Scratch
+    tree: Grown
+    here: _Columns
+    found: Matching
+    sent: _Sent
+    events: IntArray
+    at: IntArray
+
+
+def _memory_for(longest: int, services: int, links: int) -> _Memory:
+    size = max(longest, _CHUNK)
+    return _Memory(
+        scratch_for(longest),
+        Grown(*np.empty((12, size), np.int64), *np.empty((2, size), np.int64)),
+        _Columns(*np.empty((4, size), np.int64)),
+        matching_for(size),
+        _Sent(*np.zeros((2, services), np.int64)),
+        np.empty((_MOST * size + 2 * links, _WORDS), np.int64),
+        np.zeros(3, np.int64),
+    )
+
+
 @njit(cache=True, nogil=True)
 def _events_of(
     first: int,
     last: int,
     offsets: IntArray,
-    tree: Grown,
     spans: SpanArrays,
     shapes: Shapes,
     question: Question,
-    here: _Columns,
-    found: Matching,
-    sent: _Sent,
-    events: IntArray,
+    memory: _Memory,
 ) -> int:
     # The events of a few traces; how many there are.
+    tree, here, found, events = memory.tree, memory.here, memory.found, memory.events
     count = offsets[last] - offsets[first]
     _lay_out(first, last, offsets, question, tree, shapes, here)
     match(tree.parent, here.service, here.kind, here.names, 0, count, found)
@@ -494,18 +519,49 @@ def _events_of(
         if here.inside[root]:
             word = _first(TOTAL, 0, tree.start[root], question.width)
             n = _put(events, n, word, (0, 0), _PLAIN, (TRACES, 1), 0, 0, 0)
-    n = _sent(count, question.width, tree, here, sent, events, n)
+    n = _sent(count, question.width, tree, here, memory.sent, events, n)
     n = _visits(count, question.width, tree, shapes, here, events, n)
     n = _answered(count, question, tree, shapes, here, found, events, n)
     n = _outgoing(count, question, tree, shapes, here, found, events, n)
     return int(_received(count, question, tree, spans, shapes, here, found, events, n))
 
 
-def _chunks(offsets: IntArray) -> list[tuple[int, int]]:
-    # Traces in pieces of about _CHUNK spans, or one longer trace.
+@njit(cache=True, nogil=True)
+def _count_some(
+    end: int,
+    rows: NumberArray,
+    offsets: IntArray,
+    spans: SpanArrays,
+    shapes: Shapes,
+    question: Question,
+    memory: _Memory,
+    groups: Groups,
+    tally: Tally,
+    seed: int,
+) -> bool:
+    # Count from the next trace on, a chunk at a time, up to trace `end`; False where a table is full.
+    at, events = memory.at, memory.events
+    while True:
+        at[2] = _absorb(events, at[2], at[1], question.ids, groups, tally, seed)
+        if at[2] < at[1]:
+            return False
+        first = at[0]
+        if first == end:
+            return True
+        begin, last = offsets[first], first + 1
+        while last < end and offsets[last + 1] - begin <= _CHUNK:
+            last += 1
+        bounds = offsets[first : last + 1] - begin
+        grow(spans, rows[begin : offsets[last]], bounds, 0, last - first, seed, memory.scratch, memory.tree)
+        count = _events_of(first, last, offsets, spans, shapes, question, memory)
+        at[0], at[1], at[2] = last, count, 0
+
+
+def _pieces(offsets: IntArray) -> list[tuple[int, int]]:
+    # Traces in pieces of about _PIECE spans, or one longer trace.
     pieces, first, last = [], 0, len(offsets) - 1
     while first < last:
-        end = int(np.searchsorted(offsets, offsets[first] + _CHUNK, "right")) - 1
+        end = int(np.searchsorted(offsets, offsets[first] + _PIECE, "right")) - 1
         end = max(end, first + 1)
         pieces.append((first, end))
         first = end
@@ -522,22 +578,13 @@ def _count(
 ) -> tuple[Groups, Tally]:
     # Whoever else takes of the pieces counts those.
     longest = int(np.diff(offsets).max(initial=0))
-    size = max(longest, _CHUNK)
-    scratch = scratch_for(longest)
-    tree = Grown(*np.empty((12, size), np.int64), *np.empty((2, size), np.int64))
-    here, found = _Columns(*np.empty((4, size), np.int64)), matching_for(size)
-    sent = _Sent(*np.zeros((2, int(shapes.service.max()) + 1), np.int64))
-    groups, tally = groups_for(_CHUNK // 8), tally_for(_CHUNK)
-    events = np.empty((_MOST * size + 2 * len(question.link_consumer), _WORDS), np.int64)
+    memory = _memory_for(longest, int(shapes.service.max()) + 1, len(question.link_consumer))
+    groups, tally = groups_for(_GROUPS), tally_for(_CELLS)
     for first, last in pieces:
-        begin, end = offsets[first], offsets[last]
-        mine, bounds = rows[begin:end], offsets[first : last + 1] - begin
-        grow(spans, mine, bounds, 0, last - first, HASH_SEED, scratch, tree)
-        count = _events_of(first, last, offsets, tree, spans, shapes, question, here, found, sent, events)
-        done = _absorb(events, 0, count, question.ids, groups, tally, HASH_SEED)
-        while done < count:
+        memory.at[0] = first
+        columns = rows, offsets, spans, shapes, question, memory
+        while not _count_some(last, *columns, groups, tally, HASH_SEED):
             groups, tally = room(groups, tally, int(groups.used[0]) + int(tally.used[0]))
-            done = _absorb(events, done, count, question.ids, groups, tally, HASH_SEED)
     return groups, tally
 
 
@@ -550,7 +597,7 @@ def count_calls(spans: SpanArrays, traces: int, shapes: Shapes, question: Questi
     when. O(n log n).
     """
     offsets, rows = rows_by_code(spans.trace, traces)
-    pieces = iter(_chunks(offsets))
+    pieces = iter(_pieces(offsets))
     parts: list[tuple[Groups, Tally]] = []
 
     def count(begin: int, end: int) -> None:

@@ -93,6 +93,20 @@ def nearest_above(forest: Forest, chosen: BoolArray) -> IntArray:
 
 
 @njit(cache=True, nogil=True)
+def _greatest(parent: IntArray, values: IntArray) -> IntArray:
+    greatest = values.copy()
+    for i in range(len(parent)):
+        if parent[i] >= 0:
+            greatest[i] = max(values[i], greatest[parent[i]])
+    return greatest
+
+
+def greatest_above(forest: Forest, values: IntArray) -> IntArray:
+    """The greatest of the values (int64, shape (n,)) of each span and all its ancestors."""
+    return np.asarray(_greatest(forest.parent, values))
+
+
+@njit(cache=True, nogil=True)
 def _other_above(parent: IntArray, code: IntArray) -> IntArray:
     other = np.full(len(code), -1, np.int64)
     for i in range(len(code)):

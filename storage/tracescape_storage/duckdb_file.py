@@ -525,6 +525,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     connection.execute("BEGIN")
     for statement in [*([] if tables else ddl.statements()), *rollups.STATEMENTS, *positions.STATEMENTS]:
         connection.execute(statement)
+    rollups.migrate(connection)
     if not _has_trace_index(connection):
         for statement in ddl.TRACE_INDEX:
             connection.execute(statement)

@@ -8,7 +8,8 @@ Three tables say together what every minute holds, at any moment and in any one 
 * ``tracescape_rollup_pending``: minutes whose blocks are out of date or not there yet, and since when; where
   a block was made in vain, from when on the next one may do.
 * ``tracescape_rollup_state``: ``cursor_ns``; spans that arrived later are in no block, and the minutes that
-  they touch are not pending yet.
+  they touch are not pending yet. ``version`` is what the blocks count: those of older versions are not read,
+  and when a store is opened for writing those that would be different now become pending, see `migrate`.
 
 A span touches the minute that it starts in and both its neighbours. A minute that has no block, is not
 pending and is touched by nothing later holds no spans. Pruning makes the minutes that it touches pending.
@@ -22,11 +23,14 @@ from typing import Final, NamedTuple
 import duckdb
 import pyarrow as pa
 
+from tracescape_storage.sampling import MAY_SAY
 from tracescape_storage.schema import ARRIVED
 from tracescape_storage.select import alive
 
 MINUTE_NS: Final = 60_000_000_000
 HOUR_NS: Final = 60 * MINUTE_NS
+#: 2: sampled spans count for those that were not kept. Stores of version 1 do not say theirs.
+VERSION: Final = 2
 #: A minute whose block became out of date waits so long at most before the next one is made.
 LONGEST_WAIT_NS: Final = 5 * MINUTE_NS
 
@@ -56,15 +60,13 @@ STATEMENTS: Final = (
     "CREATE TABLE IF NOT EXISTS tracescape_rollup_groups (number BIGINT, role TINYINT, connection TINYINT,"
     " source_kind TINYINT, source VARCHAR, target_kind TINYINT, target VARCHAR)",
     "CREATE TABLE IF NOT EXISTS tracescape_rollup_pending (minute BIGINT NOT NULL, since_ns BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS tracescape_rollup_state (cursor_ns BIGINT NOT NULL)",
-    "INSERT INTO tracescape_rollup_state SELECT 0 WHERE NOT EXISTS (FROM tracescape_rollup_state)",
+    "CREATE TABLE IF NOT EXISTS tracescape_rollup_state (cursor_ns BIGINT NOT NULL, version INTEGER)",
+    "ALTER TABLE tracescape_rollup_state ADD COLUMN IF NOT EXISTS version INTEGER",
+    f"INSERT INTO tracescape_rollup_state SELECT 0, {VERSION}"
+    " WHERE NOT EXISTS (FROM tracescape_rollup_state)",
 )
 
-_TOUCHED_SQL: Final = (
-    f"SELECT DISTINCT start_ns // {MINUTE_NS} + step AS minute"
-    " FROM spans, (VALUES (-1), (0), (1)) AS steps(step)"
-)
-CURSOR_SQL: Final = "SELECT cursor_ns FROM tracescape_rollup_state"
+CURSOR_SQL: Final = f"SELECT cursor_ns FROM tracescape_rollup_state WHERE version = {VERSION}"
 LAST_ARRIVAL_SQL: Final = f"SELECT max({ARRIVED}) AS arrived_ns FROM spans"
 GROUPS_SQL: Final = "SELECT * FROM tracescape_rollup_groups ORDER BY number"
 PRUNES_SQL: Final = "SELECT count(*) AS prunes FROM tracescape_pruned"
@@ -75,9 +77,16 @@ HOURS_SQL: Final = (
 PENDING_SQL: Final = "SELECT minute, since_ns FROM tracescape_rollup_pending ORDER BY minute"
 
 
+def _touched_by(condition: str) -> str:
+    # The minutes are few, the spans are many: those are told apart before each becomes three.
+    minutes = f"SELECT DISTINCT start_ns // {MINUTE_NS} AS minute FROM spans WHERE {condition}"
+    steps = "(VALUES (-1), (0), (1)) AS steps(step)"
+    return f"SELECT DISTINCT minute + step AS minute FROM ({minutes}), {steps}"
+
+
 def touched_sql(after_ns: int, until_ns: int) -> str:
     """``SELECT`` of the minutes that spans touch which arrived in (after_ns, until_ns]."""
-    return f"{_TOUCHED_SQL} WHERE {ARRIVED} > {after_ns} AND {ARRIVED} <= {until_ns}"
+    return _touched_by(f"{ARRIVED} > {after_ns} AND {ARRIVED} <= {until_ns}")
 
 
 def arrived_by(arrived_ns: int) -> str:
@@ -91,7 +100,8 @@ def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int) -> str:
     A row has ``start_ns`` and ``width_ns``; one of width 0 is such a minute, which lies in the window at
     least in part. ``cursor_ns`` is one read before: a later one only makes blocks more up to date.
     """
-    raw = f"SELECT minute FROM tracescape_rollup_pending UNION {_TOUCHED_SQL} WHERE {ARRIVED} > {cursor_ns}"
+    newer = _touched_by(f"{ARRIVED} > {cursor_ns}")
+    raw = f"SELECT minute FROM tracescape_rollup_pending UNION {newer}"
     inside = f"start_ns >= {since_ns} AND start_ns + width_ns <= {until_ns}"
     cut = [time // MINUTE_NS for time in (since_ns, until_ns) if time % MINUTE_NS]
     cut_minutes = "".join(f" OR start_ns = {minute * MINUTE_NS}" for minute in cut)
@@ -173,6 +183,15 @@ class Rolled(NamedTuple):
     prunes: int
 
 
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Inside a transaction: minutes that an older version counted otherwise become pending."""
+    (row,) = connection.execute("SELECT version FROM tracescape_rollup_state").fetchall()
+    if row[0] == VERSION:
+        return
+    _make_pending(connection, _touched_by(MAY_SAY), 0)
+    connection.execute(f"UPDATE tracescape_rollup_state SET version = {VERSION}")
+
+
 def touch(connection: duckdb.DuckDBPyConnection, minutes: Iterable[int], cursor_ns: int, now_ns: int) -> None:
     """Inside a transaction: minutes become pending, their blocks go; the cursor moves."""
     connection.register("touched_minutes", pa.table({"minute": pa.array(list(minutes), pa.int64())}))
@@ -183,7 +202,7 @@ def touch(connection: duckdb.DuckDBPyConnection, minutes: Iterable[int], cursor_
 
 def touch_pruned(connection: duckdb.DuckDBPyConnection, before_ns: int) -> None:
     """Inside a transaction that deletes what arrived before ``before_ns``, and before it does."""
-    _make_pending(connection, f"{_TOUCHED_SQL} WHERE {ARRIVED} < {before_ns}", 0)
+    _make_pending(connection, _touched_by(f"{ARRIVED} < {before_ns}"), 0)
 
 
 def _make_pending(connection: duckdb.DuckDBPyConnection, minutes: str, now_ns: int) -> None:

@@ -17,9 +17,11 @@ PATTERN: Final = r"(?:^|,)[ \t]*ot=(?:[^,;]*;)*th:([0-9a-f]{1,14})[ \t]*(?:[;,]|
 DIGITS: Final = (
     f"CASE WHEN trace_state IS NOT NULL THEN nullif(regexp_extract(trace_state, '{PATTERN}', 1), '') END"
 )
+#: A condition that all spans that say it meet, and hardly any other.
+MAY_SAY: Final = "contains(trace_state, 'th:')"
 
 
 def sampled_sql(after_ns: int) -> str:
     """``SELECT`` of when the last span after ``after_ns`` arrived, and whether any of them may say it."""
-    says = "coalesce(bool_or(contains(trace_state, 'th:')), false) AS found"
+    says = f"coalesce(bool_or({MAY_SAY}), false) AS found"
     return f"SELECT max({ARRIVED}) AS arrived_ns, {says} FROM spans WHERE {ARRIVED} > {after_ns}"

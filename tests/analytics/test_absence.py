@@ -90,6 +90,14 @@ def test_what_comes_in_bursts_is_not_missed_between_them() -> None:
     ).is_empty()
 
 
+def test_what_is_sampled_counts_for_more_and_is_no_more_surprising() -> None:
+    kept = [row | {"trace_state": "ot=th:c"} for row in every(10, 0, NOW)]
+    rest = every(10, NOW, NOW + 5 * MINUTE_NS, pay=False)
+    whole, sampled = (lost(rows + rest).row(0, named=True) for rows in (every(10, 0, NOW), kept))
+    assert (sampled["baseline_calls"], sampled["seen"], sampled["expected"]) == (240, 60, 120.0)
+    assert sampled["p_value"] == whole["p_value"], "that is up to what was seen"
+
+
 def test_another_baseline_can_be_asked_for() -> None:
     rows = every(10, 0, 5 * MINUTE_NS) + every(10, 5 * MINUTE_NS, NOW + 5 * MINUTE_NS, pay=False)
     assert lost(rows).is_empty(), "it was missing ten minutes ago too"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_reader import KINDS, reader, span, trace_bytes
-from naive.chains import chains, failed, named_as, operation_of
+from naive.chains import chains, failed, named_as, operation_of, trace_state, weight
 from naive.forest import Span, twin
 from naive.spans import call_spans, signed, tangled_spans
 from support.documented import documented
@@ -31,6 +31,7 @@ def row(one: Span) -> Row:
         end=one.end,
         kind=KINDS[one.kind],
         status="error" if failed(one) else "ok",
+        trace_state=trace_state(one),
         **named_as(one),
     )
     return made | {"span_id": signed(one.id), "parent_span_id": signed(one.parent)}
@@ -42,15 +43,18 @@ def test_agree_with_chains_walked_up_span_by_span(spans: list[Span], by: str) ->
     nodes, _ = twin(spans)
     expected = list(chains(nodes, by))
     found = call_paths(reader(*map(row, spans)), by=by)
-    counts = Counter(chain for chain, _ in expected)
-    errors = Counter(chain for chain, node in expected if failed(node.span))
-    longest = {
-        chain: max(node.span.duration for other, node in expected if other == chain) for chain in counts
-    }
-    assert dict(found["chain", "calls"].iter_rows()) == counts
-    assert {chain: n for chain, n in found["chain", "errors"].iter_rows() if n} == errors
-    assert dict(found["chain", "p99_ns"].iter_rows()) == longest, "fewer than a hundred: the longest"
-    assert sum(found["ends"]) <= len(expected)
+    times: dict[str, list[int]] = {}
+    errors = Counter[str]()
+    for chain, node in expected:
+        times.setdefault(chain, []).extend([node.span.duration] * weight(node))
+        errors[chain] += failed(node.span) * weight(node)
+    assert dict(found["chain", "seen"].iter_rows()) == Counter(chain for chain, _ in expected)
+    assert dict(found["chain", "calls"].iter_rows()) == {chain: len(of) for chain, of in times.items()}
+    assert dict(found["chain", "errors"].iter_rows()) == errors
+    for percent in (50, 95, 99):
+        values = {chain: sorted(of)[(len(of) * percent + 99) // 100 - 1] for chain, of in times.items()}
+        assert dict(found["chain", f"p{percent}_ns"].iter_rows()) == values
+    assert (found["ends"] <= found["calls"]).all()
     by_number = dict(found["path", "chain"].iter_rows())
     for number, parent, depth, chain in found["path", "parent", "depth", "chain"].iter_rows():
         above = "" if parent is None else by_number[parent] + " → "
@@ -80,7 +84,7 @@ def test_internal_spans_are_walked_through_and_messages_go_through_their_queue()
         "web GET / → cart add → redis",
     ]
     assert found["kind"].to_list() == ["service", "service", "queue", "service", "database"]
-    assert found["calls"].to_list() == found["traces"].to_list() == [2] * 5
+    assert found["calls"].to_list() == found["seen"].to_list() == found["traces"].to_list() == [2] * 5
     assert found["ends"].to_list() == [0, 0, 0, 2, 2]
     assert found["parent"].to_list() == [None, 0, 1, 2, 1]
     assert call_paths(reader(*shop()), by="service")["chain"][-1] == "web → cart → redis"

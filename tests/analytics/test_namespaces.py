@@ -159,6 +159,11 @@ def test_an_environment_is_a_filter(store: DuckDBStore) -> None:
     assert topology(asked, environment="prod").spans == 4
     assert services(asked, environment="test")["calls"].sum() == 2
     assert health(asked, environment="test").height == 3
+    served = [red(asked, environment=which, by="operation")["service", "calls"] for which in ("test", "prod")]
+    assert served[0].rows() == [("eu/shop", 1), ("pay", 1)]
+    assert served[1]["calls"].sum() == 4
+    with pytest.raises(UnknownEnvironmentError, match="Did you mean 'test'"):
+        red(asked, environment="tset")
 
 
 def test_chains_and_critical_paths_know_environments(store: DuckDBStore) -> None:

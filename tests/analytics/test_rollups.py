@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_reader import KINDS, link, link_table, span, stored_span_table
-from tracescape_analytics import calls, rollups
+from tracescape_analytics import calls, rollups, shapes
 from tracescape_analytics.calls import counts_of_window
 from tracescape_analytics.counts import Counts
 from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep, counts_of
@@ -251,6 +251,31 @@ def test_blocks_equal_recomputation(rows: list[Row], data: st.DataObject) -> Non
         window = Window(BEGIN, BEGIN + 2 * HOUR_NS)
         assert said(counts_of(reader, window)) == said(counts_of_window(reader, window))
         reader.close()
+
+
+def test_blocks_of_before_sampled_spans_counted_for_more_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, sampled, rest = tmp_path / "t.db", BEGIN, BEGIN + 20 * MINUTE_NS
+    store = DuckDBStore(path)
+    append(store, *({**row, "trace_state": "ot=th:c"} for row in a_call("a", sampled)), *a_call("b", rest))
+    with monkeypatch.context() as patched:
+        patched.setattr(shapes, "extra_of", lambda digits: 0)
+        keep(store)
+    store.connection.execute("ALTER TABLE tracescape_rollup_state DROP COLUMN version")
+    store.close()
+    closed = open_reader(path)
+    assert topology(closed).edges["calls"].sum() == 4 + 1, "a file that is only read is counted from spans"
+    closed.close()
+    store = DuckDBStore(path)
+    assert (rest // MINUTE_NS * MINUTE_NS, MINUTE_NS) in blocks(store), "what stays as it is is kept"
+    assert (sampled // MINUTE_NS * MINUTE_NS, MINUTE_NS) not in blocks(store)
+    same(store, None, None)
+    keep(store)
+    assert (sampled // MINUTE_NS * MINUTE_NS, MINUTE_NS) in blocks(store)
+    same(store, None, None)
+    assert topology(store.reader()).edges["calls"].sum() == 4 + 1
+    store.close()
 
 
 def test_a_minute_of_too_many_spans_is_left_to_the_spans(

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_reader import link_table, reader, span, stored_span_table
+from tracescape_analytics.call_paths import call_paths
 from tracescape_analytics.checkup import health
 from tracescape_analytics.red import red
 from tracescape_analytics.rollups import HOUR_NS, SETTLE_NS, Upkeep
@@ -115,6 +116,15 @@ def test_quantiles_are_those_of_the_calls_stood_for(store: DuckDBStore) -> None:
     put(store, *a_call("a", "ot=th:f", "ot=th:f", taken=80), *a_call("b", None, None, taken=8))
     put(store, *a_call("c", None, None, taken=8))
     assert topology(store.reader()).edges["client_p50_ns"].to_list() == [80]
+
+
+def test_a_chain_stands_for_what_the_rarest_span_above_does(store: DuckDBStore) -> None:
+    put(store, *a_call("a", "ot=th:c", "ot=th:8", failed=True), *a_call("b", None, "ot=th:8"))
+    found = call_paths(store.reader())
+    assert found["chain", "calls", "ends", "errors", "seen", "traces"].rows() == [
+        ("shop work", 5, 0, 4, 2, 2),
+        ("shop work → pay work", 6, 6, 4, 2, 2),
+    ]
 
 
 def test_a_reader_without_sql_says_the_same() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from naive.forest import Node, Span, twin
 from naive.spans import arrays, nested_spans, tangled_spans
 from support.sizes import sized
-from tracescape_native.call_paths import call_paths, nearest_above, other_above
+from tracescape_native.call_paths import call_paths, greatest_above, nearest_above, other_above
 from tracescape_native.forest import build_forest
 
 
@@ -53,6 +53,18 @@ def test_nearest_above(spans: list[Span]) -> None:
         return nearest(node.parent)
 
     assert nearest_above(forest, forest.kind == 2).tolist() == [nearest(node) for node in nodes]
+
+
+@given(nested_spans() | tangled_spans())
+def test_greatest_above(spans: list[Span]) -> None:
+    forest = build_forest(arrays(spans))
+    nodes, _ = twin(spans)
+
+    def greatest(node: Node) -> int:
+        own = node.span.kind
+        return own if node.parent is None else max(own, greatest(node.parent))
+
+    assert greatest_above(forest, forest.kind).tolist() == [greatest(node) for node in nodes]
 
 
 def test_deep_and_wide() -> None:

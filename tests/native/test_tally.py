@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from naive import tally as naive
 from tracescape_native.tally import distinct, ends_of, extents_of, sums_by_key
+
+LATEST = 2**63 - 1
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 KEYS = st.one_of(st.integers(0, 40), st.integers(0, 2**62))
@@ -57,3 +60,20 @@ def test_extents(rows: list[tuple[int, int]]) -> None:
 def test_ends(rows: list[tuple[int, int]]) -> None:
     start, duration = [s for s, _ in rows], [d for _, d in rows]
     assert ends_of(array(start), array(duration)).tolist() == naive.ends(start, duration)
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "end"),
+    [
+        (5, 7, 12),
+        (5, 0, 5),
+        (5, -7, 5),
+        (-5, 7, 2),
+        (LATEST - 3, 9, LATEST),
+        (LATEST, LATEST, LATEST),
+        (-1, LATEST, LATEST - 1),
+        (-LATEST - 1, LATEST, -1),
+    ],
+)
+def test_ends_never_wrap_around(start: int, duration: int, end: int) -> None:
+    assert ends_of(array([start]), array([duration])).tolist() == [end]
