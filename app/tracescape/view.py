@@ -78,14 +78,15 @@ def follow(
     """A source for a window: each call asks anew, and services keep their places.
 
     Places are the store's, where it has any, and new ones are kept there, where it can. Causes, which are
-    dearer, are asked for now and then. ``given`` as in `Watch`; ``panels`` hears what is shown.
+    dearer, are asked for now and then, and come with a later answer. ``given`` as in `Watch`; ``panels``
+    hears what is shown.
     """
     positions: Positions = store.reader.positions()
     watch = Watch(store, given=given)
 
     def snapshot() -> Snapshot:
         topology = ask(store)
-        causes = watch.now_and_then(topology)
+        causes = watch.latest(topology)
         if panels is not None:
             panels.shows(topology)
         anew = panels is not None and panels.takes_new_places()

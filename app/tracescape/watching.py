@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from tracescape.answers import Diagnosis
     from tracescape.store import Store, Topology
 
+_log = logging.getLogger(__name__)
 _MINUTE_NS: Final = 60 * 1_000_000_000
 #: What a live view looks for causes in: an incident that has just begun must not drown in the time before.
 _WINDOW_NS: Final = 2 * _MINUTE_NS
@@ -26,7 +29,7 @@ _SHARE: Final = 0.1
 
 
 class Watch:
-    """Causes of what ``store`` goes through, for one view. Not thread-safe.
+    """Causes of what ``store`` goes through, for one view, which asks from one thread.
 
     In a live view the last minutes are compared with those before. An incident that lasts would soon be
     compared with itself; so it is compared with the time before it began, until it is over. Who begins to
@@ -42,15 +45,28 @@ class Watch:
         self._before: tuple[int, int] | None = None  # the time before the incident that was found
         self._causes: pl.DataFrame | None = None
         self._due = 0.0
+        self._asking: threading.Thread | None = None
 
-    def now_and_then(self, topology: Topology) -> pl.DataFrame | None:
-        """As `causes`, asked again only when its time has come."""
-        began = time.monotonic()
-        if began >= self._due:
-            self._causes = self.causes(topology)
-            took = time.monotonic() - began
-            self._due = began + max(_EVERY_S, took / _SHARE)
+    def latest(self, topology: Topology) -> pl.DataFrame | None:
+        """The newest `causes` that are known, at once; None before the first.
+
+        When their time has come they are asked for again, on a thread of its own.
+        """
+        if time.monotonic() >= self._due and (self._asking is None or not self._asking.is_alive()):
+            self._asking = threading.Thread(
+                target=self._ask, args=(topology,), name="tracescape-causes", daemon=True
+            )
+            self._asking.start()
         return self._causes
+
+    def _ask(self, topology: Topology) -> None:
+        began = time.monotonic()
+        try:
+            self._causes = self.causes(topology)
+        except Exception as error:  # whatever it is, what was known is known until it goes well again
+            _log.info("causes could not be asked for: %s", error)
+        now = time.monotonic()
+        self._due = now + max(_EVERY_S, (now - began) / _SHARE)
 
     def causes(self, topology: Topology) -> pl.DataFrame | None:
         """What broke in what ``topology`` shows; None where there is nothing to compare it with."""

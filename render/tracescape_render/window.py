@@ -105,8 +105,15 @@ def _wait_for(step: Callable[[], object], done: Callable[[], bool]) -> None:
 
 @contextmanager
 def _ending(close: Callable[[], object]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM close the window in order; Python hears of them when the window's clock ticks."""
-    before = {number: signal.signal(number, lambda *_: close()) for number in _END_SIGNALS}
+    """Ctrl-C and SIGTERM close the window in order; Python hears of them when the window's clock ticks.
+
+    That is in the middle of a frame, which has to be ended first.
+    """
+    from PySide6.QtCore import QTimer
+
+    before = {
+        number: signal.signal(number, lambda *_: QTimer.singleShot(0, close)) for number in _END_SIGNALS
+    }
     try:
         yield
     finally:

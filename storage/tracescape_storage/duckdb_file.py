@@ -61,6 +61,8 @@ class Position(NamedTuple):
     rows: int
 
 
+#: A question that is being asked while the store is closed is ended; so long that may take.
+_PATIENCE_S: Final = 10.0
 #: Whoever takes rows of a file of their own may take their time.
 _STREAM_S: Final = 24 * 3600.0
 
@@ -119,7 +121,7 @@ class DuckDBReader(SqlReader):
     def close(self) -> None:
         """See `Reader.close`."""
         if self._own is not None:
-            self._pool.close()
+            self._pool.stop(_PATIENCE_S)
             self._own.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -48,6 +49,8 @@ class Pool:
         self._reopened = reopened
         self._lock = threading.Lock()
         self._free: list[Cursor] = []
+        self._lent: set[duckdb.DuckDBPyConnection] = set()
+        self._came_back = threading.Condition(self._lock)
         self._shares: Shares | None = None
         self._closed = False
 
@@ -63,6 +66,9 @@ class Pool:
         finally:
             if not kept:
                 cursor.connection.close()
+            with self._came_back:
+                self._lent.discard(cursor.connection)
+                self._came_back.notify_all()
 
     def drain(self) -> None:
         """Close the cursors that are not lent."""
@@ -77,8 +83,19 @@ class Pool:
 
     def close(self) -> None:
         """Close the cursors, those that are lent when they come back. Idempotent."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self.drain()
+
+    def stop(self, patience_s: float) -> None:
+        """Close it, and end the questions that are being asked; wait so long at most until they have."""
+        self.close()
+        deadline = time.monotonic() + patience_s
+        with self._came_back:
+            while self._lent and time.monotonic() < deadline:
+                for connection in self._lent:
+                    connection.interrupt()
+                self._came_back.wait(0.05)
 
     def _begun(self) -> tuple[Cursor, duckdb.DuckDBPyConnection]:
         """A cursor whose transaction has begun, and of which connection it is."""
@@ -93,16 +110,24 @@ class Pool:
         with self._lock:
             cursor = self._free.pop() if self._free else None
         cursor = cursor or self._new(connection)
+        with self._lock:
+            self._lent.add(cursor.connection)
         try:
             cursor.connection.execute("BEGIN TRANSACTION READ ONLY")
         except BaseException:
             cursor.connection.close()
+            with self._came_back:
+                self._lent.discard(cursor.connection)
+                self._came_back.notify_all()
             raise
         return cursor, connection
 
     def _new(self, connection: duckdb.DuckDBPyConnection) -> Cursor:
         # The connection itself is not asked: it may be writing, and refuses a second call meanwhile.
-        own = connection.cursor()
+        with self._lock:  # nor may it be closed meanwhile
+            if self._closed:
+                raise duckdb.ConnectionException("the store is closed")
+            own = connection.cursor()
         self._shares = self._shares or shares_of(own)
         return Cursor(own, self._shares)
 

@@ -1,6 +1,8 @@
 """What questions borrow from a store: kept cursors, known texts, a database that comes back."""
 
 import resource
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from support.otlp import batch, span
 from tracescape_storage import statement
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
-from tracescape_storage.errors import QueryError
+from tracescape_storage.errors import QueryError, StoreError
 from tracescape_storage.query import select_batches, select_table
 from tracescape_storage.statement import checked
 
@@ -67,6 +69,29 @@ def test_a_closed_store_can_be_opened_at_once_after_its_questions(tmp_path: Path
         store.close()
     with open_reader(tmp_path / "t.db").stream("select * from spans") as rows:
         assert rows.read_all().num_rows == 3
+
+
+def test_a_store_that_is_closed_ends_the_questions_that_are_being_asked(tmp_path: Path) -> None:
+    DuckDBStore(tmp_path / "t.db").close()
+    reader = open_reader(tmp_path / "t.db")
+    said: list[BaseException | str] = []
+
+    def ask() -> None:
+        try:
+            reader.sql("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
+            said.append("answered")
+        except Exception as error:
+            said.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not reader._pool._lent:
+        time.sleep(0.001)
+    reader.close()
+    asking.join(20)
+    assert not asking.is_alive()
+    assert isinstance(said[0], StoreError)
+    reader.close()
 
 
 def test_what_is_not_taken_of_a_stream_is_not_computed(store: DuckDBStore) -> None:

@@ -381,8 +381,6 @@ class Desktop(QWidget):
         self.world.canvas.setFocus()
 
     def _tick(self) -> None:
-        if self.closed:  # by a signal, between two frames
-            return
         answer = self._feed.take()
         if isinstance(answer, Exception):
             self._silent_since = self._silent_since or time.monotonic()
