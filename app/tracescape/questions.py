@@ -117,7 +117,10 @@ def tail(
 
     try:
         with open_target(target) as store:
-            for row in store.tail(where, traces=traces):
+            rows = store.tail(where, traces=traces)
+            if err.is_terminal:  # else nobody knows whether it looks already
+                err.print(f"waiting for what arrives in {store.location}; Ctrl-C ends it", markup=False)
+            for row in rows:
                 sys.stdout.write(json_line(row) if as_json else _line(row, traces))
                 sys.stdout.flush()
     except KeyboardInterrupt:

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -202,6 +204,18 @@ def test_tail_shows_what_arrives_and_ends_with_ctrl_c(collector: Collector) -> N
     assert "before" not in text
     assert text.count("GET /cart") == 1
     assert "shop no" not in text
+
+
+def test_tail_tells_people_that_it_looks(collector: Collector) -> None:
+    ours, its = pty.openpty()
+    tail = subprocess.Popen(
+        [*COMMAND, "tail", "--store", collector.http_url], stdout=subprocess.PIPE, stderr=its
+    )
+    os.close(its)
+    assert os.read(ours, 4096).decode().startswith(f"waiting for what arrives in {collector.http_url}; ")
+    tail.send_signal(signal.SIGINT)
+    assert tail.communicate(timeout=60) == (b"", None)
+    os.close(ours)
 
 
 def test_tail_for_programs(collector: Collector) -> None:

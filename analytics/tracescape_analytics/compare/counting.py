@@ -29,6 +29,8 @@ _AT_ONCE: Final = 16
 BUCKETS_AN_OCTAVE: Final = 32
 #: Between the buckets of positive and of negative numbers; the exponents of doubles fit into it.
 _ORIGIN: Final = 1100 * BUCKETS_AN_OCTAVE
+#: How many rows of a group are the selection's, and how many the baseline's.
+_COUNTED: Final = "count(*) FILTER (s) AS a, count(*) - count(*) FILTER (s) AS b"
 _FIELDS: Final = ("service", "operation", "kind", "status", "status_message")
 _NUMBERS: Final = frozenset({"BIGINT", "UBIGINT", "DOUBLE"})
 
@@ -86,7 +88,7 @@ def sides(reader: Reader, selection: str, baseline: str, hull: Sequence[str]) ->
     arrived = filter(None, [arrived_by_now(reader)])
     either = " AND ".join([*hull, *arrived, f"(({selection}) OR ({baseline}))"])
     source = f"(SELECT *, coalesce({selection}, false) AS s FROM spans WHERE {either})"
-    found = reader.sql(f"SELECT count(*) FILTER (s) AS a, count(*) FILTER (NOT s) AS b FROM {source}")
+    found = reader.sql(f"SELECT {_COUNTED} FROM {source}")
     return Sides(source, found["a"][0].as_py(), found["b"][0].as_py())
 
 
@@ -163,10 +165,7 @@ def _add_rows(
 
 def _values_sql(number: int, dimension: _Dimension, asked: Sides) -> str:
     """Values of one attribute, those first whose shares differ most."""
-    grouped = (
-        f"SELECT {dimension.value} AS v, count(*) FILTER (s) AS a, count(*) FILTER (NOT s) AS b"
-        f" FROM {asked.source} GROUP BY v"
-    )
+    grouped = f"SELECT {dimension.value} AS v, {_COUNTED} FROM {asked.source} GROUP BY v"
     return _most_different(
         number, f"SELECT v::VARCHAR AS value, a, b FROM ({grouped}) WHERE v IS NOT NULL", asked
     )
@@ -187,8 +186,8 @@ def _buckets_sql(number: int, value: str | None, asked: Sides) -> str:
         f"CASE WHEN v = 0 THEN 0 ELSE sign(v) * ({_ORIGIN} + floor(log2(abs(v)) * {BUCKETS_AN_OCTAVE})) END"
     )
     return (
-        f"(SELECT {number} AS dimension, ({bucket})::INTEGER AS bucket, count(*) FILTER (s) AS a,"
-        f" count(*) FILTER (NOT s) AS b FROM (SELECT ({value})::DOUBLE AS v, s FROM {asked.source})"
+        f"(SELECT {number} AS dimension, ({bucket})::INTEGER AS bucket, {_COUNTED}"
+        f" FROM (SELECT ({value})::DOUBLE AS v, s FROM {asked.source})"
         " WHERE v IS NOT NULL AND isfinite(v) GROUP BY bucket)"
     )
 
@@ -209,7 +208,7 @@ def _count_contents(
     key = f"{table}_id"
     own = ", any_value(name) AS name, any_value(version) AS version" if table == "scope" else ""
     found = reader.sql(
-        f"SELECT * FROM (SELECT {key}, count(*) FILTER (s) AS a, count(*) FILTER (NOT s) AS b"
+        f"SELECT * FROM (SELECT {key}, {_COUNTED}"
         f" FROM {asked.source} GROUP BY {key})"
         f" JOIN (SELECT {key}, any_value(attributes) AS attributes{own} FROM {table}s GROUP BY {key})"
         f" USING ({key})"
@@ -243,7 +242,7 @@ def _count_events(reader: Reader, asked: Sides, counts: dict[str, Counts]) -> No
     wanted = [_Dimension(Field("", "event.name"), "", "text")]
     wanted += [_Dimension(Field("event", key), "", None) for key in keys]
     names = (
-        "SELECT value, count(*) FILTER (s) AS a, count(*) FILTER (NOT s) AS b FROM ("
+        f"SELECT value, {_COUNTED} FROM ("
         f"SELECT s, string_agg(DISTINCT name, ', ' ORDER BY name) AS value FROM ({events})"
         " GROUP BY trace_id, span_id, s) GROUP BY value"
     )
@@ -251,7 +250,7 @@ def _count_events(reader: Reader, asked: Sides, counts: dict[str, Counts]) -> No
     for number, key in enumerate(keys, 1):
         value = f"json_extract(attributes, {pointer(key)})"
         first = (
-            "SELECT value, count(*) FILTER (s) AS a, count(*) FILTER (NOT s) AS b FROM ("
+            f"SELECT value, {_COUNTED} FROM ("
             f"SELECT s, arg_min({value}, time_ns)::VARCHAR AS value FROM ({events})"
             f" WHERE {value} IS NOT NULL GROUP BY trace_id, span_id, s) GROUP BY value"
         )

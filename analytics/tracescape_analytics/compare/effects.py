@@ -117,15 +117,21 @@ def divergence(a: IntArray, b: IntArray) -> float:
     It says how much a span's value tells about the side it is on, were both sides alike in size. Counts that
     differ by chance alone diverge by (k − 1) / (8 ln 2) · (1/Σa + 1/Σb) on average, for k values that occur.
     """
-    size_a, size_b = int(a.sum()), int(b.sum())
-    if not size_a or not size_b:
+    if not a.sum() or not b.sum():
         return 0.0
+    return float(_divergences(a[np.newaxis], b[np.newaxis])[0])
+
+
+def _divergences(a: IntArray, b: IntArray) -> FloatArray:
+    """`divergence` of each row, of shape (n, k); those of one array have the same sum, which is not 0."""
+    size_a, size_b = int(a[0].sum()), int(b[0].sum())
     p, q = a / size_a, b / size_b
     middle = (p + q) / 2
-    found = float((_bits(p, middle) + _bits(q, middle)).sum()) / 2
-    values = int(((a + b) > 0).sum())
+    found = (_bits(p, middle) + _bits(q, middle)).sum(axis=1) / 2
+    values = ((a + b) > 0).sum(axis=1)
     chance = (values - 1) / (8 * math.log(2)) * (1 / size_a + 1 / size_b)
-    return min(max(found - chance, 0.0), 1.0)
+    told: FloatArray = np.clip(found - chance, 0.0, 1.0)
+    return told
 
 
 def divergence_interval(a: IntArray, b: IntArray, rounds: int = 200) -> tuple[float, float]:
@@ -136,8 +142,7 @@ def divergence_interval(a: IntArray, b: IntArray, rounds: int = 200) -> tuple[fl
     random = np.random.default_rng(1)
     drawn_a = random.multinomial(size_a, a / size_a, rounds)
     drawn_b = random.multinomial(size_b, b / size_b, rounds)
-    drawn = [divergence(x, y) for x, y in zip(drawn_a, drawn_b, strict=True)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.quantile(_divergences(drawn_a, drawn_b), [0.025, 0.975])
     found = divergence(a, b)
     return min(float(low), found), max(float(high), found)
 

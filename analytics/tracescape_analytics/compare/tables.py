@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -154,33 +155,26 @@ def with_exemplars(
     reader: Reader, asked: Sides, told: Sequence[AttributeRows], frame: pl.DataFrame
 ) -> pl.DataFrame:
     """``values``; the first significant rows name the trace of the longest span that has the value."""
-    conditions = _conditions(reader, told)
-    wanted = [
-        place
-        for place, row in enumerate(frame.iter_rows(named=True))
-        if row["significant"] and row["selection"] and (row["attribute"], row["value"]) in conditions
-    ][:_EXEMPLARS]
+    filters = {(each.name, row.value): row.where for each in told for row in each.rows}
+    rows = frame.select("attribute", "value", "significant", "selection").rows()
+    wanted = {
+        place: where
+        for place, (attribute, value, significant, selected) in enumerate(rows)
+        if significant and selected and (where := filters.get((attribute, value))) is not None
+    }
+    wanted = dict(islice(wanted.items(), _EXEMPLARS))
     if not wanted:
         return frame
-    keys = [(frame["attribute"][place], frame["value"][place]) for place in wanted]
+    columns = reader.attribute_columns()
     longest = ", ".join(
-        f"lower(hex(arg_max(trace_id, duration_ns) FILTER (s AND {conditions[key]})))" for key in keys
+        f"lower(hex(arg_max(trace_id, duration_ns) FILTER (s AND {condition_sql(where, columns)})))"
+        for where in wanted.values()
     )
     found = reader.sql(f"SELECT {longest} FROM {asked.source}")
     exemplars: list[str | None] = [None] * len(frame)
     for place, column in zip(wanted, found.columns, strict=True):
         exemplars[place] = column[0].as_py()
     return frame.with_columns(exemplar=pl.Series(exemplars, dtype=pl.String))
-
-
-def _conditions(reader: Reader, told: Sequence[AttributeRows]) -> dict[tuple[str, str | None], str]:
-    columns = reader.attribute_columns()
-    return {
-        (each.name, row.value): condition_sql(row.where, columns)
-        for each in told
-        for row in each.rows
-        if row.where is not None
-    }
 
 
 def numbers(told: Sequence[AttributeRows]) -> pl.DataFrame:
@@ -231,7 +225,7 @@ def _singles(
 ) -> list[Single]:
     significant = set(frame.filter(pl.col("significant")).select("attribute", "value").iter_rows())
     rows = [
-        (each.name, row)
+        (each.name, row.value, row.where, row.a, row.b)
         for each in told
         for row in each.rows
         # A filter on events finds any event, and the counts are of the first.
@@ -239,12 +233,12 @@ def _singles(
         and (row.value is not None and row.where is not None and not row.in_range)
         and (each.name, row.value) in significant
     ]
-    a, b = _counts([row for _, row in rows])
+    a, b = (np.array([row[place] for row in rows], np.int64) for place in (3, 4))
     tells = value_divergences(a, asked.selected, b, asked.compared)
-    conditions = _conditions(reader, told)
     best = (rows[place] for place in np.argsort(-tells, kind="stable")[:MOST_SINGLES])
+    columns = reader.attribute_columns()
     return [
-        Single(name, row.value, conditions[name, row.value], row.a, row.b)
-        for name, row in best
-        if row.value is not None
+        Single(name, value, condition_sql(where, columns), in_a, in_b)
+        for name, value, where, in_a, in_b in best
+        if value is not None and where is not None
     ]
