@@ -41,7 +41,10 @@ _QUIET_S: Final = 0.1
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # otherwise a second collector silently shares the port
-    ("grpc.max_concurrent_streams", 100),  # a connection; what waits beyond that waits at its client
+    ("grpc.max_concurrent_streams", 32),  # a connection; what waits beyond that waits at its client
+    # Otherwise gRPC resets calls, without a word about retrying, whenever more than that are not cleared
+    # away yet: with busy clients, always. `Turns` bounds what they may take.
+    ("grpc.http.overload_protection", 0),
     # Guessing what the network carries, gRPC would give each call a window of megabytes, read or not. So one
     # that waits for its turn takes 64 KiB, and one that is read what its message needs; in large frames.
     ("grpc.http2.bdp_probe", 0),

@@ -340,6 +340,29 @@ def test_values_that_nest_without_end(served: Served) -> None:
     served.still_serves()
 
 
+def test_calls_that_are_taken_back_as_fast_as_they_are_made(served: Served) -> None:
+    """What is known as rapid reset. Others may be told to come again meanwhile, which all exporters do."""
+    before = served.memory().rss
+    with ExitStack() as stack:
+        (connection,) = served.sockets(served.grpc, 1, stack)
+        connection.sendall(PREFACE + frame(4, 1, 0, b""))
+        for first in range(1, 200_000, 400):
+            connection.sendall(
+                b"".join(
+                    call_headers(stream) + frame(3, 0, stream, struct.pack(">I", 8))
+                    for stream in range(first, first + 400, 2)
+                )
+            )
+        address = f"{served.grpc[0]}:{served.grpc[1]}"
+        channel = stack.enter_context(grpc.insecure_channel(address))
+        export = channel.unary_unary(f"/{SERVICE}/Export")
+        while (code := export.future(b"", timeout=30).code()) is not grpc.StatusCode.OK:
+            assert code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
+            time.sleep(0.1)
+    served.still_serves()
+    assert served.memory().rss < before + 200 * MIB
+
+
 def test_silence_and_garbage_on_ports_with_tls(tmp_path: Path) -> None:
     files = make_certificates(tmp_path)
     running = Served(tmp_path, "--tls-cert", str(files.cert), "--tls-key", str(files.key))

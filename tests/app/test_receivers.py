@@ -225,6 +225,14 @@ def test_a_request_waits_a_little_while_the_store_catches_up(stand: Stand) -> No
     assert call.result(5) == b""
 
 
+def test_a_client_with_many_calls_under_way_is_refused_none(stand: Stand) -> None:
+    """More than a connection carries at once: they wait at the client, and gRPC itself resets none."""
+    export = stand.export(Signal.TRACES)
+    for _ in range(5):
+        calls = [export.future(b"x" * 1000, timeout=60) for _ in range(200)]
+        assert [call.code() for call in calls] == [grpc.StatusCode.OK] * 200
+
+
 def test_it_does_not_wait_for_ever(stand: Stand) -> None:
     """Over gRPC the message has not even been read then; over HTTP it is taken if it can be."""
     stand.intake.is_pressed = True
