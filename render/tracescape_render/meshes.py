@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tracescape_render.painting import rim_segments
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, RGB, Theme
-from tracescape_render.scene import FOOT_RINGS, GROUP, Scene, top_of_beacon
+from tracescape_render.scene import GROUP, Scene, beacon_rings, top_of_beacon
 
 #: How thick a rim is by state; the sick parts are thicker, and broken where they are not failing.
 _RIM: Final = {FAILING: 0.15, DEGRADED: 0.12, ABSENT: 0.13}
@@ -186,23 +186,20 @@ def _ahead(line: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
-    """A shaft of light on the cause that ends above everything, and rings.
+    """A shaft of light that stands on the cause and ends above everything, and rings around that.
 
-    On a body it comes from the ground, with rings around its foot and the body; on a connection it stands on
-    the middle of that, and the rings are there: what happens to be below is not meant.
+    It does not go on to the ground: whoever happens to be in front of that would seem to be meant.
     """
     assert scene.beacon is not None
     assert scene.cause is not None
     size = scene.size
     top = top_of_beacon(scene)
     place = scene.beacon.astype(np.float64)
-    foot = place if scene.cause.arc is not None else np.array([place[0], place[1], 0.03])
-    around = float(scene.radii[scene.cause.body]) * 2.45 if scene.cause.arc is None else 0.0
-    parts = [_shell(foot, float(top[2]), width * size, low, high, colour) for width, low, high in _SHELLS]
-    rings = FOOT_RINGS if scene.cause.arc is None else (0.8, 1.3)
-    parts.append(_pool(foot, 1.6 * rings[-1] * size, colour))
-    for centre, radius in ((place, max(around, 0.8 * size)), *((foot, radius * size) for radius in rings)):
-        ring = _ring(radius, 0.085 * size).translate(centre, inplace=False)
+    rings = beacon_rings(scene)
+    parts = [_shell(place, float(top[2]), width * size, low, high, colour) for width, low, high in _SHELLS]
+    parts.append(_pool(place, 1.6 * rings[-1], colour))
+    for radius in rings:
+        ring = _ring(radius, 0.085 * size).translate(place, inplace=False)
         parts.append(_coloured(ring, colour, 1.0))
     return pv.merge(parts, merge_points=False)
 

@@ -29,8 +29,9 @@ GROUP: Final = len(KINDS)
 SMALLEST_RADIUS: Final = 0.42
 LARGEST_RADIUS: Final = 1.0
 ABSENT_RADIUS: Final = 0.65
-#: Rings around the foot of the beacon, radii in a small world.
-FOOT_RINGS: Final = (1.5, 2.3)
+#: Rings around what the beacon is on: of a body beyond its own rings, in its radii; of a connection.
+_RINGS_OF_BODY: Final = (2.45, 3.4)
+_RINGS_OF_ARC: Final = (0.8, 1.3)
 #: A world that reaches no farther from its middle is seen well with marks as they are.
 _SMALL_WORLD: Final = 26.0
 _SLOPE: Final = 0.42
@@ -192,6 +193,15 @@ def build_scene(
         headline=_headline(state, arc_state, cause, causes),
         caption=_caption(caption) if services else EMPTY_CAPTION,
     )
+
+
+def beacon_rings(scene: Scene) -> tuple[float, float]:
+    """The radii of the rings around what the beacon is on."""
+    assert scene.cause is not None
+    if scene.cause.arc is not None:
+        return _RINGS_OF_ARC[0] * scene.size, _RINGS_OF_ARC[1] * scene.size
+    inner = max(float(scene.radii[scene.cause.body]) * _RINGS_OF_BODY[0], _RINGS_OF_ARC[0] * scene.size)
+    return inner, inner * _RINGS_OF_BODY[1] / _RINGS_OF_BODY[0]
 
 
 def top_of_beacon(scene: Scene) -> FloatArray:

@@ -12,7 +12,7 @@ from tracescape_render.camera import VIEW_ANGLE, to_screen
 from tracescape_render.labels import Rect, arrange
 from tracescape_render.lettering import BOLD, PADDING, colour, measure, text_actor, text_size
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, STATES, Theme
-from tracescape_render.scene import FOOT_RINGS, GROUP, KINDS, Scene, top_of_beacon
+from tracescape_render.scene import GROUP, KINDS, Scene, beacon_rings, top_of_beacon
 from tracescape_render.verdict import SICK
 
 LABEL_POOL: Final = 80
@@ -27,6 +27,7 @@ _MINDED: Final = 1_500
 _SHAFT_STEPS: Final = 10
 _SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry", "◓ island")
 _STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: "◍"}
+_RIM_SIGN: Final = "◡ an island's rim: its sick"
 _CAUSE_SIGN: Final = "┃ likely cause"
 
 Matrix = NDArray[np.float64]
@@ -161,15 +162,12 @@ class Words:
         return rect
 
     def _beacon(self, projection: Matrix, size: Size) -> list[Rect]:
-        """What the beacon covers: its foot, and its shaft in steps, since that may lean on the screen."""
+        """What the beacon covers: its rings, and its shaft in steps, since that may lean on the screen."""
         scene = self._scene
         assert scene.beacon is not None
-        place = scene.beacon.copy()
-        if scene.cause is not None and scene.cause.arc is None:
-            place[2] = 0.0
         sides = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
-        reach = FOOT_RINGS[-1] * scene.size
-        xy, w = to_screen((place + reach * sides).astype(np.float32), projection, size)
+        reach = beacon_rings(scene)[-1]
+        xy, w = to_screen((scene.beacon + reach * sides).astype(np.float32), projection, size)
         steps = np.linspace(scene.beacon, top_of_beacon(scene), _SHAFT_STEPS + 1)
         shaft, depth = to_screen(steps.astype(np.float32), projection, size)
         if (w <= 0).any() or (depth <= 0).any():
@@ -270,7 +268,8 @@ class Words:
             actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {STATES[code]}")
             colour(actor, theme.states[HEALTHY] if code == HEALTHY else theme.marks[code])
         grouped = bool((self._scene.shape == GROUP).any())
-        shapes.SetInput("    ".join(_SHAPE_SIGNS[: len(KINDS) + grouped]))
+        rim = [_RIM_SIGN] if np.isin(self._scene.state, SICK).any() else []
+        shapes.SetInput("    ".join([*_SHAPE_SIGNS[: len(KINDS) + grouped], *rim]))
         colour(shapes, theme.text_quiet)
 
 
