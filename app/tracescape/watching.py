@@ -50,13 +50,16 @@ class Watch:
     def latest(self, topology: Topology) -> pl.DataFrame | None:
         """The newest `causes` that are known, at once; None before the first.
 
-        When their time has come they are asked for again, on a thread of its own.
+        When their time has come they are asked for again, on a thread of its own. Of a file, which nobody
+        asks a second time, they are waited for.
         """
         if time.monotonic() >= self._due and (self._asking is None or not self._asking.is_alive()):
             self._asking = threading.Thread(
                 target=self._ask, args=(topology,), name="tracescape-causes", daemon=True
             )
             self._asking.start()
+            if not self._store.live:
+                self._asking.join()
         return self._causes
 
     def _ask(self, topology: Topology) -> None:

@@ -79,6 +79,7 @@ def test_who_follows_a_store_waits_for_no_causes_and_asks_for_them_now_and_then_
 
     monkeypatch.setattr(Watch, "causes", causes)
     monkeypatch.setattr(watching.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(ts.Store, "live", True)
     source = view.follow(store, lambda store: store.topology(BROKEN, END), given=True)
     first = source().scene
     assert first.cause is None, "that is not waited for"
@@ -95,6 +96,11 @@ def test_who_follows_a_store_waits_for_no_causes_and_asks_for_them_now_and_then_
     settle()
     assert len(asked) == 2
     assert source().scene.cause is not None, "a question that fails costs nothing that is known"
+
+
+def test_of_a_file_the_first_answer_has_the_causes_for_there_is_no_second(store: ts.Store) -> None:
+    scene = view.follow(store, lambda store: store.topology(BROKEN, END), given=True)().scene
+    assert scene.cause is not None and scene.cause.name == "postgresql inventory"
 
 
 def settle() -> None:
