@@ -1,5 +1,6 @@
 """The collector as a whole: ports, questions over HTTP, who may ask, and how it ends."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.otlp import request, span
 from tracescape.collector import Collector
 from tracescape.guard import is_trusted
 from tracescape_ingest.address import PortInUseError
+from tracescape_ingest.fast_spans import FastSpans
 from tracescape_ingest.grpc_server import SERVICE
 from tracescape_storage.collector import CollectorReader, UnreachableError, base_url
 from tracescape_storage.discovery import collector_of, note_path
@@ -196,3 +198,23 @@ def test_arrow_types_cross_the_wire_unchanged(collector: Collector, reader: Coll
         "int8",
         "string",
     ]
+
+
+def test_it_serves_while_its_kernels_are_compiled_and_says_when_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, ready = threading.Event(), threading.Event()
+    compile_now = FastSpans.compile
+
+    def compile_late(fast: FastSpans) -> None:
+        may_end.wait(60)
+        compile_now(fast)
+
+    monkeypatch.setattr(FastSpans, "compile", compile_late)
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0", ready=ready.set) as running:
+        send(running, "early")
+        assert not ready.is_set()
+        may_end.set()
+        assert ready.wait(60)
+        send(running, "late")
+        assert sorted(running.reader().spans(["operation"])["operation"].to_pylist()) == ["early", "late"]

@@ -50,6 +50,13 @@ def test_its_metrics_say_what_was_accepted_rejected_and_sent_twice(intake: Intak
     assert found["tracescape.acknowledge.duration", None] == 2
 
 
+def test_it_tells_how_much_waits_to_be_stored(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    observation = SelfObservation(intake, interval_s=3600)
+    monkeypatch.setattr(Intake, "held_bytes", 4317)
+    observation.close()
+    assert own(intake)["tracescape.waiting", None] == 4317
+
+
 def test_what_it_says_of_itself_is_not_counted(intake: Intake) -> None:
     observation = SelfObservation(intake, interval_s=3600)
     for _ in range(3):

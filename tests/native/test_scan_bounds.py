@@ -42,6 +42,24 @@ def test_the_guard_does_stop_whoever_goes_beyond() -> None:
     assert found.returncode == -signal.SIGSEGV
 
 
+def test_no_index_is_out_of_bounds_where_numba_checks_each(tmp_path: Path) -> None:
+    """What goes beyond an array, but not beyond its page, meets no guard: rows, keys and tables are indexed.
+
+    Bytes are loaded by address, which nobody checks but the guards.
+    """
+    found = python(
+        "import fuzz_scan, numba, numpy as np\n"
+        "beyond = numba.njit(lambda array: array[len(array)])\n"
+        "try: beyond(np.zeros(100))\n"
+        "except IndexError: print('checked', fuzz_scan.fuzz(2.0, 4317))",
+        NUMBA_BOUNDSCHECK="1",
+        NUMBA_CACHE_DIR=str(tmp_path),  # what was compiled without checks stays out
+    )
+    assert found.returncode == 0, found.stderr
+    word, count = found.stdout.split()
+    assert (word, int(count) > 200) == ("checked", True)
+
+
 def test_the_kernels_do_the_same_as_plain_python() -> None:
     """So a fuzzer that follows coverage sees the very code that is compiled."""
     tests = ("test_decode.py", "test_fast_spans.py", "test_fast_spans_tables.py")
