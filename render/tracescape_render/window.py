@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from tracescape_render.asking import Feed
@@ -52,7 +54,10 @@ def open_window(
     _check_display()
     start = start or Start()
     feed = Feed(source, refresh_s)
+    loading = threading.Thread(target=_load, name="tracescape-load", daemon=True)
+    loading.start()
     first = feed.first()
+    loading.join()
     for name in (start.focus.service if start.focus else None, start.selected):
         if name is not None:
             body_named(first.scene, name)
@@ -76,6 +81,12 @@ def open_window(
         desktop.deleteLater()
         running.sendPostedEvents(desktop, 52)  # QEvent.DeferredDelete: nothing is left to be freed later
         running.processEvents()
+
+
+def _load() -> None:
+    """Load Qt and VTK while the source is asked; what goes wrong is said by who imports it in earnest."""
+    with suppress(Exception):
+        importlib.import_module("tracescape_render.desktop.main")
 
 
 def _check_display() -> None:
