@@ -1,5 +1,6 @@
 """`tracescape serve` with certificates and keys, as a person starts it and asks it."""
 
+import gc
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 import tracescape as ts
 from support.certificates import Certificates, make_certificates
 from support.otlp import request, span
+from tracescape import cli
 from tracescape_ingest.grpc_server import SERVICE
 
 COMMAND = [sys.executable, "-c", "from tracescape.cli import main; main()"]
@@ -124,6 +126,17 @@ def test_a_collector_with_certificates_and_keys_is_sent_to_and_asked(
     assert (process.returncode, error) == (0, "")
     closed = run(*sql, tmp_path / "traces.shop.db", cwd=tmp_path)
     assert json.loads(closed.stdout) == {"operation": "sold"}
+
+
+def test_what_was_compiled_is_looked_through_by_no_collection_any_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        cli._on_compiled()
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+    assert "compiled; the slower one served until now" in capsys.readouterr().out
 
 
 def test_one_that_is_asked_to_end_under_load_stores_what_it_acknowledged_and_refuses_the_rest(
