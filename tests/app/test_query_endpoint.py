@@ -1,6 +1,5 @@
 """``POST /query`` as clients meet it: limits, streams, those that go away, and a collector that does."""
 
-import contextlib
 import json
 import re
 import signal
@@ -146,15 +145,7 @@ def test_beyond_its_number_of_questions_a_collector_says_when_to_come_back(colle
     for thread in running:
         thread.start()
     assert soon(lambda: queries_running() == 4)
-    answers: list[httpx.Response] = []
-
-    def is_refused() -> bool:  # once the other four wait, too
-        with contextlib.suppress(httpx.TimeoutException):
-            answers.append(httpx.post(url, json={"sql": "select 1"}, timeout=0.5))
-        return bool(answers)
-
-    assert soon(is_refused, 5.0)
-    answer = answers[0]
+    answer = httpx.post(url, json={"sql": "select 1"}, timeout=20)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "8 questions run already. Ask again in a moment" in answer.json()["error"]
     for thread in running:
@@ -224,7 +215,7 @@ def test_a_reader_asks_a_busy_collector_again_for_a_while(monkeypatch: pytest.Mo
 
 
 def _ask_for_a_while(url: str) -> None:
-    httpx.post(url, json={"sql": ENDLESS, "time_limit_s": 6}, timeout=40)
+    httpx.post(url, json={"sql": ENDLESS, "time_limit_s": 9}, timeout=60)
 
 
 def test_heavy_questions_keep_nothing_from_being_stored(
