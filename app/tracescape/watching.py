@@ -67,7 +67,7 @@ class Watch:
         try:
             self._causes = self.causes(topology)
         except Exception as error:  # whatever it is, what was known is known until it goes well again
-            _log.info("causes could not be asked for: %s", error)
+            _log.warning("causes could not be asked for: %s", error)
         now = time.monotonic()
         self._due = now + max(_EVERY_S, (now - began) / _SHARE)
 

@@ -16,13 +16,13 @@ import tempfile
 import time
 from pathlib import Path
 
-# Its neighbours are found from here on, so what is imported from them comes late.
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from topology import dressed, filled, spans_to_tile  # noqa: E402
+from topology import dressed, filled, spans_to_tile
 
-from tracescape_analytics.root_cause import diagnose  # noqa: E402
-from tracescape_storage.duckdb_file import open_reader  # noqa: E402
+from tracescape_analytics.root_cause import diagnose
+from tracescape_storage.duckdb_file import open_reader
 
 
 def main() -> int:

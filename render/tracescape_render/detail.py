@@ -414,7 +414,8 @@ def _texts(
             ]
         )
 
-    return tuple(Lines(len(members), write) for write in (label, subtitle, tooltip))  # type: ignore[return-value]
+    count = len(members)
+    return Lines(count, label), Lines(count, subtitle), Lines(count, tooltip)
 
 
 def _group_name(scene: Scene, groups: Groups, number: int, members: int) -> str:

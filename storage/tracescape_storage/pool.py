@@ -58,17 +58,13 @@ class Pool:
     def lent(self) -> Iterator[Cursor]:
         """A cursor inside a transaction that reads. After an exception nobody gets the same one again."""
         cursor, connection = self._begun()
-        kept = False
+        whole = False
         try:
             yield cursor
             cursor.connection.execute("COMMIT")
-            kept = self._give_back(cursor, connection)
+            whole = True
         finally:
-            if not kept:
-                cursor.connection.close()
-            with self._came_back:
-                self._lent.discard(cursor.connection)
-                self._came_back.notify_all()
+            self._take_back(cursor, connection, whole=whole)
 
     def drain(self) -> None:
         """Close the cursors that are not lent."""
@@ -107,33 +103,36 @@ class Pool:
         return self._begin(self._reopened())
 
     def _begin(self, connection: duckdb.DuckDBPyConnection) -> tuple[Cursor, duckdb.DuckDBPyConnection]:
-        with self._lock:
-            cursor = self._free.pop() if self._free else None
-        cursor = cursor or self._new(connection)
-        with self._lock:
-            self._lent.add(cursor.connection)
+        with self._lock:  # so that nobody closes the connection meanwhile without knowing of this cursor
+            if self._closed:
+                raise duckdb.ConnectionException("the store is closed")
+            # The connection itself is not asked: it may be writing, and refuses a second call meanwhile.
+            kept = self._free.pop() if self._free else None
+            own = connection.cursor() if kept is None else kept.connection
+            self._lent.add(own)
         try:
-            cursor.connection.execute("BEGIN TRANSACTION READ ONLY")
+            cursor = kept or self._dressed(own)
+            own.execute("BEGIN TRANSACTION READ ONLY")
         except BaseException:
-            cursor.connection.close()
-            with self._came_back:
-                self._lent.discard(cursor.connection)
-                self._came_back.notify_all()
+            self._end(own)
             raise
         return cursor, connection
 
-    def _new(self, connection: duckdb.DuckDBPyConnection) -> Cursor:
-        # The connection itself is not asked: it may be writing, and refuses a second call meanwhile.
-        with self._lock:  # nor may it be closed meanwhile
-            if self._closed:
-                raise duckdb.ConnectionException("the store is closed")
-            own = connection.cursor()
+    def _dressed(self, own: duckdb.DuckDBPyConnection) -> Cursor:
         self._shares = self._shares or shares_of(own)
         return Cursor(own, self._shares)
 
-    def _give_back(self, cursor: Cursor, connection: duckdb.DuckDBPyConnection) -> bool:
-        with self._lock:
-            if self._closed or connection is not self._connection or len(self._free) >= _KEPT:
-                return False
-            self._free.append(cursor)
-            return True
+    def _take_back(self, cursor: Cursor, connection: duckdb.DuckDBPyConnection, *, whole: bool) -> None:
+        with self._came_back:
+            has_room = not self._closed and len(self._free) < _KEPT
+            if whole and has_room and connection is self._connection:
+                self._lent.discard(cursor.connection)
+                self._free.append(cursor)
+                return
+        self._end(cursor.connection)
+
+    def _end(self, own: duckdb.DuckDBPyConnection) -> None:
+        own.close()
+        with self._came_back:
+            self._lent.discard(own)
+            self._came_back.notify_all()

@@ -6,9 +6,8 @@ import polars as pl
 import pytest
 
 import tracescape as ts
-from support.shop_store import MINUTE_NS, quick_store
+from support.shop_store import MINUTE_NS, broken_shop
 from tracescape.panels import StorePanels
-from tracescape.shop import Fault, ShopConfig
 from tracescape.view import follow, start_of
 from tracescape_analytics.errors import UnknownTraceError
 from tracescape_render.focus import Focus
@@ -20,10 +19,7 @@ BROKEN, END = BEGIN + 4 * MINUTE_NS, BEGIN + 6 * MINUTE_NS
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ts.Store]:
     """Four minutes of a healthy shop, then two in which inventory's database is slow."""
-    path = tmp_path_factory.mktemp("panels") / "shop.db"
-    fault = Fault("slow-dependency", "inventory-db", 240.0, 360.0)
-    quick_store(path, ShopConfig(rate_per_s=3.0, faults=(fault,), seed=3), BEGIN, END)
-    with ts.open(path) as opened:
+    with broken_shop(tmp_path_factory.mktemp("panels") / "shop.db", BEGIN, 4, 2) as opened:
         yield opened
 
 

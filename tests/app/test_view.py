@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 
 import tracescape as ts
-from support.shop_store import MINUTE_NS, quick_store
+from support.shop_store import MINUTE_NS, broken_shop
 from tracescape import view, watching
-from tracescape.shop import Fault, ShopConfig
 from tracescape.watching import Watch
 from tracescape_render.palette import THEMES
 
@@ -21,10 +20,7 @@ BROKEN, END = BEGIN + 6 * MINUTE_NS, BEGIN + 8 * MINUTE_NS
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ts.Store]:
     """Six minutes of a healthy shop, then two in which inventory's database is slow."""
-    path = tmp_path_factory.mktemp("view") / "shop.db"
-    fault = Fault("slow-dependency", "inventory-db", 360.0, 480.0)
-    quick_store(path, ShopConfig(rate_per_s=3.0, faults=(fault,), seed=3), BEGIN, END)
-    with ts.open(path) as opened:
+    with broken_shop(tmp_path_factory.mktemp("view") / "shop.db", BEGIN, 6, 2) as opened:
         yield opened
 
 
@@ -135,9 +131,7 @@ class Passing:
 def long_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ts.Store]:
     """Five minutes of a healthy shop, eight in which inventory's database is slow, three healthy ones."""
     path = tmp_path_factory.mktemp("watch") / "shop.db"
-    fault = Fault("slow-dependency", "inventory-db", 5 * 60.0, 13 * 60.0)
-    quick_store(path, ShopConfig(rate_per_s=2.0, faults=(fault,), seed=4), BEGIN, BEGIN + 16 * MINUTE_NS)
-    with ts.open(path) as opened:
+    with broken_shop(path, BEGIN, 5, 8, 3, rate_per_s=2.0, seed=4) as opened:
         yield opened
 
 
@@ -153,7 +147,7 @@ def test_an_incident_that_lasts_keeps_its_cause_until_it_is_over(
     long_store: ts.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Passing(long_store)
-    watch = Watch(store)  # type: ignore[arg-type]
+    watch = Watch(store)  # type: ignore[arg-type]  # all that a watch asks for
     assert first_causes(store, watch, 5.0, monkeypatch) == []
     for minutes in (6.5, 9.0, 12.5):
         assert first_causes(store, watch, minutes, monkeypatch) == ["postgresql inventory"], minutes
@@ -164,7 +158,7 @@ def test_who_begins_to_look_in_the_middle_of_an_incident_finds_its_cause(
     long_store: ts.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Passing(long_store)
-    watch = Watch(store)  # type: ignore[arg-type]
+    watch = Watch(store)  # type: ignore[arg-type]  # all that a watch asks for
     assert first_causes(store, watch, 11.5, monkeypatch) == ["postgresql inventory"]
     asked = store.asked
     assert first_causes(store, watch, 12.0, monkeypatch) == ["postgresql inventory"]

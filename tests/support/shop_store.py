@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -12,6 +13,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+import tracescape as ts
 from tracescape.collector import Collector
 from tracescape.shop import Fault, Shop, ShopConfig, Truth
 from tracescape_ingest.intake import Intake, Signal
@@ -52,3 +54,16 @@ def quick_store(path: Path, config: ShopConfig, begin_ns: int, end_ns: int) -> t
         shop.backfill(begin_ns, end_ns)
         shop.shutdown()
     return shop.truths()
+
+
+@contextmanager
+def broken_shop(
+    path: Path, begin_ns: int, *minutes: int, rate_per_s: float = 3.0, seed: int = 3
+) -> Iterator[ts.Store]:
+    """So many ``minutes`` of a healthy shop, so many with a slow database of inventory, more healthy ones."""
+    healthy, broken = 60.0 * minutes[0], 60.0 * minutes[1]
+    fault = Fault("slow-dependency", "inventory-db", healthy, healthy + broken)
+    config = ShopConfig(rate_per_s=rate_per_s, faults=(fault,), seed=seed)
+    quick_store(path, config, begin_ns, begin_ns + sum(minutes) * MINUTE_NS)
+    with ts.open(path) as store:
+        yield store
