@@ -86,6 +86,19 @@ def test_a_collector_loads_neither_graphics_nor_analysis() -> None:
     assert not NOT_FOR_A_COLLECTOR & set(loaded)
 
 
+def test_the_command_line_loads_no_library_before_a_command_needs_it() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, tracescape.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "tracescape.cli" in loaded
+    heavy = NOT_FOR_A_COLLECTOR | {"duckdb", "pyarrow", "grpc", "starlette", "uvicorn", "opentelemetry"}
+    assert not heavy & set(loaded)
+
+
 def test_every_package_is_in_the_distribution_and_typed() -> None:
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for package, (folder, _) in PACKAGES.items():

@@ -20,18 +20,15 @@ import typer
 from rich.console import Console
 
 from tracescape import __version__, questions
-from tracescape.collector import DEFAULT_GRPC, DEFAULT_HTTP, Collector
+from tracescape.defaults import DEFAULT_GRPC, DEFAULT_HTTP
 from tracescape.target import open_target
 from tracescape.times import parse_duration
-from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES
-from tracescape_ingest.self_observation import DEFAULT_INTERVAL_S
-from tracescape_ingest.tls import Tls
-from tracescape_storage.duckdb_file import DEFAULT_MEMORY_MIB
+from tracescape_ingest.limits import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_OBSERVE_S
 from tracescape_storage.errors import StoreError
-from tracescape_storage.http_api import QueryLimits
+from tracescape_storage.limits import DEFAULT_MEMORY_MIB, QueryLimits
 from tracescape_storage.retention import DEFAULT_MAX_BYTES, Limits
 
-if TYPE_CHECKING:  # loaded by the commands that need them: a collector starts without Numba and Polars
+if TYPE_CHECKING:  # each command loads what it needs: help is there at once, a collector without Numba
     from tracescape.store import Store, Topology
 
 CONFIG_FILE: Final = Path("tracescape.toml")
@@ -67,12 +64,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 
 def main() -> None:
     """Run the command line: the entry point of the installed script."""
-    from tracescape.replay import ReplayError
     from tracescape_render import RenderError
 
     try:
         app(prog_name="tracescape", default_map=_configured())
-    except (StoreError, ReplayError, RenderError, ValueError, OSError) as error:
+    except (StoreError, RenderError, ValueError, OSError) as error:
         err.print(f"tracescape: {error}", markup=False, style="red")
         sys.exit(1)
 
@@ -123,7 +119,7 @@ def serve(
     observe_s: Annotated[
         float,
         typer.Option(envvar="TRACESCAPE_OBSERVE_S", min=0, help="Report about itself so often; 0 = never."),
-    ] = DEFAULT_INTERVAL_S,
+    ] = DEFAULT_OBSERVE_S,
     keep: Annotated[
         str, typer.Option(envvar="TRACESCAPE_KEEP", help="Prune what arrived longer ago: 36h, 14d, forever.")
     ] = "14d",
@@ -153,6 +149,9 @@ def serve(
     ] = DEFAULT_MEMORY_MIB,
 ) -> None:
     """Collect: OTLP in over gRPC or HTTP, durable in DuckDB before it is acknowledged."""
+    from tracescape.collector import Collector
+    from tracescape_ingest.tls import Tls
+
     _allow_many_connections()
     stopped = _on_signals()
     with Collector(

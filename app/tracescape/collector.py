@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 
 from tracescape.closing import Closing
+from tracescape.defaults import DEFAULT_GRPC, DEFAULT_HTTP
 from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
 from tracescape.keeping import keeping
 from tracescape.rolling import Rolling
@@ -26,19 +27,19 @@ from tracescape_ingest.address import is_loopback, listen, parse_address
 from tracescape_ingest.grpc_server import GrpcReceiver
 from tracescape_ingest.http_receiver import OPEN_PATHS, health_route, otlp_routes
 from tracescape_ingest.intake import Intake
-from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES, Reception
+from tracescape_ingest.limits import DEFAULT_MAX_MESSAGE_BYTES
+from tracescape_ingest.reception import Reception
 from tracescape_ingest.self_observation import SelfObservation
 from tracescape_ingest.signals import PATHS
 from tracescape_ingest.tls import Tls
 from tracescape_storage.discovery import announce, withdraw
-from tracescape_storage.duckdb_file import DEFAULT_MEMORY_MIB, DuckDBReader, DuckDBStore
-from tracescape_storage.http_api import QueryLimits, positions_routes, query_routes
+from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore
+from tracescape_storage.http_api import positions_routes, query_routes
+from tracescape_storage.limits import DEFAULT_MEMORY_MIB, QueryLimits
 from tracescape_storage.retention import Limits
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_GRPC: Final = "127.0.0.1:4317"
-DEFAULT_HTTP: Final = "127.0.0.1:4318"
 #: Less than the journal keeps free: what has been accepted must still fit into the store when no more is.
 SETTLE_RESERVE_BYTES: Final = 16 << 20
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}

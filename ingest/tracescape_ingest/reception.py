@@ -17,13 +17,13 @@ from tracescape_ingest.access import Access, Takes
 from tracescape_ingest.bounds import DEFAULT_MAX_HELD_BYTES, Budget, Hold
 from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.intake import Outcome, Signal
+from tracescape_ingest.limits import DEFAULT_MAX_MESSAGE_BYTES
 from tracescape_ingest.refusal import Refusal, refusal_of
 from tracescape_ingest.signals import complaint_of
 from tracescape_storage.errors import StoreError
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_MAX_MESSAGE_BYTES: Final = 64 << 20
 _SAY_EVERY_S: Final = 30.0
 _SAYINGS: Final = 64
 _PATIENCE_S: Final = 1.0

@@ -23,6 +23,7 @@ from tracescape_storage.attribute_columns import (
 )
 from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
 from tracescape_storage.journal import holds_more
+from tracescape_storage.limits import DEFAULT_MEMORY_MIB
 from tracescape_storage.pool import Pool
 from tracescape_storage.query import LOCKED_DOWN, select_batches, select_table
 from tracescape_storage.schema import ARRIVED, CONTENT_KEYS, SCHEMA_VERSION, SPANS, TABLES, TRACE_KEY
@@ -36,7 +37,6 @@ _log = logging.getLogger(__name__)
 DEFAULT_RESERVE_BYTES: Final = 32 << 20
 
 #: Questions fill it with what they read; with 1 GB a collector took 1.9 GB.
-DEFAULT_MEMORY_MIB: Final = 512
 #: Checkpoints at the default 16 MB stall commits for seconds; see docs/decisions.
 _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "wal_autocheckpoint": "128MB",

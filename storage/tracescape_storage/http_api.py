@@ -31,8 +31,9 @@ from starlette.routing import Route
 from tracescape_storage.answering import Running, Streaming
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.errors import ERROR_KEY, QueryError, StoreError, UnstorableError
+from tracescape_storage.limits import QueryLimits
 from tracescape_storage.pool import Pool
-from tracescape_storage.query import DEFAULT_TIME_LIMIT_S, MAX_QUERY_BYTES, Guard, selecting
+from tracescape_storage.query import MAX_QUERY_BYTES, Guard, selecting
 
 RETRY_AFTER_S: Final = 1
 _MAX_BODY_BYTES: Final = MAX_QUERY_BYTES * 2
@@ -40,17 +41,6 @@ _MAX_POSITIONS_BYTES: Final = 32 << 20
 #: DuckDB computes so many rows at a time anyway; with wide rows more would be too much to hold.
 _BATCH_ROWS: Final = 2_048
 _CHUNK_BYTES: Final = 1 << 20
-
-
-class QueryLimits(NamedTuple):
-    """What a collector allows: seconds and rows a question, questions at a time, how long one may wait."""
-
-    time_s: float = DEFAULT_TIME_LIMIT_S
-    rows: int = 100_000_000
-    running: int = 8
-    threads: int = 4  # of those, how many compute at a time; the others wait for their clients
-    waiting: int = 32
-    wait_s: float = 5.0
 
 
 class _Question(NamedTuple):

@@ -10,12 +10,12 @@ import duckdb
 import pyarrow as pa
 
 from tracescape_storage.errors import QueryError
+from tracescape_storage.limits import DEFAULT_TIME_LIMIT_S
 from tracescape_storage.pool import Pool
 from tracescape_storage.query_guard import Guard
 from tracescape_storage.statement import MAX_QUERY_BYTES, checked
 
 __all__ = [
-    "DEFAULT_TIME_LIMIT_S",
     "LOCKED_DOWN",
     "MAX_QUERY_BYTES",
     "Guard",
@@ -24,7 +24,6 @@ __all__ = [
     "selecting",
 ]
 
-DEFAULT_TIME_LIMIT_S: Final = 60.0
 _BATCH_ROWS: Final = 65_536
 _NOTHING: Final = pa.record_batch([], names=[])
 

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from support.otlp import request, span
 from tracescape.collector import Collector
 from tracescape_ingest.http_receiver import JSON, PROTOBUF
-from tracescape_ingest.reception import DEFAULT_MAX_MESSAGE_BYTES
+from tracescape_ingest.limits import DEFAULT_MAX_MESSAGE_BYTES
 from tracescape_storage.errors import StoreFullError
 from tracescape_storage.journal import Journal
 

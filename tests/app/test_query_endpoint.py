@@ -22,7 +22,7 @@ from tracescape_ingest.intake import Signal
 from tracescape_storage import http_api
 from tracescape_storage.collector import BusyError, CollectorReader
 from tracescape_storage.errors import ERROR_KEY, QueryError, StoreError
-from tracescape_storage.http_api import QueryLimits
+from tracescape_storage.limits import QueryLimits
 from tracescape_storage.query_guard import running as queries_running
 
 ENDLESS = "select count(*) from range(10000000000000)"
@@ -77,7 +77,7 @@ def test_a_limit_that_is_none_is_a_400(collector: Collector, limit: object) -> N
 
 
 def test_nobody_gets_more_than_the_collector_allows(collector: Collector) -> None:
-    limits = http_api.QueryLimits(time_s=0.2, rows=5)
+    limits = QueryLimits(time_s=0.2, rows=5)
     question = http_api._question_of(b'{"sql": "x", "time_limit_s": 1e9, "max_rows": 1e18}', limits)
     assert (question.time_s, question.rows) == (0.2, 5)
 

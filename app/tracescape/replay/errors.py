@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class ReplayError(Exception):
+class ReplayError(ValueError):
     """The file cannot be replayed, or nothing takes it. The message says what to do."""
