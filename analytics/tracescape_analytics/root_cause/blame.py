@@ -11,8 +11,8 @@ callee got slow is explained by that callee, and many slow callees of one caller
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import polars as pl
@@ -29,7 +29,7 @@ class Suspect:
     """A node, how well its being at fault explains what moved, in which way best, and the rows behind it.
 
     ``rows`` are those of the best way, the strongest first; ``named`` is whether it is a cause and not only
-    suspected.
+    suspected. ``explained_by`` is the node of the cause that explains the strongest row, None for none.
     """
 
     node: int
@@ -37,6 +37,7 @@ class Suspect:
     way: str
     rows: list[Row]
     named: bool
+    explained_by: int | None = None
 
 
 def suspects(evidence: pl.DataFrame, choices: Choices = DEFAULT) -> list[Suspect]:
@@ -48,29 +49,75 @@ def suspects(evidence: pl.DataFrame, choices: Choices = DEFAULT) -> list[Suspect
     rows = list(evidence.iter_rows(named=True))
     for number, row in enumerate(rows):
         row["channel"] = number
-    cases = _cases(rows, choices.missing)
-    found = []
+    given_up = _given_up(rows, choices)
+    cases = _cases((row for row in rows if row["channel"] not in given_up), choices.missing)
+    found = _scored(cases)
+    answer, explained = [], dict[int, int]()  # of each channel, the cause that explains it
+    for each in found:
+        ways = cases[each.node]
+        left = {name: [row for row in part if row["channel"] not in explained] for name, part in ways.items()}
+        remains = sum(_score(name, part) for name, part in left.items())
+        named = remains >= choices.least and any(
+            _proved(row, "weight", choices) for part in left.values() for row in part
+        )
+        by = None if named else explained.get(each.rows[0]["channel"])
+        answer.append(replace(each, named=named, explained_by=by))
+        if named:
+            moved = _explained(each.node, ways, rows)
+            explained |= dict.fromkeys(moved - explained.keys(), each.node)
+    answer += _consequences(rows, given_up, {each.node for each in found}, choices.missing)
+    return sorted(answer, key=lambda each: (not each.named, -each.score, each.node))
+
+
+def _scored(cases: Mapping[int, dict[str, list[Row]]]) -> list[Suspect]:
+    found: list[Suspect] = []
     for node, ways in cases.items():
         scores = {way: _score(way, part) for way, part in ways.items()}
         if (score := sum(scores.values())) > 0:
             way = max(scores, key=lambda name: scores[name])
-            found.append((node, score, way, sorted(ways[way], key=lambda row: -row["weight"])))
-    found.sort(key=lambda each: (-each[1], each[0]))
-    answer, explained = [], set[int]()
-    for node, score, way, strongest in found:
-        left = {
-            name: [row for row in part if row["channel"] not in explained]
-            for name, part in cases[node].items()
-        }
-        remains = sum(_score(name, part) for name, part in left.items())
-        proved = any(
-            row["significant"] and row["weight"] >= choices.least for part in left.values() for row in part
-        )
-        named = proved and remains >= choices.least
-        if named:
-            explained |= _explained(node, cases[node], rows)
-        answer.append(Suspect(node, score, way, [row for row in strongest if row["weight"] > 0], named))
-    return sorted(answer, key=lambda each: not each.named)
+            rows = sorted((row for row in ways[way] if row["weight"] > 0), key=lambda row: -row["weight"])
+            found.append(Suspect(node, score, way, rows, named=False))
+    return sorted(found, key=lambda each: (-each.score, each.node))
+
+
+def _proved(row: Row, certain: str, choices: Choices) -> bool:
+    return bool(row["significant"] and row[certain] >= choices.least)
+
+
+def _given_up(rows: Sequence[Row], choices: Choices) -> dict[int, int]:
+    # Channels of calls that fail on their way to somebody who waits for what is proved to be slow, and whom.
+    callers: dict[int, set[int]] = defaultdict(set)
+    for row in rows:
+        if row["callee"] >= 0 and row["measure"] != "messages":  # nobody waits for who takes a message
+            callers[row["callee"]].add(row["node"])
+    found: dict[int, int] = {}
+    slow = [row for row in rows if row["measure"] == "time" and _proved(row, "sure", choices)]
+    for row in sorted(slow, key=lambda row: (-row["sure"], row["channel"])):
+        node = row["node"] if row["callee"] < 0 else row["callee"]
+        late = _above(node, callers) - {node}
+        for call in rows:
+            if call["measure"] == "errors" and call["callee"] in late:
+                found.setdefault(call["channel"], node)
+    return found
+
+
+def _above(node: int, callers: Mapping[int, set[int]]) -> set[int]:
+    # The node, who calls it, who calls those, and so on.
+    found, new = set[int](), {node}
+    while new:
+        found |= new
+        new = {caller for each in new for caller in callers.get(each, ())} - found
+    return found
+
+
+def _consequences(
+    rows: Sequence[Row], given_up: Mapping[int, int], known: set[int], missing: float
+) -> Iterator[Suspect]:
+    # Those against whom nothing speaks but what others explain.
+    for each in _scored(_cases((row for row in rows if row["channel"] in given_up), missing)):
+        by = given_up[each.rows[0]["channel"]]
+        if each.node not in known and each.node != by:
+            yield replace(each, explained_by=by)
 
 
 def _cases(rows: Iterable[Row], missing: float) -> dict[int, dict[str, list[Row]]]:
@@ -101,19 +148,20 @@ def _cases(rows: Iterable[Row], missing: float) -> dict[int, dict[str, list[Row]
 
 
 def _score(way: str, rows: list[Row]) -> float:
-    if way == "work":
-        return float(sum(row["weight"] for row in rows))
-    total = sum(row["weight"] for row in rows)
-    if total <= 0:
-        return 0.0
-    share = total / (len(rows) * max(row["weight"] for row in rows))
+    total = float(sum(row["weight"] for row in rows))
+    if way == "work" or total <= 0:
+        return total
+    # A call that fails at once is not slow: what counts is how many of the callers noticed anything.
+    by_call: dict[tuple[int, int, int], float] = defaultdict(float)
+    by_callee: dict[int, float] = defaultdict(float)
+    for row in rows:
+        by_call[row["node"], row["operation"], row["callee"]] += row["weight"]
+        by_callee[row["callee"]] += row["weight"]
+    share = total / (len(by_call) * max(by_call.values()))
     if way == "from":
         # One callee that is slow is its own fault: the caller answers for the others.
-        by_callee: dict[int, float] = defaultdict(float)
-        for row in rows:
-            by_callee[row["callee"]] += row["weight"]
         total -= max(by_callee.values())
-    return float(total * share)
+    return total * share
 
 
 def _explained(node: int, ways: dict[str, list[Row]], rows: list[Row]) -> set[int]:

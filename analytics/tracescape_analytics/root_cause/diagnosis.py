@@ -62,6 +62,7 @@ CAUSE_SCHEMA: Final = {
     "sentence": pl.String,
     "typical_trace": pl.String,
     "bad_trace": pl.String,
+    "explained_by": pl.String,
 }
 
 
@@ -119,8 +120,15 @@ class Diagnosis:
         return lines
 
     def _hints(self) -> str:
-        weak = self.suspects.filter(~pl.col("named")).head(_SHOWN_SUSPECTS)["service"].to_list()
-        return f"\nNot proved, but it may be worth a look: {', '.join(weak)}." if weak else ""
+        others, by = self.suspects.filter(~pl.col("named")), pl.col("explained_by")
+        follow = others.filter(by.is_not_null()).head(_SHOWN_SUSPECTS)
+        lines = [
+            f"\n{row['service']} ({row['kind']}) is explained by {row['explained_by']}."
+            for row in follow.iter_rows(named=True)
+        ]
+        if weak := others.filter(by.is_null()).head(_SHOWN_SUSPECTS)["service"].to_list():
+            lines.append(f"\nNot proved, but it may be worth a look: {', '.join(weak)}.")
+        return "".join(lines)
 
 
 def diagnose(
@@ -337,6 +345,7 @@ def _row(measures: Measures, block: IntArray, rank: int, suspect: Suspect) -> tu
         told(suspect.node, suspect.way, suspect.rows, names),
         trace_id_of(measures, shown.typical),
         trace_id_of(measures, shown.bad),
+        None if suspect.explained_by is None else names.nodes[suspect.explained_by],
     )
 
 

@@ -11,13 +11,12 @@ import polars as pl
 from tracescape_analytics.root_cause.choices import DEFAULT, Choices
 from tracescape_analytics.root_cause.measures import Measures
 from tracescape_analytics.root_cause.selection import selected
-from tracescape_analytics.root_cause.shifts import log_shifts, share_shifts
+from tracescape_analytics.root_cause.shifts import SHIFT, log_shifts, share_shifts
 from tracescape_analytics.significance import discoveries
 from tracescape_analytics.span_forest import IntArray
 
 #: A shift is one of some instances if they shift so many times as far as all of them together.
 _APART: Final = 1.25
-_SHIFT: Final = ["traces", "base_traces", "before", "after", "shift", "z"]
 
 
 def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) -> pl.DataFrame:
@@ -39,35 +38,36 @@ def evidence(measures: Measures, block: IntArray, choices: Choices = DEFAULT) ->
     times = _in_blocks(measures.times, block)
     visits, steps = _in_blocks(measures.visits, block), _in_blocks(measures.steps, block)
     keys = ["node", "operation", "callee"]
-    slower = log_shifts(times, keys, "own").with_columns(measure=pl.lit("time"))
+    wide = {"standard_errors": choices.standard_errors}
+    slower = log_shifts(times, keys, "own", **wide).with_columns(measure=pl.lit("time"))
     fails = times.filter(pl.col("failed") > 0).select(*keys, "block", share="failed")
-    failing = share_shifts(fails, times, keys, keys).with_columns(measure=pl.lit("errors"))
+    failing = share_shifts(fails, times, keys, keys, **wide).with_columns(measure=pl.lit("errors"))
     path = ["node", "operation"]
-    moved = share_shifts(steps, visits, [*path, "called", "item"], path)
+    moved = share_shifts(steps, visits, [*path, "called", "item"], path, **wide)
     moved = selected(moved, visits, block, path, choices.standard_errors).with_columns(
         measure=pl.lit("steps"),
         callee=pl.when(pl.col("called") == 1).then("item").otherwise(-1),
         item=pl.when(pl.col("called") == 1).then(-1).otherwise("item"),
     )
-    often = log_shifts(steps, [*path, "called", "item"], "times").with_columns(
+    often = log_shifts(steps, [*path, "called", "item"], "times", **wide).with_columns(
         measure=pl.lit("calls"),
         callee=pl.when(pl.col("called") == 1).then("item").otherwise(-1),
         item=pl.when(pl.col("called") == 1).then(-1).otherwise("item"),
     )
     sent, taken = _in_blocks(measures.sent, block), _in_blocks(measures.taken, block)
-    received = share_shifts(taken, sent, [*path, "item"], [*path, "item"]).with_columns(
+    received = share_shifts(taken, sent, [*path, "item"], [*path, "item"], **wide).with_columns(
         measure=pl.lit("messages"), callee="item", item=pl.lit(-1, pl.Int64)
     )
-    alone = log_shifts(_in_blocks(measures.places, block), [*path, "resource"], "own").with_columns(
+    alone = log_shifts(_in_blocks(measures.places, block), [*path, "resource"], "own", **wide).with_columns(
         measure=pl.lit("time"), callee=pl.lit(-1, pl.Int64), item=pl.lit(-1, pl.Int64)
     )
-    columns = ["measure", *keys, "item", *_SHIFT]
+    columns = ["measure", *keys, "item", *SHIFT]
     frames = [frame.with_columns(item=pl.lit(-1, pl.Int64)).select(columns) for frame in (slower, failing)]
     frames += [often.select(columns), received.select(columns), moved.select(*columns, "selected")]
     frames.append(alone.select(*columns, "resource"))
     rows = pl.concat(frames, how="diagonal_relaxed")
     rows = rows.with_columns(pl.col("resource").fill_null(-1), pl.col("selected").fill_null(0.0))
-    return _apart(_judged(rows, choices).drop("selected"))
+    return _apart(_judged(rows, choices).drop("selected", "certain"))
 
 
 def _apart(rows: pl.DataFrame) -> pl.DataFrame:
@@ -98,7 +98,7 @@ def _in_blocks(rows: pl.DataFrame, block: IntArray) -> pl.DataFrame:
 def _judged(rows: pl.DataFrame, choices: Choices) -> pl.DataFrame:
     steps, fewer = pl.col("measure") == "steps", pl.col("measure") == "messages"
     counts = pl.when(fewer).then(pl.col("shift") < 0).otherwise((pl.col("shift") > 0) | steps)
-    certain = pl.col("shift").abs() * (1 - choices.standard_errors / pl.col("z").abs()) - pl.col("selected")
+    certain = pl.col("certain") - pl.col("selected")
     rows = rows.with_columns(
         sure=pl.when(counts & (pl.col("z") != 0)).then(certain.clip(lower_bound=0.0)).otherwise(0.0)
     )

@@ -13,17 +13,24 @@ from typing import Final
 
 import polars as pl
 
+from tracescape_analytics.root_cause.odds import Tables, odds_shift
+
 #: How many samples what is usual among all keys counts for, next to a key's own.
 _PRIOR: Final = 4
 _MAD: Final = 1.4826
 _IQR: Final = 1.349
+#: What both kinds of shifts give.
+SHIFT: Final = ["traces", "base_traces", "before", "after", "shift", "z", "certain"]
 
 
-def log_shifts(rows: pl.DataFrame, keys: list[str], value: str) -> pl.DataFrame:
+def log_shifts(
+    rows: pl.DataFrame, keys: list[str], value: str, *, standard_errors: float = 2.0
+) -> pl.DataFrame:
     """Shifts of the mean of ``value`` (a logarithm) for each key that both sides have.
 
     ``rows`` has ``block`` (-1: the window). Gives ``traces`` and ``base_traces``, ``before``, ``after``,
-    ``shift`` (their difference) and ``z``, its normal score.
+    ``shift`` (their difference), ``z``, its normal score, and ``certain``, how much of the shift is beyond so
+    many ``standard_errors``, without sign.
     """
     now = rows.filter(pl.col("block") < 0).group_by(keys).agg(traces=pl.len(), after=pl.col(value).mean())
     base = rows.filter(pl.col("block") >= 0)
@@ -64,9 +71,8 @@ def log_shifts(rows: pl.DataFrame, keys: list[str], value: str) -> pl.DataFrame:
     least = pl.col("shift").sign() * ((m + 1) / (1 / n + 1 / m)).sqrt()
     t = pl.when(pl.col("error") > 0).then(pl.col("shift") / pl.col("error")).otherwise(least)
     freedom = (pl.col("blocks") - 1 + _PRIOR).cast(pl.Float64)
-    return shifted.with_columns(z=normal_score(t, freedom)).select(
-        *keys, "traces", "base_traces", "before", "after", "shift", "z"
-    )
+    certain = certain_mean(pl.col("shift"), t, freedom, standard_errors)
+    return shifted.with_columns(z=normal_score(t, freedom), certain=certain).select(*keys, *SHIFT)
 
 
 def _moderated(frame: pl.DataFrame, name: str, samples: str) -> pl.DataFrame:
@@ -75,19 +81,37 @@ def _moderated(frame: pl.DataFrame, name: str, samples: str) -> pl.DataFrame:
     return frame.with_columns(((own + _PRIOR * pl.lit(usual)) / (pl.col(samples) + _PRIOR)).alias(name))
 
 
+def certain_mean(shift: pl.Expr, t: pl.Expr, freedom: pl.Expr, standard_errors: float) -> pl.Expr:
+    """How far a mean moved at least, without sign: 0 where it may not have moved at all.
+
+    ``t`` is its shift over its standard error, Student's with ``freedom``. That is beyond a limit which is as
+    improbable as so many ``standard_errors`` of a normal deviate: ``normal_score`` the other way round.
+    """
+    scale = (8 * freedom + 1) / (8 * freedom + 3)
+    limit = (freedom * (((standard_errors / scale) ** 2 / freedom).exp() - 1)).sqrt()
+    return (shift.abs() * (1 - limit / t.abs())).fill_nan(0.0).clip(lower_bound=0.0)
+
+
 def normal_score(t: pl.Expr, freedom: pl.Expr) -> pl.Expr:
     """The normal deviate as improbable as ``t`` (Wallace, 1959, Ann. Math. Stat. 30, equation 4.1)."""
     scale = (8 * freedom + 1) / (8 * freedom + 3)
     return t.sign() * scale * (freedom * (1 + t**2 / freedom).log()).sqrt()
 
 
-def share_shifts(cells: pl.DataFrame, totals: pl.DataFrame, keys: list[str], of: list[str]) -> pl.DataFrame:
+def share_shifts(
+    cells: pl.DataFrame,
+    totals: pl.DataFrame,
+    keys: list[str],
+    of: list[str],
+    *,
+    standard_errors: float = 2.0,
+) -> pl.DataFrame:
     """Shifts of a share: how many of the traces that have ``of`` have the key, before and after.
 
     ``cells`` has ``keys`` (which include ``of``), ``block`` and ``share`` (0 to 1, a row a trace that has
     the key), ``totals`` has ``of`` and ``block``, a row a trace. Gives what ``log_shifts`` gives; ``before``
-    and ``after`` are shares, ``shift`` is in log2 of odds, ``z`` the signed root of the likelihood ratio,
-    divided by how much more than chance the share wanders from block to block.
+    and ``after`` are shares, ``shift`` and ``certain`` are in log2 of odds, ``z`` is the signed root of the
+    likelihood ratio, divided by how much more than chance the share wanders from block to block.
     """
     window = pl.col("block") < 0
     sizes = totals.group_by(*of, "block").agg(size=pl.len())
@@ -115,12 +139,10 @@ def share_shifts(cells: pl.DataFrame, totals: pl.DataFrame, keys: list[str], of:
         .group_by(keys)
         .agg(deviance=deviation.sum())
     )
-    return _share_scores(rows.join(wander, on=keys)).select(
-        *keys, "traces", "base_traces", "before", "after", "shift", "z"
-    )
+    return _share_scores(rows.join(wander, on=keys), standard_errors).select(*keys, *SHIFT)
 
 
-def _share_scores(rows: pl.DataFrame) -> pl.DataFrame:
+def _share_scores(rows: pl.DataFrame, standard_errors: float) -> pl.DataFrame:
     n, m = pl.col("traces"), pl.col("base_traces")
     pooled = (pl.col("now") + pl.col("then") + 0.5) / (n + m + 1)
     # One sample of what both sides have together is added to each, so that 0 and 1 have odds.
@@ -132,24 +154,10 @@ def _share_scores(rows: pl.DataFrame) -> pl.DataFrame:
         .clip(lower_bound=0.0)
         .fill_null(0.0)
     )
-    seen, then, both = (
-        pl.col("now") / n,
-        pl.col("then") / m,
-        (pl.col("now") + pl.col("then")) / (n + m),
-    )
-
-    def likelihood(having: pl.Expr, of: pl.Expr, share: pl.Expr) -> pl.Expr:
-        share = share.clip(1e-12, 1 - 1e-12)
-        return having * share.log() + (of - having) * (1 - share).log()
-
-    apart = likelihood(pl.col("now"), n, seen) + likelihood(pl.col("then"), m, then)
-    together = likelihood(pl.col("now"), n, both) + likelihood(pl.col("then"), m, both)
-    ratio = (2 * (apart - together)).clip(lower_bound=0.0)
     wide = 1 + n * pl.col("between") / chance
     odds = (pl.col("high") / (1 - pl.col("high"))).log(2) - (pl.col("low") / (1 - pl.col("low"))).log(2)
-    return rows.with_columns(
-        before=pl.col("then") / m,
-        after=pl.col("now") / n,
-        shift=odds,
-        z=(seen - then).sign() * (ratio / wide).sqrt(),
-    )
+    rows = rows.with_columns(before=pl.col("then") / m, after=pl.col("now") / n, shift=odds, wide=wide)
+    columns = ("now", "traces", "then", "base_traces", "wide")
+    *tables, widths = (rows[name].cast(pl.Float64).to_numpy() for name in columns)
+    z, certain = odds_shift(Tables(*tables), widths, standard_errors)
+    return rows.with_columns(z=pl.Series(z), certain=pl.Series(certain))
