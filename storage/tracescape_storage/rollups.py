@@ -84,6 +84,11 @@ def _touched_by(condition: str) -> str:
     return f"SELECT DISTINCT minute + step AS minute FROM ({minutes}), {steps}"
 
 
+def new_sql(after_ns: int) -> str:
+    """``SELECT`` of how many ``spans`` arrived later than ``after_ns``, and when the last one did."""
+    return f"SELECT count(*) AS spans, max({ARRIVED}) AS arrived_ns FROM spans WHERE {ARRIVED} > {after_ns}"
+
+
 def touched_sql(after_ns: int, until_ns: int) -> str:
     """``SELECT`` of the minutes that spans touch which arrived in (after_ns, until_ns]."""
     return _touched_by(f"{ARRIVED} > {after_ns} AND {ARRIVED} <= {until_ns}")

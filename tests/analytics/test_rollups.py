@@ -340,3 +340,65 @@ def test_a_minute_that_keeps_changing_is_counted_ever_less_often(store: DuckDBSt
     upkeep.step(NOW + LONGEST_WAIT_NS + SETTLE_NS)
     assert (minute, MINUTE_NS) in blocks(store)
     upkeep.close()
+
+
+def test_few_spans_wait_for_more_and_are_answered_meanwhile(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollups, "ENOUGH_SPANS", 4)
+    upkeep = Upkeep(store, rest_ns=10 * MINUTE_NS)
+    upkeep.step(NOW)
+    append(store, *a_call("a", 100 * HOUR_NS))
+    now = NOW + 10 * MINUTE_NS
+    assert upkeep.step(now - 1) == 0
+    assert blocks(store) == []
+    same(store, None, None)
+    assert upkeep.step(now) == 0, "what has just been touched settles first"
+    assert upkeep.step(now + 10 * MINUTE_NS) > 0
+    assert blocks(store)
+    same(store, None, None)
+    upkeep.close()
+
+
+def test_many_spans_end_a_rest(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollups, "ENOUGH_SPANS", 4)
+    upkeep = Upkeep(store, rest_ns=10 * MINUTE_NS)
+    append(store, *a_call("a", 100 * HOUR_NS), *a_call("b", 100 * HOUR_NS))
+    upkeep.step(NOW)
+    append(store, *a_call("c", 101 * HOUR_NS), *a_call("d", 101 * HOUR_NS))
+    assert upkeep.step(NOW + SETTLE_NS) > 0
+    assert blocks(store)
+    same(store, None, None)
+    upkeep.close()
+
+
+def test_a_step_that_fails_is_made_up_for_at_once(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(store, *a_call("a", 100 * HOUR_NS))
+    upkeep = Upkeep(store, rest_ns=10 * MINUTE_NS)
+    with monkeypatch.context() as patched, pytest.raises(StoreError):
+        patched.setattr(store, "touch_rollups", lambda *_: (_ for _ in ()).throw(StoreError("no room")))
+        upkeep.step(NOW)
+    upkeep.step(NOW + 1)
+    pending = store.reader().sql("FROM tracescape_rollup_pending")
+    assert pending.num_rows == 3
+    upkeep.close()
+
+
+@given(spans(), st.data())
+@settings(max_examples=15, deadline=None)
+def test_blocks_equal_recomputation_whenever_upkeep_rests(rows: list[Row], data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = DuckDBStore(Path(folder) / "t.db")
+        upkeep, now, rest = Upkeep(store, rest_ns=5 * MINUTE_NS), NOW, data.draw(st.permutations(rows))
+        while rest:
+            size = data.draw(st.integers(1, len(rest)))
+            append(store, *rest[:size])
+            rest = rest[size:]
+            for _ in range(data.draw(st.integers(0, 3))):
+                now += data.draw(st.sampled_from([SETTLE_NS, MINUTE_NS, 6 * MINUTE_NS]))
+                upkeep.step(now)
+            same(store, None, None)
+        upkeep.close()
+        store.close()
