@@ -86,9 +86,14 @@ def span_table(rows: Sequence[dict[str, object]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=SPANS_FULL)
 
 
+def sent(name: str, value: object) -> object:
+    """The attribute that tells a promoted column."""
+    return f"https://{value}/" if name == "url_host" else value
+
+
 def stored_span_table(rows: Sequence[dict[str, object]]) -> pa.Table:
     """The same spans as ingest hands them over: what is promoted comes as the attributes that tell it."""
-    table = span_table(rows)
+    table = span_table([{name: sent(name, value) for name, value in row.items()} for row in rows])
     names = [PROMOTED[name][0] if name in PROMOTED else name for name in table.column_names]
     table = table.rename_columns(names)
     return table.select(
@@ -100,7 +105,9 @@ def with_attributes(table: pa.Table) -> pa.Table:
     """Spans as a store has them that gives no attribute a column: what is promoted is in the text."""
     rows = []
     for row in table.to_pylist():
-        promoted = {PROMOTED[name][0]: row[name] for name in PROMOTED if row.get(name) is not None}
+        promoted = {
+            PROMOTED[name][0]: sent(name, row[name]) for name in PROMOTED if row.get(name) is not None
+        }
         rows.append(row | {"attributes": encode_attributes(promoted | decode_attributes(row["attributes"]))})
     return pa.Table.from_pylist([{name: row[name] for name in SPANS.names} for row in rows], schema=SPANS)
 

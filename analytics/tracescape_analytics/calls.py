@@ -14,7 +14,7 @@ import pyarrow as pa
 from tracescape_analytics.connections import MESSAGING, UNSEEN
 from tracescape_analytics.contexts import contexts
 from tracescape_analytics.counts import ByteArray, Counted, Counts, merged, named, nothing_counted
-from tracescape_analytics.nodes import PEERS
+from tracescape_analytics.nodes import MODELS, PEERS
 from tracescape_analytics.shapes import Shaped, numbered_shapes, shaped_spans
 from tracescape_analytics.span_forest import IntArray, SpanForest, id_bytes, integers, numbered_ids
 from tracescape_analytics.windows import MINUTE_NS, Window
@@ -49,14 +49,13 @@ class Unpaired:
 
 
 def matched(trees: SpanForest) -> Calls:
-    """``native.find_calls`` over the trees; a span names a store if it says which database or topic."""
-    database, _ = trees.codes("db_system")
-    topic, _ = trees.codes("messaging_destination")
-    names = np.full(len(database), NOTHING, np.int64)
+    """``native.find_calls`` over the trees; a span that says which database, topic or model names a store."""
+    names = np.full(len(trees.forest.rows), NOTHING, np.int64)
     for column in PEERS:
         codes, texts = trees.codes(column)
         names[np.array([*map(bool, texts), False], np.bool_)[codes]] = PEER
-    names[(database >= 0) | (topic >= 0)] = STORE
+    for column in ("db_system", "messaging_destination", *MODELS):
+        names[trees.codes(column)[0] >= 0] = STORE
     return find_calls(trees.forest, trees.service, names)
 
 

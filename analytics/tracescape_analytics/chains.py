@@ -25,7 +25,7 @@ from tracescape_analytics.span_forest import IntArray, integers, trace_numbers
 from tracescape_native.call_counts import Shapes
 from tracescape_native.call_paths import CallPaths, call_paths, greatest_above, nearest_above
 from tracescape_native.edges import DELIVERED, PAIRED, find_calls
-from tracescape_native.forest import PRODUCER, ROOT, Forest, SpanArrays, build_forest
+from tracescape_native.forest import INTERNAL, PRODUCER, ROOT, Forest, SpanArrays, build_forest
 from tracescape_native.tally import ends_of
 
 BY: Final = ("operation", "service")
@@ -101,7 +101,8 @@ def _steps(forest: Forest, shape: IntArray, shapes: Shapes, words: Vocabulary, b
     known = forest.origin[forest.root] == ROOT
     entered = (parent < 0) | (service != service[parent]) | np.isin(calls.relation, (PAIRED, DELIVERED))
     entered &= known
-    far = np.where(calls.unanswered > 0, shapes.far_end[shape], -1)
+    calling = (calls.unanswered > 0) | (forest.kind == INTERNAL)
+    far = np.where(calling, shapes.far_end[shape], -1)
     far = np.where(forest.kind == PRODUCER, shapes.queue[shape], far)
     leaves = known & (far >= 0)
     # The step into a service stands before the one that its span takes outwards.

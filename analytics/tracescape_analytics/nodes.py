@@ -9,7 +9,7 @@ import polars as pl
 
 from tracescape_analytics.span_forest import IntArray, SpanForest
 
-NODE_KINDS: Final = ("service", "database", "queue", "external", "entry")
+NODE_KINDS: Final = ("service", "database", "queue", "external", "entry", "model", "tool")
 ENTRY_NAME: Final = "user"
 _FAR_END: Final = (
     "db_system",
@@ -19,10 +19,20 @@ _FAR_END: Final = (
     "peer_service",
     "server_address",
     "server_port",
+    "url_host",
     "rpc_service",
+    "gen_ai_operation",
+    "gen_ai_provider",
+    "gen_ai_model",
+    "gen_ai_agent",
+    "gen_ai_tool",
 )
+#: What an agent does besides asking a model, which it does in spans of its own.
+_OF_AGENTS: Final = frozenset({"create_agent", "invoke_agent", "invoke_workflow", "plan"})
 #: Each of these names whom a CLIENT span calls where it names no database or topic; see ``far_end_of``.
-PEERS: Final = ("peer_service", "server_address", "rpc_service")
+PEERS: Final = ("peer_service", "server_address", "url_host", "rpc_service")
+#: Each of these says that a CLIENT span asks a model, an agent or a tool.
+MODELS: Final = ("gen_ai_provider", "gen_ai_model", "gen_ai_agent", "gen_ai_tool")
 
 
 class NodeTable:
@@ -68,8 +78,7 @@ class NodeTable:
 def number_far_ends(trees: SpanForest, positions: IntArray, nodes: NodeTable) -> IntArray:
     """The node that each of these CLIENT spans names as the far end of its call; -1 where it names none.
 
-    A database is ``system namespace``, else ``system address``; a queue or topic is ``system destination``;
-    anything else is its peer's name, else ``address[:port]``, else the RPC service. int64, shape (k,).
+    See `far_end_of`. int64, shape (k,).
     """
     return _numbered(trees, positions, nodes, far_end_of)
 
@@ -114,16 +123,43 @@ def _values(trees: SpanForest, column: str) -> tuple[IntArray, list[str]]:
 
 
 def far_end_of(values: dict[str, str]) -> tuple[str, str] | None:
-    """Name and kind of what a CLIENT span with these attributes (none empty) calls; None for no name."""
+    """Name and kind of what a CLIENT span with these attributes (none empty) calls; None for no name.
+
+    A database is ``system namespace@address[:port]``, as much of it as is said, and ``system address[:port]``
+    without a namespace; a queue or topic is ``system destination``; a model is ``provider model``; anything
+    else is its peer's name, else ``address[:port]``, else the host of its URL, else the RPC service.
+    """
     address = values.get("server_address")
-    if system := values.get("db_system"):
-        return " ".join(filter(None, (system, values.get("db_namespace") or address))), "database"
-    if queue := queue_of(values):
-        return queue
     if address and "server_port" in values:
         address = f"{address}:{values['server_port']}"
-    name = values.get("peer_service") or address or values.get("rpc_service")
+    if system := values.get("db_system"):
+        where = "@".join(filter(None, (values.get("db_namespace"), address)))
+        return " ".join(filter(None, (system, where))), "database"
+    if named := queue_of(values) or _asked(values):
+        return named
+    name = values.get("peer_service") or address or values.get("url_host") or values.get("rpc_service")
     return (name, "external") if name else None
+
+
+def inner_far_end_of(values: dict[str, str]) -> tuple[str, str] | None:
+    """The same of an INTERNAL span: a tool, or a model inside the service's own process.
+
+    What an agent does besides is no call: it asks its models and tools in spans below.
+    """
+    if values.get("gen_ai_tool"):
+        return _asked(values)
+    own = values.get("gen_ai_operation") not in _OF_AGENTS
+    return _asked(values) if own and values.get("gen_ai_model") else None
+
+
+def _asked(values: dict[str, str]) -> tuple[str, str] | None:
+    if tool := values.get("gen_ai_tool"):
+        return tool, "tool"
+    model, agent = values.get("gen_ai_model"), values.get("gen_ai_agent")
+    if values.get("gen_ai_operation") in _OF_AGENTS:
+        model, agent = agent, model
+    name = " ".join(filter(None, (values.get("gen_ai_provider"), model or agent)))
+    return (name, "model") if name else None
 
 
 def queue_of(values: dict[str, str]) -> tuple[str, str] | None:

@@ -34,6 +34,8 @@ SPANS_AT_ONCE: Final = 2_000_000
 #: A minute for which more must be read, of it and its neighbours, gets no block: a collector's memory is
 #: bounded. It is answered from its spans.
 MOST_SPANS: Final = 3_000_000
+#: So many new spans are worth an account at once.
+ENOUGH_SPANS: Final = 100_000
 _MINUTES_AT_ONCE: Final = 60
 _BLOCKS_AT_ONCE: Final = 4_000
 _ATTEMPTS: Final = 3
@@ -175,11 +177,20 @@ def _runs(minutes: Iterable[int], spans: Mapping[int, int] | None = None) -> lis
 
 
 class Upkeep:
-    """Keeps the blocks of one store up to date; for one thread. Costs nothing between two steps."""
+    """Keeps the blocks of one store up to date; for one thread. Costs nothing between two steps.
 
-    def __init__(self, store: KeepsBlocks) -> None:
+    Args:
+        store: whose blocks.
+        rest_ns: after it has taken account it rests so long, unless `ENOUGH_SPANS` arrive meanwhile: taking
+            account of ten spans costs nearly what it does of many. Until then they are answered from spans.
+    """
+
+    def __init__(self, store: KeepsBlocks, *, rest_ns: int = 0) -> None:
         self._store = store
+        self._rest_ns = rest_ns
+        self._rests_until_ns = self._looks_ns = 0
         self._reader = store.reader()
+        self._cursor_ns = _cursor(self._reader)  # nobody else moves it
         known = self._reader.sql(kept.GROUPS_SQL).select(list(GROUP_COLUMNS)).to_pylist()
         self._numbers = {tuple(row.values()): number for number, row in enumerate(known)}
         self._hours = set(self._reader.sql(kept.HOURS_SQL)["hour"].to_pylist())  # that may lack their blocks
@@ -194,23 +205,29 @@ class Upkeep:
         Raises:
             StoreError: the store could not be read or written; another step may do.
         """
-        arrived = self._reader.sql(kept.LAST_ARRIVAL_SQL)["arrived_ns"][0].as_py() or 0
-        cursor = _cursor(self._reader)
-        if arrived > cursor:
-            touched = self._reader.sql(kept.touched_sql(cursor, arrived))["minute"].to_pylist()
+        if now_ns < self._looks_ns:
+            return 0
+        (new,) = self._reader.sql(kept.new_sql(self._cursor_ns)).to_pylist()
+        if now_ns < self._rests_until_ns and new["spans"] < ENOUGH_SPANS:
+            self._looks_ns = min(now_ns + MINUTE_NS, self._rests_until_ns)
+            return 0
+        if new["spans"]:
+            arrived = int(new["arrived_ns"])
+            touched = self._reader.sql(kept.touched_sql(self._cursor_ns, arrived))["minute"].to_pylist()
             self._store.touch_rollups(touched, arrived, now_ns)
-        cursor = max(cursor, arrived)
+            self._cursor_ns = arrived
         pending = self._reader.sql(kept.PENDING_SQL).to_pylist()
         settled = [row["minute"] for row in pending if _is_settled(row["minute"], row["since_ns"], now_ns)]
         sizes = self._sizes({minute + step for minute in settled for step in (-1, 0, 1)})
         ready = [minute for minute in settled if self._fits(minute, sizes)]
         for first, last in _runs(ready, sizes):
-            self._make_minutes(first, last, cursor)
+            self._make_minutes(first, last, self._cursor_ns)
         self._hours |= {minute // 60 for minute in ready}
         for hour in sorted(self._hours):
             if _is_settled(hour * 60 + 59, 0, now_ns):
                 self._make_hour(hour)
                 self._hours.remove(hour)
+        self._rests_until_ns = now_ns + self._rest_ns
         return len(ready)
 
     def _sizes(self, minutes: Iterable[int]) -> dict[int, int]:

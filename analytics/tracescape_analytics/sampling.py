@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tracescape_storage.sampling import PATTERN
+from tracescape_storage.sampling import COUNT, PATTERN
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -32,10 +32,21 @@ def digits_of(trace_state: str | None) -> str | None:
     return found[1] if found else None
 
 
-def extra_of(digits: str | None) -> int:
-    """How many more spans than itself one with this threshold stands for, in units."""
-    if not digits:
+def said_by(trace_state: str | None, adjusted_count: int | None) -> str | None:
+    """What a span says about sampling, as ``storage.sampling.SAID`` has it."""
+    digits = digits_of(trace_state)
+    if digits or adjusted_count is None or adjusted_count <= 1:
+        return digits
+    return f"{COUNT}{adjusted_count}"
+
+
+def extra_of(said: str | None) -> int:
+    """How many more spans than itself one that says this stands for, in units: a threshold or a count."""
+    if not said:
         return 0
+    if said.startswith(COUNT):
+        return (min(int(said.removeprefix(COUNT)), MOST) - 1) * UNIT
+    digits = said
     rejected = int(digits.ljust(_DIGITS, "0"), 16)
     kept = _NUMBERS - rejected
     return min((2 * UNIT * rejected + kept) // (2 * kept), (MOST - 1) * UNIT)

@@ -13,11 +13,18 @@ import polars as pl
 import pyarrow as pa
 
 from tracescape_analytics.connections import EVIDENCE, connection_of_name
-from tracescape_analytics.nodes import ENTRY_NAME, NODE_KINDS, far_end_of, queue_of
-from tracescape_analytics.sampling import digits_of, extra_of
+from tracescape_analytics.nodes import (
+    ENTRY_NAME,
+    MODELS,
+    NODE_KINDS,
+    far_end_of,
+    inner_far_end_of,
+    queue_of,
+)
+from tracescape_analytics.sampling import extra_of, said_by
 from tracescape_native.call_counts import Shapes
 from tracescape_native.edges import NOTHING, PEER, STORE
-from tracescape_native.forest import CLIENT, CONSUMER, PRODUCER
+from tracescape_native.forest import CLIENT, CONSUMER, INTERNAL, PRODUCER
 from tracescape_storage.reader import Reader
 from tracescape_storage.select import SAMPLING, SHAPE_COLUMNS, SHAPED_IDS
 
@@ -27,7 +34,8 @@ ERROR: Final = 2  # OTLP's StatusCode
 _TEXTS: Final = [name for name in SHAPE_COLUMNS if name not in ("kind", "status")]
 _ATTRIBUTES: Final = _TEXTS[2:]
 _SAID: Final = (*SHAPE_COLUMNS, SAMPLING)
-_STATE: Final = "trace_state"
+#: What `SAMPLING` is read from.
+_STATE: Final = ("trace_state", "adjusted_count")
 
 
 class Shaped(NamedTuple):
@@ -57,23 +65,25 @@ def shaped_spans(reader: Reader, since_ns: int | None, until_ns: int | None, whe
     ask = getattr(reader, "shaped_spans", None)
     if ask is not None:
         return Shaped(*ask(since_ns=since_ns, until_ns=until_ns, where=where))
-    columns = (*SHAPED_IDS, *SHAPE_COLUMNS, _STATE)
+    columns = (*SHAPED_IDS, *SHAPE_COLUMNS, *_STATE)
     return shaped_table(reader.spans(columns, since_ns=since_ns, until_ns=until_ns))
 
 
 def shaped_table(table: pa.Table) -> Shaped:
-    """The same of a table that has ``SHAPED_IDS`` and any of ``SHAPE_COLUMNS`` and ``trace_state``.
+    """The same of a table with ``SHAPED_IDS`` and any of ``SHAPE_COLUMNS, trace_state, adjusted_count``.
 
     Those it lacks are null.
     """
-    telling = [name for name in (*SHAPE_COLUMNS, _STATE) if name in table.column_names]
+    telling = [name for name in (*SHAPE_COLUMNS, *_STATE) if name in table.column_names]
     here = pl.from_arrow(table.select(telling))
     assert isinstance(here, pl.DataFrame)
     here = here.with_columns(pl.col(name).cast(pl.String) for name in _TEXTS if name in here.columns)
-    if _STATE in here.columns:
-        said = {state: digits_of(state) for state in here[_STATE].cast(pl.String).unique().to_list()}
-        digits = [said[state] for state in here[_STATE].cast(pl.String).to_list()]
-        here = here.with_columns(pl.Series(SAMPLING, digits, dtype=pl.String)).drop(_STATE)
+    if stated := [name for name in _STATE if name in here.columns]:
+        state, count = (here[name].to_list() if name in stated else [None] * len(here) for name in _STATE)
+        pairs = list(zip(state, count, strict=True))
+        said = {pair: said_by(*pair) for pair in set(pairs)}
+        here = here.with_columns(pl.Series(SAMPLING, [said[pair] for pair in pairs], dtype=pl.String))
+        here = here.drop(stated)
     shapes = here.unique().with_row_index("shape").with_columns(pl.col("shape").cast(pl.Int64))
     numbers = here.join(shapes, on=here.columns, how="left", nulls_equal=True, maintain_order="left")
     spans = table.select(list(SHAPED_IDS)).append_column("shape", numbers["shape"].to_arrow())
@@ -113,8 +123,9 @@ def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
     for row in distinct.iter_rows(named=True):
         kind = row["kind"] if 0 <= row["kind"] <= 5 else 0
         said = {name: str(row[name]) for name in _ATTRIBUTES if row[name] not in (None, "")}
-        is_store = row["db_system"] is not None or row["messaging_destination"] is not None
-        far_end = node(far_end_of(said)) if kind == CLIENT else -1
+        is_store = any(row[name] is not None for name in ("db_system", "messaging_destination", *MODELS))
+        ends = {CLIENT: far_end_of, INTERNAL: inner_far_end_of}
+        far_end = node(ends[kind](said)) if kind in ends else -1
         rows.append(
             (
                 node((row["service"], "service")),

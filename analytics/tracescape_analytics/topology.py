@@ -59,10 +59,10 @@ EDGE_SCHEMA: Final = {
 class Topology:
     """The nodes and edges of a window; both frames stand by name.
 
-    ``nodes`` (columns of ``NODE_SCHEMA``): a row a service, database, queue or topic, external system, and
-    ``user`` for whoever calls from outside. ``calls`` are requests that it served: its SERVER and CONSUMER
-    spans; where spans have no kinds, roots and what another service called; where a service has neither in
-    the window, its topmost spans. A node that sends no spans is counted as its callers saw it.
+    ``nodes`` (columns of ``NODE_SCHEMA``): a row a service, database, queue or topic, external system, model,
+    tool, and ``user`` for whoever calls from outside. ``calls`` are requests that it served: its SERVER and
+    CONSUMER spans; where spans have no kinds, roots and what another service called; where a service has
+    neither in the window, its topmost spans. A node that sends no spans is counted as its callers saw it.
 
     ``edges`` (columns of ``EDGE_SCHEMA``): a row a source, target and connection ('http', 'rpc', 'db',
     'messaging', 'internal'). ``errors`` counts calls with an error on either side. A side that sent no spans

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tracescape_analytics.rollups import Upkeep
 
 DEFAULT_INTERVAL_S: Final = 15.0
+#: Where little arrives, a minute by itself would cost more to roll up than it did to store.
+REST_NS: Final = 600_000_000_000
 
 
 class Rolling:
@@ -37,5 +39,5 @@ class Rolling:
         from tracescape_analytics.rollups import Upkeep
 
         if number not in self._upkeeps:
-            self._upkeeps[number] = Upkeep(store)
+            self._upkeeps[number] = Upkeep(store, rest_ns=REST_NS)
         self._upkeeps[number].step(time.time_ns())

@@ -14,7 +14,7 @@ from numba import njit
 
 from tracescape_native.buckets import bucket_code
 from tracescape_native.edges import CROSSED, DELIVERED, NONE, PAIRED, Matching, match, matching_for
-from tracescape_native.forest import CLIENT, CONSUMER, ORPHAN, PRODUCER, ROOT, SERVER, UNSET
+from tracescape_native.forest import CLIENT, CONSUMER, INTERNAL, ORPHAN, PRODUCER, ROOT, SERVER, UNSET
 from tracescape_native.grouping import HASH_SEED, rows_by_code
 from tracescape_native.growing import Grown, Scratch, SpanArrays, grow, scratch_for
 from tracescape_native.memory import ByteArray, NumberArray, pointer, wrapping
@@ -65,7 +65,8 @@ class Shapes(NamedTuple):
     """What spans say besides ids and times; int64, shape (shapes,), by the shape's number.
 
     ``service``, ``operation``; ``kind`` (OTLP's, 0 to 5); ``failed`` (0 or 1); ``connection``, below 16;
-    ``names`` (see ``find_calls``); ``far_end`` and ``queue``, the nodes that it names, -1 for none;
+    ``names`` (see ``find_calls``); ``far_end`` (whom a CLIENT span calls, or an INTERNAL one within its
+    service) and ``queue``, the nodes that it names, -1 for none;
     ``extra``, how many more spans than itself such a span stands for, in any unit, below 2^60. A call of
     several spans stands for what the one does that stands for most.
 
@@ -307,6 +308,8 @@ def _outgoing(
             target, connection = shapes.far_end[shape], shapes.connection[shape]
         elif here.kind[i] == PRODUCER:
             target = shapes.queue[shape]
+        elif here.kind[i] == INTERNAL:
+            target, connection = shapes.far_end[shape], shapes.connection[shape]
         if target >= 0:
             first, ends = _first(EDGE, connection, start, width), (here.service[i], target)
             times, what = (tree.end[i] - start, np.int64(-1)), _CALL | shapes.extra[shape] << 2

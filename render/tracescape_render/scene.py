@@ -230,7 +230,11 @@ def _counts(column: pl.Series) -> NDArray[np.float64]:
 
 
 def _shapes(kinds: list[str | None]) -> IntArray:
-    known = {kind: code for code, kind in enumerate(KINDS)}
+    # A model or a tool is somebody else's, too.
+    known = {
+        **{kind: code for code, kind in enumerate(KINDS)},
+        **dict.fromkeys(("model", "tool"), KINDS.index("external")),
+    }
     return np.array([known.get(kind or "", 0) for kind in kinds], np.int64)
 
 

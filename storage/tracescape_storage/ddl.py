@@ -11,11 +11,13 @@ import pyarrow as pa
 from tracescape_storage.schema import (
     ARRIVED,
     INTEGER_PROMOTED,
+    NUMBERS_ONLY,
     PROMOTED,
     SCHEMA_VERSION,
     SPANS,
     TABLES,
     TRACE_KEY,
+    URL_HOST,
     store_columns,
 )
 
@@ -120,13 +122,19 @@ def span_views(columns: Mapping[str, str]) -> list[str]:
     """
     names = [quoted(key) for key in columns]
     whole = whole_attributes(columns)
-    core = [whole + " AS attributes" if name == "attributes" else name for name in SPANS.names]
-    promoted = [f"{_promoted(name, keys, columns)} AS {name}" for name, keys in PROMOTED.items()]
-    full = ", ".join([*core, *promoted, TRACE_KEY, ARRIVED])
     return [
-        f"CREATE OR REPLACE VIEW spans_full AS SELECT {full} FROM spans",
+        f"CREATE OR REPLACE VIEW spans_full AS {full_sql(columns)}",
         _SPANS_VIEW.format(columns=", ".join([whole + "::JSON AS attributes", *names])),
     ]
+
+
+def full_sql(columns: Mapping[str, str]) -> str:
+    """What ``spans_full`` is: the view of a file that an older release wrote may have fewer columns."""
+    core = [
+        whole_attributes(columns) + " AS attributes" if name == "attributes" else name for name in SPANS.names
+    ]
+    promoted = [f"{_promoted(name, columns)} AS {name}" for name in PROMOTED]
+    return f"SELECT {', '.join([*core, *promoted, TRACE_KEY, ARRIVED])} FROM spans"
 
 
 def whole_attributes(columns: Mapping[str, str]) -> str:
@@ -137,14 +145,29 @@ def whole_attributes(columns: Mapping[str, str]) -> str:
     return f"('{{' || concat_ws(',', nullif(attributes[2:-2], ''), {pairs}) || '}}')"
 
 
-def _promoted(name: str, keys: tuple[str, ...], columns: Mapping[str, str]) -> str:
-    """The first that is set of the columns of ``keys``; senders write some numbers as text, too."""
+#: Whether ``spans_full`` has all columns of `SPANS_FULL`: any row says so.
+FULL_VIEW_THERE: Final = (
+    f"SELECT 1 FROM duckdb_columns() WHERE table_name = 'spans_full' AND column_name = '{list(PROMOTED)[-1]}'"
+)
+
+
+def _promoted(name: str, columns: Mapping[str, str]) -> str:
+    if name != "url_host":
+        return _first(name, columns)
+    # Only where it decides: to look into a URL takes longer than all else that is read of a span.
+    url = _first(name, columns)
+    named = " AND ".join(f"{_first(other, columns)} IS NULL" for other in ("peer_service", "server_address"))
+    return f"CASE WHEN {named} THEN nullif(lower(regexp_extract({url}, '{URL_HOST}', 1)), '') END"
+
+
+def _first(name: str, columns: Mapping[str, str]) -> str:
+    """The first that is set of a promoted column's keys; senders write some numbers as text, too."""
     kind = "BIGINT" if name in INTEGER_PROMOTED else "VARCHAR"
     found = ["NULL"]
-    for key in keys:
+    for key in PROMOTED[name]:
         if columns.get(key) == kind:
             found.append(quoted(key))
-        if kind == "BIGINT":
+        if kind == "BIGINT" and name not in NUMBERS_ONLY:
             digits = f"TRY_CAST(attributes ->> '$.\"{key}\"' AS BIGINT)"
             found.append(f'CASE WHEN contains(attributes, \'"{key}":"\') THEN {digits} END')
     return f"coalesce({', '.join(found)})::{kind}"

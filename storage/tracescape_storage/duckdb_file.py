@@ -79,6 +79,7 @@ class DuckDBReader(SqlReader):
         location: see `Reader.location`.
         live: see `Reader.live`.
         indexed: whether the store says which commits have spans of a trace; see `ddl.TRACE_INDEX`.
+        full_sql: see `SqlReader.full_sql`.
         writer: the store, where this is its own reader.
     """
 
@@ -89,12 +90,14 @@ class DuckDBReader(SqlReader):
         *,
         live: bool,
         indexed: bool = False,
+        full_sql: str = "",
         writer: DuckDBStore | None = None,
     ) -> None:
         self._writer = writer
         self.location = location
         self.live = live
         self.indexed = indexed
+        self.full_sql = full_sql
         self._own = None if isinstance(database, Pool) else database
         self._pool = database if isinstance(database, Pool) else Pool(database)
 
@@ -112,6 +115,10 @@ class DuckDBReader(SqlReader):
             return False
         self._writer.keep_positions(stands, anew=anew)
         return True
+
+    def attribute_columns(self) -> dict[str, str]:
+        """See `Reader.attribute_columns`."""
+        return super().attribute_columns() if self._writer is None else dict(self._writer.attribute_columns)
 
     def journal_state(self) -> tuple[Position, int]:
         """`DuckDBStore.position` and `DuckDBStore.seed`."""
@@ -466,7 +473,9 @@ def open_reader(path: Path) -> DuckDBReader:
     except BaseException:
         connection.close()
         raise
-    return DuckDBReader(connection, str(path), live=False, indexed=_has_trace_index(connection))
+    full_sql = "" if _has_full_view(connection) else ddl.full_sql(_attribute_columns(connection))
+    indexed = _has_trace_index(connection)
+    return DuckDBReader(connection, str(path), live=False, indexed=indexed, full_sql=full_sql)
 
 
 #: DuckDB keeps other processes out, but hands the same process the same database again.
@@ -527,6 +536,9 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     connection.execute("BEGIN")
     for statement in [*([] if tables else ddl.statements()), *rollups.STATEMENTS, *positions.STATEMENTS]:
         connection.execute(statement)
+    if not _has_full_view(connection):  # the file is of an older release
+        for view in ddl.span_views(_attribute_columns(connection)):
+            connection.execute(view)
     rollups.migrate(connection)
     if not _has_trace_index(connection):
         for statement in ddl.TRACE_INDEX:
@@ -536,6 +548,10 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 def _has_trace_index(connection: duckdb.DuckDBPyConnection) -> bool:
     return bool(connection.execute(ddl.TRACE_INDEX_THERE).fetchall())
+
+
+def _has_full_view(connection: duckdb.DuckDBPyConnection) -> bool:
+    return bool(connection.execute(ddl.FULL_VIEW_THERE).fetchall())
 
 
 def _attribute_columns(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:

@@ -43,15 +43,19 @@ def naming_of(table: pa.Table) -> Naming:
     )
 
 
-def with_namespaces(query: str, services: Sequence[str]) -> str:
-    """The same ``SELECT`` over ``spans_full`` in which ``service`` is the full name of some services."""
+def with_namespaces(query: str, services: Sequence[str], full_sql: str = "") -> str:
+    """The same ``SELECT`` over ``spans_full`` in which ``service`` is the full name of some services.
+
+    ``full_sql`` stands for ``spans_full`` where the view itself lacks columns; see `ddl.full_sql`.
+    """
     if not services:
-        return query
+        return f"WITH spans_full AS NOT MATERIALIZED ({full_sql}) {query}" if full_sql else query
+    source = f"({full_sql})" if full_sql else "main.spans_full"
     names = ", ".join("'" + name.replace("'", "''") + "'" for name in services)
     full = f"named.namespace || chr({ord(SEPARATOR)}) || spans.service"
     return (
         f"WITH spans_full AS NOT MATERIALIZED (SELECT spans.* REPLACE (coalesce({full}, spans.service)"
-        " AS service) FROM main.spans_full spans LEFT JOIN (SELECT resource_id, namespace FROM resources"
+        f" AS service) FROM {source} spans LEFT JOIN (SELECT resource_id, namespace FROM resources"
         f" WHERE namespace IS NOT NULL AND service IN ({names})) named USING (resource_id)) {query}"
     )
 

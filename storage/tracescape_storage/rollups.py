@@ -29,8 +29,15 @@ from tracescape_storage.select import alive
 
 MINUTE_NS: Final = 60_000_000_000
 HOUR_NS: Final = 60 * MINUTE_NS
-#: 2: sampled spans count for those that were not kept. Stores of version 1 do not say theirs.
-VERSION: Final = 2
+#: 2: sampled spans count for those that were not kept. Stores of version 1 do not say theirs. 3: databases
+#: are told apart by their addresses; hosts of URLs, models, tools and counts that attributes tell are known.
+VERSION: Final = 3
+#: Of an older version: which spans count otherwise now, over ``spans_full``.
+_CHANGED: Final[dict[int | None, str]] = {
+    2: "kind IN (1, 3) AND coalesce(url_host, gen_ai_provider, gen_ai_model, gen_ai_agent, gen_ai_tool,"
+    " CASE WHEN db_system IS NOT NULL THEN server_address END) IS NOT NULL OR adjusted_count > 1",
+}
+_CHANGED[None] = f"{MAY_SAY} OR {_CHANGED[2]}"
 #: A minute whose block became out of date waits so long at most before the next one is made.
 LONGEST_WAIT_NS: Final = 5 * MINUTE_NS
 
@@ -77,11 +84,16 @@ HOURS_SQL: Final = (
 PENDING_SQL: Final = "SELECT minute, since_ns FROM tracescape_rollup_pending ORDER BY minute"
 
 
-def _touched_by(condition: str) -> str:
+def _touched_by(condition: str, table: str = "spans") -> str:
     # The minutes are few, the spans are many: those are told apart before each becomes three.
-    minutes = f"SELECT DISTINCT start_ns // {MINUTE_NS} AS minute FROM spans WHERE {condition}"
+    minutes = f"SELECT DISTINCT start_ns // {MINUTE_NS} AS minute FROM {table} WHERE {condition}"
     steps = "(VALUES (-1), (0), (1)) AS steps(step)"
     return f"SELECT DISTINCT minute + step AS minute FROM ({minutes}), {steps}"
+
+
+def new_sql(after_ns: int) -> str:
+    """``SELECT`` of how many ``spans`` arrived later than ``after_ns``, and when the last one did."""
+    return f"SELECT count(*) AS spans, max({ARRIVED}) AS arrived_ns FROM spans WHERE {ARRIVED} > {after_ns}"
 
 
 def touched_sql(after_ns: int, until_ns: int) -> str:
@@ -188,7 +200,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     (row,) = connection.execute("SELECT version FROM tracescape_rollup_state").fetchall()
     if row[0] == VERSION:
         return
-    _make_pending(connection, _touched_by(MAY_SAY), 0)
+    _make_pending(connection, _touched_by(_CHANGED[row[0]], "spans_full"), 0)
     connection.execute(f"UPDATE tracescape_rollup_state SET version = {VERSION}")
 
 

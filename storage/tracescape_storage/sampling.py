@@ -1,7 +1,8 @@
-"""How many spans a stored one stands for, as far as its ``trace_state`` says so.
+"""How many spans a stored one stands for, as far as it says so.
 
-OpenTelemetry's consistent probability sampling leaves ``ot=th:T`` there: of 2^56 equally likely random
-numbers, those from T on are kept. T has up to 14 hexadecimal digits, of which trailing zeros are left out.
+OpenTelemetry's consistent probability sampling leaves ``ot=th:T`` in ``trace_state``: of 2^56 equally likely
+random numbers, those from T on are kept. T has up to 14 hexadecimal digits, of which trailing zeros are left
+out. Else an attribute may say it: `schema.PROMOTED` has their keys under ``adjusted_count``.
 What is read is part of a span's shape, so it costs nothing in a store in which no span says it.
 """
 
@@ -17,11 +18,15 @@ PATTERN: Final = r"(?:^|,)[ \t]*ot=(?:[^,;]*;)*th:([0-9a-f]{1,14})[ \t]*(?:[;,]|
 DIGITS: Final = (
     f"CASE WHEN trace_state IS NOT NULL THEN nullif(regexp_extract(trace_state, '{PATTERN}', 1), '') END"
 )
-#: A condition that all spans that say it meet, and hardly any other.
+#: What stands before a count that an attribute tells, which no digits have.
+COUNT: Final = "*"
+#: What a span says, the threshold before the attribute: over ``spans_full``, null where it says nothing.
+SAID: Final = f"coalesce({DIGITS}, CASE WHEN adjusted_count > 1 THEN '{COUNT}' || adjusted_count END)"
+#: A condition that all spans that say it in ``trace_state`` meet, and hardly any other.
 MAY_SAY: Final = "contains(trace_state, 'th:')"
 
 
 def sampled_sql(after_ns: int) -> str:
     """``SELECT`` of when the last span after ``after_ns`` arrived, and whether any of them may say it."""
-    says = f"coalesce(bool_or({MAY_SAY}), false) AS found"
-    return f"SELECT max({ARRIVED}) AS arrived_ns, {says} FROM spans WHERE {ARRIVED} > {after_ns}"
+    says = f"coalesce(bool_or({MAY_SAY} OR adjusted_count > 1), false) AS found"
+    return f"SELECT max({ARRIVED}) AS arrived_ns, {says} FROM spans_full WHERE {ARRIVED} > {after_ns}"

@@ -30,9 +30,21 @@ PROMOTED: Final[dict[str, tuple[str, ...]]] = {
     "rpc_service": ("rpc.service",),
     "http_method": ("http.request.method", "http.method"),
     "http_status": ("http.response.status_code", "http.status_code"),
+    "url_host": ("url.full", "http.url"),
+    "gen_ai_operation": ("gen_ai.operation.name",),
+    "gen_ai_provider": ("gen_ai.provider.name", "gen_ai.system"),
+    "gen_ai_model": ("gen_ai.request.model", "gen_ai.response.model"),
+    "gen_ai_agent": ("gen_ai.agent.name",),
+    "gen_ai_tool": ("gen_ai.tool.name",),
+    "adjusted_count": ("sampler.adjusted_count", "SampleRate"),
 }
 
-INTEGER_PROMOTED: Final = frozenset({"server_port", "http_status"})
+INTEGER_PROMOTED: Final = frozenset({"server_port", "http_status", "adjusted_count"})
+#: Of those, which are read where they were sent as numbers only.
+NUMBERS_ONLY: Final = frozenset({"adjusted_count"})
+#: The host and, where it is said, the port of a URL, as the only group; the same to Python's ``re`` and to
+#: DuckDB's RE2. ``url_host`` is that of spans that say no ``server_address`` and no ``peer_service``.
+URL_HOST: Final = r"^[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?([^/?#@]+)"
 
 #: One row a span, as ingest hands it to the store, which may have columns of attributes besides (see
 #: ``attribute_columns.py``). ``attributes`` is JSON text of all others (see ``attributes.py``).

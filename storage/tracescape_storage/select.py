@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import pyarrow as pa
 
 from tracescape_storage.ddl import TRACE_ARRIVALS
 from tracescape_storage.reader import Extent
-from tracescape_storage.sampling import DIGITS
+from tracescape_storage.sampling import SAID
 from tracescape_storage.schema import (
     ARRIVED,
     DICTIONARY_COLUMNS,
@@ -32,20 +32,22 @@ SHAPE_COLUMNS: Final = (
     "operation",
     "kind",
     "status",
-    *(name for name in PROMOTED if name != "http_status"),
+    *(name for name in PROMOTED if name not in ("http_status", "adjusted_count")),
 )
-#: Beside them: the digits of the span's sampling threshold, null for none; see `sampling`.
+#: Beside them: what the span says about sampling, null for nothing; see `sampling.SAID`.
 SAMPLING: Final = "sampling"
 SHAPED_IDS: Final = ("trace_id", "span_id", "parent_span_id", "start_ns", "duration_ns")
 #: Of most of them, only what decides: whom a call goes to matters where one is made, a method's name never.
-_CLIENT, _CALLING = "kind = 3", "kind IN (3, 4, 5)"
+_CLIENT, _CALLING, _ASKING = "kind = 3", "kind IN (3, 4, 5)", "kind IN (1, 3)"
+_MODELS: Final = ("gen_ai_operation", "gen_ai_provider", "gen_ai_model", "gen_ai_agent", "gen_ai_tool")
 _DECIDING: Final = {
     "status": "CASE WHEN status = 2 THEN status ELSE 0 END",
     "http_method": "CASE WHEN http_method IS NOT NULL THEN '' END",
     **{
         name: f"CASE WHEN {_CLIENT} THEN {name} END"
-        for name in ("peer_service", "server_address", "server_port", "db_namespace")
+        for name in ("peer_service", "server_address", "server_port", "db_namespace", "url_host")
     },
+    **{name: f"CASE WHEN {_ASKING} THEN {name} END" for name in _MODELS},
     **{
         name: f"CASE WHEN {_CLIENT} THEN {name} WHEN {name} IS NOT NULL THEN '' END"
         for name in ("db_system", "rpc_service")
@@ -55,18 +57,30 @@ _DECIDING: Final = {
         for name in ("messaging_system", "messaging_destination")
     },
 }
-_FAR: Final = ("peer_service", "server_address", "server_port", "db_namespace", "db_system", "rpc_service")
 _QUEUE: Final = ("messaging_system", "messaging_destination")
-_KNOWN: Final = ("db_system", "rpc_service", *_QUEUE, "http_method")
-#: Tells apart at least what decides, in few expressions: one for each column takes four times as long.
-_TELLING: Final = (
-    f"service, operation, kind, status = 2, {', '.join(f'{name} IS NULL' for name in _KNOWN)},"
-    f" CASE WHEN {_CALLING} THEN hash({', '.join((*_FAR, *_QUEUE))}) END"
+#: Whom spans that call name. A port says something of an address only.
+_FAR: Final = (
+    *("peer_service", "server_address", "server_port", "db_namespace", "db_system", "rpc_service"),
+    *("url_host", *_QUEUE),
 )
+_KNOWN: Final = ("db_system", "rpc_service", *_QUEUE, "http_method")
 
 
-def _shape(sampled: bool) -> str:
-    return f"hash({_TELLING}, {DIGITS})" if sampled else f"hash({_TELLING})"
+def _shape(columns: Collection[str], sampled: bool) -> str:
+    """Tells apart at least what decides, in few expressions: one for each column takes four times as long.
+
+    ``columns`` are the attributes that the store has columns for: all others are null.
+    """
+
+    def there(names: Iterable[str]) -> list[str]:
+        keys = {name: PROMOTED["server_address" if name == "server_port" else name] for name in names}
+        return [name for name, of in keys.items() if any(key in columns for key in of)]
+
+    telling = ["service", "operation", "kind", "status = 2", *(f"{name} IS NULL" for name in there(_KNOWN))]
+    for who, names in ((_CALLING, there(_FAR)), (_ASKING, there(_MODELS))):
+        if names:
+            telling.append(f"CASE WHEN {who} THEN hash({', '.join(names)}) END")
+    return f"hash({', '.join([*telling, *([SAID] if sampled else [])])})"
 
 
 class SpansQuery(NamedTuple):
@@ -133,29 +147,43 @@ def spans_query(
     return SpansQuery(columns, table, _where(conditions))
 
 
-def shaped_sql(*, since_ns: int | None, until_ns: int | None, where: str = "", sampled: bool = False) -> str:
+def shaped_sql(
+    *,
+    since_ns: int | None,
+    until_ns: int | None,
+    where: str = "",
+    columns: Collection[str] = (),
+    sampled: bool = False,
+) -> str:
     """``SELECT`` of spans as `SHAPED_IDS` and a ``shape``.
 
     Spans of one shape are alike in what `SHAPE_COLUMNS` decide: there are few shapes and many spans, so names
     and attributes are read once a shape. The shape is DuckDB's 64-bit hash of that; two of a million share
-    one with a probability of 3e-8. ``where`` is a further condition. In a store that is ``sampled`` they
-    are alike in how many spans they stand for, too.
+    one with a probability of 3e-8. ``where`` is a further condition; ``columns`` are the attributes that the
+    store has columns for. In a store that is ``sampled`` they are alike in how many spans they stand for.
     """
     condition = _shaped_where(since_ns, until_ns, where)
-    return f"SELECT {', '.join(SHAPED_IDS)}, {_shape(sampled)} AS shape FROM spans_full{condition}"
+    return f"SELECT {', '.join(SHAPED_IDS)}, {_shape(columns, sampled)} AS shape FROM spans_full{condition}"
 
 
-def shapes_sql(*, since_ns: int | None, until_ns: int | None, where: str = "", sampled: bool = False) -> str:
+def shapes_sql(
+    *,
+    since_ns: int | None,
+    until_ns: int | None,
+    where: str = "",
+    columns: Collection[str] = (),
+    sampled: bool = False,
+) -> str:
     """``SELECT`` of the ``shape``, `SHAPE_COLUMNS` and `SAMPLING` of each shape that such spans have."""
     condition = _shaped_where(since_ns, until_ns, where)
     names = ", ".join(f"any_value({name}) AS {name}" for name in SHAPE_COLUMNS)
-    digits = f"any_value({DIGITS})" if sampled else "NULL::VARCHAR"
+    said = f"any_value({SAID})" if sampled else "NULL::VARCHAR"
     groups = (
-        f"SELECT {_shape(sampled)} AS shape, {names}, {digits} AS {SAMPLING}"
+        f"SELECT {_shape(columns, sampled)} AS shape, {names}, {said} AS {SAMPLING}"
         f" FROM spans_full{condition} GROUP BY shape"
     )
-    said = ", ".join(f"{_DECIDING.get(name, name)} AS {name}" for name in SHAPE_COLUMNS)
-    return f"SELECT shape, {said}, {SAMPLING} FROM ({groups})"
+    decide = ", ".join(f"{_DECIDING.get(name, name)} AS {name}" for name in SHAPE_COLUMNS)
+    return f"SELECT shape, {decide}, {SAMPLING} FROM ({groups})"
 
 
 def some_spans(starts: Sequence[int], span_ids: Sequence[int]) -> str:

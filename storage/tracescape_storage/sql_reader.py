@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +36,8 @@ class SqlReader(ABC):
     live: bool
     #: Whether the store has `ddl.TRACE_ARRIVALS`.
     indexed: bool = True
+    #: What stands for the view ``spans_full`` where that lacks columns; see `ddl.full_sql`.
+    full_sql: str = ""
     # What a store tells that nobody writes to stays true.
     _extent: Extent | None = None
     _columns: dict[str, str] | None = None
@@ -76,7 +79,7 @@ class SqlReader(ABC):
             indexed=self.indexed,
         )
         coded = self._coded(query) if query.coded and trace_ids is None else None
-        return dictionary_coded(self.sql(query.sql()) if coded is None else coded)
+        return dictionary_coded(self._of_full(query.sql()) if coded is None else coded)
 
     def of_traces(self, trace_ids: Sequence[bytes]) -> str:
         """See `Reader.of_traces`."""
@@ -84,10 +87,13 @@ class SqlReader(ABC):
 
     def _coded(self, query: SpansQuery) -> pa.Table | None:
         """The answer with its texts coded by the database; None where that does not pay or does not go."""
-        (names,) = self.sql(query.names_sql()).to_pylist()
+        (names,) = self._of_full(query.names_sql()).to_pylist()
         arrived_ns = names.pop(ARRIVED)
         sql = None if arrived_ns is None else query.coded_sql(names, arrived_ns)
-        return None if sql is None else self.sql(sql)
+        return None if sql is None else self._of_full(sql)
+
+    def _of_full(self, query: str, shared: Sequence[str] = ()) -> pa.Table:
+        return self.sql(with_namespaces(query, shared, self.full_sql))
 
     def shaped_spans(
         self, *, since_ns: int | None = None, until_ns: int | None = None, where: str = ""
@@ -98,19 +104,29 @@ class SqlReader(ABC):
         ``shape`` is the row of the shape in the second table (int64), ``service`` is a full name: see
         `select.shaped_sql` and `namespaces`.
         """
+        while True:
+            columns = self.attribute_columns()
+            found = self._shaped_spans({"since_ns": since_ns, "until_ns": until_ns, "where": where}, columns)
+            # Of what had arrived before, no span has an attribute that was not looked at; nor else, if no
+            # more attributes have columns by now.
+            if not self.live or ARRIVED in where or columns == self.attribute_columns():
+                return found
+
+    def _shaped_spans(
+        self, asked: Mapping[str, Any], columns: Mapping[str, str]
+    ) -> tuple[pa.Table, pa.Table]:
         from tracescape_native.tally import distinct  # brings along Numba: a collector should be ready before
 
         (naming, known), sampled = self._naming(), self._is_sampled()
-        window = {"since_ns": since_ns, "until_ns": until_ns}
-        query = shaped_sql(**window, where=where, sampled=sampled)
-        spans = self.sql(with_namespaces(query, naming.shared))
+        query = shaped_sql(**asked, columns=columns, sampled=sampled)
+        spans = self._of_full(query, naming.shared)
         numbers, first = distinct(spans["shape"].to_numpy().view(np.int64))
         met = spans.select(["shape", "start_ns", "span_id"]).take(pa.array(first))
 
         def read(condition: str) -> pa.Table:
-            both = " AND ".join(filter(None, [where, condition]))
-            query = shapes_sql(**window, where=both, sampled=sampled)
-            return _with_full_names(self.sql(with_namespaces(query, naming.shared)), dict(naming.full))
+            both = " AND ".join(filter(None, [asked["where"], condition]))
+            query = shapes_sql(**{**asked, "where": both}, columns=columns, sampled=sampled)
+            return _with_full_names(self._of_full(query, naming.shared), dict(naming.full))
 
         shape = spans.schema.get_field_index("shape")
         return spans.set_column(shape, "shape", pa.array(numbers)), known.of(met, read)
@@ -127,7 +143,7 @@ class SqlReader(ABC):
         # Asked of what is new only; once a span said so, that is known.
         found, until_ns = self._sampled or (False, -1)
         if self._sampled is None or (self.live and not found):
-            (row,) = self.sql(sampled_sql(until_ns)).to_pylist()
+            (row,) = self._of_full(sampled_sql(until_ns)).to_pylist()
             found, until_ns = row["found"], row["arrived_ns"] or until_ns
             self._sampled = found, until_ns
         return found

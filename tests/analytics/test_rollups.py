@@ -20,6 +20,7 @@ from tracescape_analytics.windows import Window
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
 from tracescape_storage.errors import StoreError
 from tracescape_storage.rollups import LONGEST_WAIT_NS
+from tracescape_storage.schema import PROMOTED
 
 Row = dict[str, object]
 NOW = 200 * HOUR_NS
@@ -188,6 +189,8 @@ def spans(draw: st.DrawFn) -> list[Row]:
             end=start + draw(st.integers(0, 2 * MINUTE_NS)),
             db_system=draw(st.sampled_from([None, None, "pg"])),
             server_address=draw(st.sampled_from([None, "h", "a"])),
+            gen_ai_tool=draw(st.sampled_from([None, None, "look"])),
+            adjusted_count=draw(st.sampled_from([None, None, 1, 3])),
             messaging_destination=draw(st.sampled_from([None, None, "topic"])),
             trace_state=draw(st.sampled_from([None, None, "ot=th:c", "vendor=1,ot=rv:1;th:8", "ot=th:0"])),
         )
@@ -278,6 +281,49 @@ def test_blocks_of_before_sampled_spans_counted_for_more_are_made_anew(
     store.close()
 
 
+def of_an_older_release(store: DuckDBStore, version: int | None) -> None:
+    """Give the store the view, and the version of counts, that it had then."""
+    columns = [name for name in PROMOTED if name not in NEWER]
+    known = ", ".join(["spans.*", *(f"NULL::VARCHAR AS {name}" for name in columns)])
+    store.connection.execute(f"CREATE OR REPLACE VIEW spans_full AS SELECT {known} FROM spans")
+    store.connection.execute(f"UPDATE tracescape_rollup_state SET version = {version or 'NULL'}")
+
+
+NEWER = {name for name in PROMOTED if name.startswith("gen_ai")} | {"url_host", "adjusted_count"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"url_host": "api.x"},
+        {"gen_ai_model": "gpt-5"},
+        {"gen_ai_tool": "look", "kind": KINDS.index("internal")},
+        {"db_system": "redis", "server_address": "a"},
+        {"adjusted_count": 4},
+    ],
+)
+def test_a_store_of_before_a_rule_is_answered_by_it(tmp_path: Path, said: Row) -> None:
+    path, rest = tmp_path / "t.db", BEGIN + 20 * MINUTE_NS
+    client, _ = a_call("a", BEGIN)
+    store = DuckDBStore(path)
+    append(store, {**client, "peer_service": None, **said}, *a_call("b", rest))
+    keep(store)
+    expected = topology(store.reader(), since_ns=0, until_ns=NOW)
+    of_an_older_release(store, 2)
+    store.close()
+    closed = open_reader(path)
+    assert topology(closed, since_ns=0, until_ns=NOW).edges.equals(expected.edges), "read as it is"
+    assert closed.spans(["url_host", "gen_ai_tool"]).num_rows == 3
+    closed.close()
+    store = DuckDBStore(path)
+    assert (rest // MINUTE_NS * MINUTE_NS, MINUTE_NS) in blocks(store), "what stays as it is is kept"
+    assert (BEGIN // MINUTE_NS * MINUTE_NS, MINUTE_NS) not in blocks(store)
+    same(store, None, None)
+    keep(store)
+    assert topology(store.reader(), since_ns=0, until_ns=NOW).edges.equals(expected.edges)
+    store.close()
+
+
 def test_a_minute_of_too_many_spans_is_left_to_the_spans(
     store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,3 +386,65 @@ def test_a_minute_that_keeps_changing_is_counted_ever_less_often(store: DuckDBSt
     upkeep.step(NOW + LONGEST_WAIT_NS + SETTLE_NS)
     assert (minute, MINUTE_NS) in blocks(store)
     upkeep.close()
+
+
+def test_few_spans_wait_for_more_and_are_answered_meanwhile(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollups, "ENOUGH_SPANS", 4)
+    upkeep = Upkeep(store, rest_ns=10 * MINUTE_NS)
+    upkeep.step(NOW)
+    append(store, *a_call("a", 100 * HOUR_NS))
+    now = NOW + 10 * MINUTE_NS
+    assert upkeep.step(now - 1) == 0
+    assert blocks(store) == []
+    same(store, None, None)
+    assert upkeep.step(now) == 0, "what has just been touched settles first"
+    assert upkeep.step(now + 10 * MINUTE_NS) > 0
+    assert blocks(store)
+    same(store, None, None)
+    upkeep.close()
+
+
+def test_many_spans_end_a_rest(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollups, "ENOUGH_SPANS", 4)
+    upkeep = Upkeep(store, rest_ns=10 * MINUTE_NS)
+    append(store, *a_call("a", 100 * HOUR_NS), *a_call("b", 100 * HOUR_NS))
+    upkeep.step(NOW)
+    append(store, *a_call("c", 101 * HOUR_NS), *a_call("d", 101 * HOUR_NS))
+    assert upkeep.step(NOW + SETTLE_NS) > 0
+    assert blocks(store)
+    same(store, None, None)
+    upkeep.close()
+
+
+def test_a_step_that_fails_is_made_up_for_at_once(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(store, *a_call("a", 100 * HOUR_NS))
+    upkeep = Upkeep(store, rest_ns=10 * MINUTE_NS)
+    with monkeypatch.context() as patched, pytest.raises(StoreError):
+        patched.setattr(store, "touch_rollups", lambda *_: (_ for _ in ()).throw(StoreError("no room")))
+        upkeep.step(NOW)
+    upkeep.step(NOW + 1)
+    pending = store.reader().sql("FROM tracescape_rollup_pending")
+    assert pending.num_rows == 3
+    upkeep.close()
+
+
+@given(spans(), st.data())
+@settings(max_examples=15, deadline=None)
+def test_blocks_equal_recomputation_whenever_upkeep_rests(rows: list[Row], data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = DuckDBStore(Path(folder) / "t.db")
+        upkeep, now, rest = Upkeep(store, rest_ns=5 * MINUTE_NS), NOW, data.draw(st.permutations(rows))
+        while rest:
+            size = data.draw(st.integers(1, len(rest)))
+            append(store, *rest[:size])
+            rest = rest[size:]
+            for _ in range(data.draw(st.integers(0, 3))):
+                now += data.draw(st.sampled_from([SETTLE_NS, MINUTE_NS, 6 * MINUTE_NS]))
+                upkeep.step(now)
+            same(store, None, None)
+        upkeep.close()
+        store.close()

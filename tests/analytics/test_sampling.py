@@ -155,6 +155,36 @@ def test_a_store_without_sampled_spans_reads_no_trace_state(
     assert topology(asked).edges["calls"].to_list() == [3], "it is noticed when one comes"
 
 
+@pytest.mark.parametrize(
+    ("trace_state", "count", "stands_for"),
+    [
+        (None, 8, 8),
+        ("congo=t61rcWkgMzE", 8, 8),
+        ("ot=th:c", 8, 4),
+        (None, 1, 1),
+        (None, 0, 1),
+        (None, -3, 1),
+        (None, 2**40, MOST),
+    ],
+)
+def test_an_attribute_may_tell_how_many_a_span_stands_for(
+    store: DuckDBStore, trace_state: str | None, count: int, stands_for: int
+) -> None:
+    said = [{**row, "adjusted_count": count} for row in a_call("a", trace_state, trace_state)]
+    said += a_call("b", None, None)
+    put(store, *said)
+    for found in (topology(store.reader()), topology(reader(*said))):
+        assert found.edges["calls", "seen"].rows() == [(stands_for + 1, 2)]
+
+
+def test_it_is_noticed_when_an_attribute_tells_it_first(store: DuckDBStore) -> None:
+    asked = store.reader()
+    put(store, *a_call("a", None, None))
+    assert topology(asked).edges["calls"].to_list() == [1]
+    put(store, *({**row, "adjusted_count": 5} for row in a_call("b", None, None)))
+    assert topology(asked).edges["calls"].to_list() == [6]
+
+
 STATES = st.sampled_from([None, "ot=th:0", "ot=th:5", "ot=th:aaaa", "v=1,ot=rv:1;th:fd70a", "ot=th:ffe"])
 
 

@@ -123,6 +123,34 @@ def test_a_service_with_entry_spans_counts_only_those() -> None:
         ({"db_system": "redis", "server_address": "cache"}, "redis cache", "database", "db"),
         ({"db_system": "redis"}, "redis", "database", "db"),
         (
+            {"db_system": "redis", "db_namespace": "0", "server_address": "a", "server_port": 6379},
+            "redis 0@a:6379",
+            "database",
+            "db",
+        ),
+        ({"url_host": "api.x:8443", "rpc_service": "pay"}, "api.x:8443", "external", "rpc"),
+        ({"server_address": "api", "url_host": "api.x", "http_method": "GET"}, "api", "external", "http"),
+        ({"gen_ai_provider": "openai", "gen_ai_model": "gpt-5"}, "openai gpt-5", "model", "internal"),
+        (
+            {"gen_ai_provider": "openai", "gen_ai_model": "gpt-5", "server_address": "api.openai.com"},
+            "openai gpt-5",
+            "model",
+            "internal",
+        ),
+        ({"gen_ai_provider": "openai"}, "openai", "model", "internal"),
+        (
+            {
+                "gen_ai_operation": "invoke_agent",
+                "gen_ai_provider": "aws.bedrock",
+                "gen_ai_model": "nova",
+                "gen_ai_agent": "tutor",
+            },
+            "aws.bedrock tutor",
+            "model",
+            "internal",
+        ),
+        ({"gen_ai_operation": "execute_tool", "gen_ai_tool": "search"}, "search", "tool", "internal"),
+        (
             {"messaging_system": "kafka", "messaging_destination": "jobs"},
             "kafka jobs",
             "queue",
@@ -147,6 +175,59 @@ def test_what_sends_no_spans_is_named_by_its_caller(
     assert nodes(found)[target] == (kind, 1)
     assert found.nodes.filter(pl.col("service") == target)["p50_ns"].item() == 60
     assert found.unpaired.clients_without_server == 1
+
+
+def test_instances_of_a_database_are_nodes_of_their_own() -> None:
+    same = {"service": "shop", "kind": "client", "db_system": "postgresql", "db_namespace": "orders"}
+    found = of(
+        *(
+            span(f"{i}", trace=f"{i}", server_address=f"db-{i % 2}", server_port=5432, **same)
+            for i in range(3)
+        ),
+        span("3", trace="3", server_address="db-0", server_port=5433, **same),
+    )
+    assert edges(found) == {
+        ("shop", "postgresql orders@db-0:5432", "db"): 2,
+        ("shop", "postgresql orders@db-0:5433", "db"): 1,
+        ("shop", "postgresql orders@db-1:5432", "db"): 1,
+    }
+
+
+def test_a_model_is_asked_once_however_the_request_travels() -> None:
+    found = of(
+        span("A", service="bot", kind="client", gen_ai_provider="openai", gen_ai_model="gpt-5", end=90),
+        span("B", "A", service="bot", kind="client", server_address="api.openai.com", http_method="POST"),
+    )
+    assert edges(found) == {("bot", "openai gpt-5", "internal"): 1}
+
+
+def test_an_agent_asks_its_models_and_tools_which_have_spans_below() -> None:
+    asked = {"service": "bot", "gen_ai_provider": "openai", "gen_ai_model": "gpt-5"}
+    found = of(
+        span("A", kind="internal", gen_ai_operation="invoke_agent", gen_ai_agent="tutor", **asked),
+        span("B", "A", kind="client", gen_ai_operation="chat", gen_ai_agent="tutor", **asked),
+        span("C", "A", service="bot", kind="internal", gen_ai_tool="lookup", status="error", end=30),
+        span("D", "C", service="bot", kind="client", db_system="redis", end=20),
+    )
+    assert edges(found) == {
+        ("bot", "lookup", "internal"): 1,
+        ("bot", "openai gpt-5", "internal"): 1,
+        ("bot", "redis", "db"): 1,
+    }
+    assert nodes(found)["lookup"] == ("tool", 1)
+    row = found.nodes.row(by_predicate=pl.col("service") == "lookup", named=True)
+    assert (row["errors"], row["p50_ns"]) == (1, 30)
+
+
+def test_a_model_inside_the_process_is_a_node_too() -> None:
+    found = of(span("A", service="bot", kind="internal", gen_ai_provider="vllm", gen_ai_model="llama"))
+    assert edges(found) == {("bot", "vllm llama", "internal"): 1}
+    assert found.unpaired.clients_without_server == 0
+
+
+def test_a_server_that_names_a_model_calls_nobody() -> None:
+    found = of(span("A", service="bot", kind="server", gen_ai_provider="openai", gen_ai_model="gpt-5"))
+    assert edges(found) == {("user", "bot", "internal"): 1}
 
 
 def test_a_client_that_names_nothing_gives_no_node_but_is_counted() -> None:

@@ -37,7 +37,9 @@ def test_the_demo_finds_the_slow_dependency_and_leaves_a_picture_and_a_store(tmp
     assert error == ""
     assert "14 services" in out
     assert "inventory is failing" in out
-    assert re.search(r"1\. postgresql inventory \(slow calls to it, since .*\)\. .*UPDATE stock", out)
+    assert re.search(
+        r"1\. postgresql inventory@inventory-db \(slow calls to it, since .*\)\. .*UPDATE stock", out
+    )
     assert re.search(r"bad trace [0-9a-f]{32}", out)
     assert "diagnose --store" in out
     assert (tmp_path / "tracescape-demo.png").read_bytes().startswith(b"\x89PNG")

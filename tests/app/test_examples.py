@@ -36,5 +36,7 @@ def test_the_incident_ends_at_what_the_demo_broke(folder: Path) -> None:
     document = nbformat.read(EXAMPLES / "incident.ipynb", as_version=4)
     NotebookClient(document, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
     printed = "".join(output.get("text", "") for cell in document.cells for output in cell.get("outputs", []))
-    assert "1. postgresql inventory (slow calls to it" in printed
-    assert "in calls from inventory to postgresql inventory (" in printed.rstrip().splitlines()[-2]
+    assert "1. postgresql inventory@inventory-db (slow calls to it" in printed
+    assert (
+        "in calls from inventory to postgresql inventory@inventory-db (" in printed.rstrip().splitlines()[-2]
+    )

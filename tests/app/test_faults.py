@@ -281,7 +281,7 @@ def test_the_map_of_the_shop_is_what_it_does() -> None:
 def test_the_truth_of_each_kind() -> None:
     said = {kind: truth_of(Fault(kind, since_s=2.0, until_s=4.5), BEGIN) for kind in KINDS}
     assert {kind: set(truth.nodes) for kind, truth in said.items()} == {
-        "slow-dependency": {"postgresql inventory"},
+        "slow-dependency": {"postgresql inventory@inventory-db"},
         "cpu": {"pricing"},
         "bad-version": {"payment"},
         "bad-host": set(HOSTS["node-5"]),

@@ -58,7 +58,7 @@ def test_every_exemplar_can_be_opened(panels: StorePanels) -> None:
 
 
 def test_what_sends_no_spans_has_figures_and_traces_all_the_same(panels: StorePanels) -> None:
-    found = panels.details("postgresql inventory")
+    found = panels.details("postgresql inventory@inventory-db")
     assert found.now is not None and (found.now.p95_ns or 0) > 0
     assert found.steps.is_empty() and found.operations.is_empty()
     assert found.traces and all(len(trace.trace_id) == 32 for trace in found.traces)

@@ -52,7 +52,7 @@ def test_edges_are_those_of_the_code(store: ts.Store) -> None:
     edges = {(row["source"], row["target"]): row for row in store.topology().edges.iter_rows(named=True)}
     assert edges["checkout", "inventory"]["connection"] == "http"
     assert edges["checkout", "payment"]["connection"] == "rpc"
-    assert edges["inventory", "postgresql inventory"]["connection"] == "db"
+    assert edges["inventory", "postgresql inventory@inventory-db"]["connection"] == "db"
     assert edges["checkout", "kafka orders"]["connection"] == "messaging"
     assert ("kafka orders", "email") in edges
     assert ("kafka orders", "fulfilment") in edges, "the batch consumer is known from its links alone"
@@ -62,8 +62,8 @@ def test_edges_are_those_of_the_code(store: ts.Store) -> None:
 
 def test_what_degraded_is_sick_against_its_baseline_and_the_rest_is_not(store: ts.Store) -> None:
     states = dict(store.topology(since="2m", baseline="8m").nodes.select("service", "state").iter_rows())
-    assert states["inventory"] == states["postgresql inventory"] == "failing"
-    for healthy in ("search", "catalog", "recommendations", "payment", "postgresql catalog"):
+    assert states["inventory"] == states["postgresql inventory@inventory-db"] == "failing"
+    for healthy in ("search", "catalog", "recommendations", "payment", "postgresql catalog@catalog-db"):
         assert states[healthy] in {"healthy", "idle"}, healthy
     before = store.topology(since="7m", until="3m").nodes
     assert set(before["state"]) <= {"healthy", "idle"}
@@ -249,13 +249,13 @@ def test_critical_time_by_bucket_and_of_the_slowest_traces(store: ts.Store) -> N
 
 def test_what_broke_is_named_with_traces_to_open(store: ts.Store) -> None:
     found = store.diagnose(since="2m")
-    assert found.causes["service"].to_list() == ["postgresql inventory"]
+    assert found.causes["service"].to_list() == ["postgresql inventory@inventory-db"]
     assert found.causes["source"].to_list() == ["inventory"]
     for column in ("typical_trace", "bad_trace"):
         assert store.trace(found.causes[column][0]).spans.height > 1
-    assert "postgresql inventory" in str(found)
+    assert "postgresql inventory@inventory-db" in str(found)
     page = found._repr_html_()
-    assert "postgresql inventory" in page
+    assert "postgresql inventory@inventory-db" in page
     assert "<table" in page
 
 
@@ -264,7 +264,7 @@ def test_the_time_to_compare_with_can_be_chosen(store: ts.Store) -> None:
     assert chosen.baseline[0][1] - chosen.baseline[0][0] == 4 * 60 * 10**9
     pair = store.diagnose(since="2m", baseline=("7m", "3m"))
     assert pair.window == chosen.window
-    assert pair.causes["service"].to_list() == ["postgresql inventory"]
+    assert pair.causes["service"].to_list() == ["postgresql inventory@inventory-db"]
     with pytest.raises(ValueError, match="overlaps the window"):
         store.diagnose(since="2m", baseline=("7m", "1m"))
     with pytest.raises(ValueError, match="both of its ends"):

@@ -28,14 +28,14 @@ def test_what_broke_in_a_chosen_window_carries_the_beacon(store: ts.Store) -> No
     topology = store.topology(BROKEN, END)
     scene = view.scene_of(topology, "shop", causes=Watch(store, given=True).causes(topology))
     assert scene.cause is not None
-    assert scene.services[scene.cause.body] == "postgresql inventory"
+    assert scene.services[scene.cause.body] == "postgresql inventory@inventory-db"
     assert "inventory" in [scene.services[i] for i in scene.cause.victims]
 
 
 def test_of_a_file_without_a_window_the_time_that_stands_out_is_found(store: ts.Store) -> None:
     causes = Watch(store).causes(store.topology())
     assert causes is not None
-    assert causes["service"][0] == "postgresql inventory"
+    assert causes["service"][0] == "postgresql inventory@inventory-db"
 
 
 def test_a_window_with_nothing_before_it_has_no_cause(store: ts.Store) -> None:
@@ -48,7 +48,7 @@ def test_a_window_with_nothing_before_it_has_no_cause(store: ts.Store) -> None:
 def test_a_diagnosis_is_shown_with_the_topology_it_belongs_to(store: ts.Store, tmp_path: Path) -> None:
     topology, found = store.topology(BROKEN, END), store.diagnose(BROKEN, END)
     scene = topology.scene(found)
-    assert scene.headline.startswith("postgresql inventory is the likely cause")
+    assert scene.headline.startswith("postgresql inventory@inventory-db is the likely cause")
     assert topology.scene().cause is None
     for theme in THEMES:
         path = topology.screenshot(tmp_path / f"{theme}.png", (320, 200), diagnosis=found, theme=theme)
@@ -96,7 +96,7 @@ def test_who_follows_a_store_waits_for_no_causes_and_asks_for_them_now_and_then_
 
 def test_of_a_file_the_first_answer_has_the_causes_for_there_is_no_second(store: ts.Store) -> None:
     scene = view.follow(store, lambda store: store.topology(BROKEN, END), given=True)().scene
-    assert scene.cause is not None and scene.cause.name == "postgresql inventory"
+    assert scene.cause is not None and scene.cause.name == "postgresql inventory@inventory-db"
 
 
 def settle() -> None:
@@ -150,7 +150,9 @@ def test_an_incident_that_lasts_keeps_its_cause_until_it_is_over(
     watch = Watch(store)  # type: ignore[arg-type]  # all that a watch asks for
     assert first_causes(store, watch, 5.0, monkeypatch) == []
     for minutes in (6.5, 9.0, 12.5):
-        assert first_causes(store, watch, minutes, monkeypatch) == ["postgresql inventory"], minutes
+        assert first_causes(store, watch, minutes, monkeypatch) == ["postgresql inventory@inventory-db"], (
+            minutes
+        )
     assert first_causes(store, watch, 15.9, monkeypatch) == []
 
 
@@ -159,7 +161,7 @@ def test_who_begins_to_look_in_the_middle_of_an_incident_finds_its_cause(
 ) -> None:
     store = Passing(long_store)
     watch = Watch(store)  # type: ignore[arg-type]  # all that a watch asks for
-    assert first_causes(store, watch, 11.5, monkeypatch) == ["postgresql inventory"]
+    assert first_causes(store, watch, 11.5, monkeypatch) == ["postgresql inventory@inventory-db"]
     asked = store.asked
-    assert first_causes(store, watch, 12.0, monkeypatch) == ["postgresql inventory"]
+    assert first_causes(store, watch, 12.0, monkeypatch) == ["postgresql inventory@inventory-db"]
     assert store.asked == asked + 1, "what is known is only compared with the time before"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from naive import edges
-from naive.forest import CLIENT, CONSUMER, PRODUCER, SERVER, UNSET, Node
+from naive.forest import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, UNSET, Node
 from tracescape_native import call_counts as native
 from tracescape_native.buckets import bucket_code
 
@@ -59,6 +59,8 @@ class Counting:
         for node in filter(self._inside, nodes):
             if self.said[node].kind == PRODUCER:
                 self._outgoing(node, self.said[node].queue, self.messaging)
+            if self.said[node].kind == INTERNAL:
+                self._outgoing(node, self.said[node].far_end, self.said[node].connection)
         for node in nodes:
             if self.said[node].kind == CONSUMER:
                 self._receive(node, calls.get(node))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from tracescape_storage.attribute_columns import MAX_OTHERS, WELL_KNOWN, Sampler
 from tracescape_storage.attributes import decode_attributes
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
 from tracescape_storage.errors import UnstorableError
-from tracescape_storage.schema import INTEGER_PROMOTED, PROMOTED
+from tracescape_storage.schema import INTEGER_PROMOTED, NUMBERS_ONLY, PROMOTED, URL_HOST
 
 
 @pytest.fixture
@@ -181,6 +182,7 @@ _VALUES = (
     | st.booleans()
     | st.none()
     | st.sampled_from(["80", "-0", "443 ", 0.0, -0.0, float("inf")])
+    | st.sampled_from(["https://u:p@API.x:8443/a?b#c", "http://h", "h/path", "file:///a", "a://[::1]:80/"])
     | st.lists(st.integers(0, 3), max_size=2)
     | st.binary(max_size=3)
 )
@@ -188,11 +190,24 @@ _SPANS = st.lists(st.dictionaries(_KEYS, _VALUES, max_size=6), min_size=1, max_s
 
 
 def expected_promoted(attributes: Mapping[str, Any], column: str) -> Any:
+    if column == "url_host":
+        url = first_set(attributes, column)
+        named = (first_set(attributes, other) is not None for other in ("peer_service", "server_address"))
+        found = re.match(URL_HOST, url) if url is not None and not any(named) else None
+        return found[1].lower() if found else None
+    return first_set(attributes, column)
+
+
+def first_set(attributes: Mapping[str, Any], column: str) -> Any:
     for key in PROMOTED[column]:
         value = attributes.get(key)
         if type_of(value) == ("BIGINT" if column in INTEGER_PROMOTED else "VARCHAR"):
             return value
-        if column in INTEGER_PROMOTED and isinstance(value, str) and value.strip().lstrip("+-").isdigit():
+        if (
+            column in INTEGER_PROMOTED - NUMBERS_ONLY
+            and isinstance(value, str)
+            and value.strip().lstrip("+-").isdigit()
+        ):
             return int(value)
     return None
 

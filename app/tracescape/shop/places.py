@@ -57,15 +57,15 @@ class Dependency(NamedTuple):
 
 #: By ``server.address``.
 DEPENDENCIES: Final[dict[str, Dependency]] = {
-    "inventory-db": Dependency("postgresql inventory", "inventory"),
-    "catalog-db": Dependency("postgresql catalog", "catalog"),
-    "catalog-redis": Dependency("redis catalog", "catalog"),
-    "sessions-redis": Dependency("redis sessions", "auth"),
-    "features-redis": Dependency("redis features", "recommendations"),
-    "search-index": Dependency("opensearch products", "search"),
-    "cart-redis": Dependency("redis carts", "cart"),
-    "orders-db": Dependency("postgresql orders", "checkout"),
-    "fulfilment-db": Dependency("postgresql fulfilment", "fulfilment"),
+    "inventory-db": Dependency("postgresql inventory@inventory-db", "inventory"),
+    "catalog-db": Dependency("postgresql catalog@catalog-db", "catalog"),
+    "catalog-redis": Dependency("redis catalog@catalog-redis", "catalog"),
+    "sessions-redis": Dependency("redis sessions@sessions-redis", "auth"),
+    "features-redis": Dependency("redis features@features-redis", "recommendations"),
+    "search-index": Dependency("opensearch products@search-index", "search"),
+    "cart-redis": Dependency("redis carts@cart-redis", "cart"),
+    "orders-db": Dependency("postgresql orders@orders-db", "checkout"),
+    "fulfilment-db": Dependency("postgresql fulfilment@fulfilment-db", "fulfilment"),
     PAYMENTS_HOST: Dependency(f"{PAYMENTS_HOST}:443", "payment"),
     MAIL_HOST: Dependency(f"{MAIL_HOST}:443", "email"),
 }
