@@ -353,7 +353,6 @@ class Lately:
             left = self._read(begin, end, news.cursor_ns)
         self._count(left)
         self._begin = begin
-        self._check_pruned()
 
     def _read(self, begin: int, end: int, cursor_ns: int) -> set[int]:
         """Take the blocks of the minutes in [begin, end); those minutes that spans must answer."""

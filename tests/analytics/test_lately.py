@@ -209,8 +209,9 @@ def test_more_spans_than_are_held_are_read_when_they_matter(
     assert kept > 40
 
 
+@pytest.mark.parametrize("change", ["prune", "roll up", "both"])
 def test_what_is_pruned_or_rolled_up_while_it_is_read_is_read_again(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     for number in range(30):
         arrive(store, at(number / 5), *a_call(str(number), at(number / 5) - 2_000))
@@ -223,9 +224,11 @@ def test_what_is_pruned_or_rolled_up_while_it_is_read_is_read_again(
         def sql(query: str, wanted: int = wanted) -> pa.Table:
             nonlocal step
             if step == wanted:
-                store.prune(store.arrivals()[1][0])
-                arrive(store, at(6) + wanted, *a_call(f"n{wanted}", at(3)))
-                keep(store, at(7) + wanted)
+                if change != "roll up":
+                    store.prune(store.arrivals()[1][0])
+                if change != "prune":
+                    arrive(store, at(6) + wanted, *a_call(f"n{wanted}", at(3)))
+                    keep(store, at(7) + wanted)
             step += 1
             return ask(query)
 
