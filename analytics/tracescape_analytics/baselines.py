@@ -1,11 +1,11 @@
 """What a window is compared with: the same length of time just before, and the day before.
 
-Just before (``before``) is counted like the window itself. The day (``day``: 24 hours up to the window, or
-what is stored of them) speaks through twelve windows of the same length as this one, evenly spread over it,
-by their median: an incident does not count as normal before it fills half of what is stored, however short
-the store's memory is. Where none of the twelve has enough calls, their sum is taken. They are read from the
-counts that a store keeps by minute and hour, where it keeps any, and never from spans: that would cost a
-question about five minutes a scan of the day.
+Just before (``before``) is counted like the window itself, in whole minutes where that begins with one. The
+day (``day``: 24 hours up to the window, or what is stored of them) speaks through twelve windows of the same
+length as this one, evenly spread over it, by their median: an incident does not count as normal before it
+fills half of what is stored, however short the store's memory is. Where none of the twelve has enough calls,
+their sum is taken. They are read from the counts that a store keeps by minute and hour, where it keeps any,
+and never from spans: that would cost a question about five minutes a scan of the day.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from tracescape_analytics.connections import CONNECTIONS
 from tracescape_analytics.counts import Counts, IntArray, united
 from tracescape_analytics.distributions import NO_CODE, Durations, durations, sums, values
 from tracescape_analytics.health import DEFAULT, Thresholds, with_states
-from tracescape_analytics.namespaces import condition_of
 from tracescape_analytics.naming import (
     Cells,
     Directory,
@@ -33,11 +32,10 @@ from tracescape_analytics.naming import (
     services_in,
 )
 from tracescape_analytics.nodes import NODE_KINDS
-from tracescape_analytics.rollups import counts_of, kept_samples
 from tracescape_analytics.sampling import whole
 from tracescape_analytics.significance import FloatArray
-from tracescape_analytics.windows import Window, bounded, checked
-from tracescape_storage.reader import Reader
+from tracescape_analytics.source import Source
+from tracescape_analytics.windows import MINUTE_NS, Window, checked
 
 #: Baselines by name, in the order in which they are asked.
 BEFORE: Final = "before"
@@ -92,41 +90,47 @@ class _Normal(NamedTuple):
 
 
 def baselines(
-    reader: Reader,
+    source: Source,
     window: Window,
     baseline: tuple[int, int] | None = None,
     thresholds: Thresholds = DEFAULT,
-    environment: str | None = None,
 ) -> list[Baseline]:
     """The baselines of a window: the one given alone, else those of the module's docstring that are stored.
 
     An open end of the window is the last span that is stored; a window that is open at its begin has none.
-    One ``environment`` of several has no day: what is kept by minute does not tell them apart.
     """
     if baseline is not None:
         given = checked(*baseline)
         length = (given.until_ns or 0) - (given.since_ns or 0)
-        return [Baseline(BEFORE, given, length, [counts_of(reader, given, environment)])]
+        return [Baseline(BEFORE, given, length, [source.counts(given)])]
     if window.since_ns is None:
         return []
-    since, until = bounded(reader, window)
+    since, until = source.bounds(window)
     if until <= since:
         return []
     found = []
-    before = Window(since - (until - since), since)
-    counts = counts_of(reader, before, environment)
+    before = just_before(since, until)
+    counts = source.counts(before)
     if len(counts.keys):
-        found.append(Baseline(BEFORE, before, until - since, [counts]))
-    if condition_of(reader, environment):
-        return found
+        length = since - (before.since_ns or 0)
+        found.append(Baseline(BEFORE, before, length, [counts]))
     day = Window(since - thresholds.day_ns, since)
-    samples = kept_samples(reader, day, until - since, thresholds.day_samples)
+    samples = source.samples(day, until - since, thresholds.day_samples)
     if samples:
         first, last = samples[0][0], samples[-1][0]
         length = (first.until_ns or 0) - (first.since_ns or 0)
         stored = Window(first.since_ns, last.until_ns)
         found.append(Baseline(DAY, stored, length, [counts for _, counts in samples]))
     return found
+
+
+def just_before(since_ns: int, until_ns: int) -> Window:
+    """The time before a window that is as long; in whole minutes, which are counted already, where the window
+    begins with one and is longer than one."""
+    length = until_ns - since_ns
+    if not since_ns % MINUTE_NS and length > MINUTE_NS:
+        length = -(-length // MINUTE_NS) * MINUTE_NS
+    return Window(since_ns - length, since_ns)
 
 
 def compared(

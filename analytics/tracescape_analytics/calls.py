@@ -66,7 +66,7 @@ def counts_of_window(reader: Reader, window: Window, where: str = "") -> Counts:
     further condition on spans, for readers that know SQL.
     """
     arrived = arrived_by_now(reader)
-    pieces = [window] if arrived is None else _pieces(reader, window)
+    pieces = [window] if arrived is None else pieces_of(reader, window)
     condition = " AND ".join(filter(None, [arrived, where]))
 
     def count(piece: Window) -> Counts:
@@ -97,8 +97,8 @@ def spans_of(reader: Reader, window: Window, condition: str) -> tuple[Shaped, pa
     return shaped_spans(reader, wide.since_ns, wide.until_ns, where), links
 
 
-def _pieces(reader: Reader, window: Window) -> list[Window]:
-    # Whole minutes, as many as have about so many spans if the rate is even.
+def pieces_of(reader: Reader, window: Window) -> list[Window]:
+    """A window in pieces of whole minutes, as many as have about so many spans as are read at once."""
     spans, first, last = reader.extent()
     since = first if window.since_ns is None else max(window.since_ns, first)
     until = last + 1 if window.until_ns is None else min(window.until_ns, last + 1)
@@ -123,7 +123,7 @@ def counts_in(shaped: Shaped, links: pa.Table | None, window: Window, *, by_minu
     if shaped.spans.num_rows == 0:
         return nothing_counted()
     shape, shapes, words = numbered_shapes(shaped)
-    ids = _trace_ids(shaped.spans["trace_id"])
+    ids = trace_ids(shaped.spans["trace_id"])
     trace, traces = numbered_ids(ids)
     start = integers(shaped.spans["start_ns"])
     cut = contexts(trace, traces, start, window)
@@ -159,8 +159,9 @@ def counts_in(shaped: Shaped, links: pa.Table | None, window: Window, *, by_minu
     return named(count_calls(spans, len(cut.low), shapes, question), words, ids)
 
 
-def _trace_ids(column: pa.ChunkedArray) -> ByteArray:
-    # The bytes of trace ids, shape (n, 16). Ids of another length are padded or shortened at the front.
+def trace_ids(column: pa.ChunkedArray) -> ByteArray:
+    """The bytes of trace ids, uint8, shape (n, 16). Ids of another length are padded or shortened at the
+    front."""
     ids = id_bytes(column)
     if ids is not None:
         return ids

@@ -12,8 +12,8 @@ from tracescape_analytics.counts import Exemplars
 from tracescape_analytics.distributions import Durations
 from tracescape_analytics.health import DEFAULT, SEVERITY, Thresholds
 from tracescape_analytics.naming import exemplar_ids
-from tracescape_analytics.rollups import counts_of
-from tracescape_analytics.windows import bounded, checked
+from tracescape_analytics.source import Stored
+from tracescape_analytics.windows import checked
 from tracescape_native.buckets import bucket_code
 from tracescape_storage.reader import Reader
 
@@ -60,9 +60,10 @@ def health(
     target's T. Raises ``ValueError`` for a window that ends before it begins.
     """
     window = checked(since_ns, until_ns)
-    since, until = bounded(reader, window)
-    earlier = baselines(reader, window, baseline, thresholds, environment)
-    counts = counts_of(reader, window, environment)
+    source = Stored(reader, environment)
+    since, until = source.bounds(window)
+    earlier = baselines(source, window, baseline, thresholds)
+    counts = source.counts(window)
     found = compared(counts, earlier, until - since, thresholds)
     rows = pl.concat([_services(found, thresholds), _edges(found, thresholds)], how="diagonal")
     rows = rows.filter((pl.col("calls") > 0) | (pl.col("state") == "absent"))

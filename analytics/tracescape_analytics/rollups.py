@@ -24,7 +24,7 @@ from tracescape_storage.errors import StoreError
 from tracescape_storage.reader import Reader
 from tracescape_storage.rollups import HOUR_NS, MINUTE_NS, Rolled
 
-_LOW: Final = (1 << GROUP_SHIFT) - 1
+LOW: Final = (1 << GROUP_SHIFT) - 1
 _FOREVER: Final = 2**62
 
 #: How long a minute, with its neighbours, waits for its last spans before it becomes a block.
@@ -95,8 +95,8 @@ def _plan(reader: Reader, window: Window, cursor_ns: int) -> _Plan:
     until = _FOREVER if window.until_ns is None else min(window.until_ns, _FOREVER)
     found = reader.sql(kept.blocks_sql(since, until, cursor_ns))
     rows = list(zip(found["start_ns"].to_pylist(), found["width_ns"].to_pylist(), strict=True))
-    runs = _runs(start // MINUTE_NS for start, width in rows if not width)
-    cut = [Window(max(first * MINUTE_NS, since), min((last + 1) * MINUTE_NS, until)) for first, last in runs]
+    raw = runs(start // MINUTE_NS for start, width in rows if not width)
+    cut = [Window(max(first * MINUTE_NS, since), min((last + 1) * MINUTE_NS, until)) for first, last in raw]
     return _Plan([row for row in rows if row[1]], cut)
 
 
@@ -157,23 +157,24 @@ def _cursor(reader: Reader) -> int:
     return int(cursors[0]) if cursors else 0
 
 
-def _runs(minutes: Iterable[int], spans: Mapping[int, int] | None = None) -> list[tuple[int, int]]:
-    # Neighbouring minutes as (first, last); where `spans` says how many each has, no longer than may be read.
-    runs: list[tuple[int, int]] = []
+def runs(minutes: Iterable[int], spans: Mapping[int, int] | None = None) -> list[tuple[int, int]]:
+    """Neighbouring minutes as (first, last); where ``spans`` says how many each has, no longer than may be
+    read at once."""
+    found: list[tuple[int, int]] = []
     read = 0
     for minute in sorted(set(minutes)):
         read += 0 if spans is None else spans.get(minute, 0)
         fits = (
-            spans is None or (read <= SPANS_AT_ONCE and minute - runs[-1][0] < _MINUTES_AT_ONCE)
-            if runs
+            spans is None or (read <= SPANS_AT_ONCE and minute - found[-1][0] < _MINUTES_AT_ONCE)
+            if found
             else False
         )
-        if runs and minute == runs[-1][1] + 1 and fits:
-            runs[-1] = runs[-1][0], minute
+        if found and minute == found[-1][1] + 1 and fits:
+            found[-1] = found[-1][0], minute
         else:
-            runs.append((minute, minute))
+            found.append((minute, minute))
             read = 0 if spans is None else spans.get(minute, 0)
-    return runs
+    return found
 
 
 class Upkeep:
@@ -220,7 +221,7 @@ class Upkeep:
         settled = [row["minute"] for row in pending if _is_settled(row["minute"], row["since_ns"], now_ns)]
         sizes = self._sizes({minute + step for minute in settled for step in (-1, 0, 1)})
         ready = [minute for minute in settled if self._fits(minute, sizes)]
-        for first, last in _runs(ready, sizes):
+        for first, last in runs(ready, sizes):
             self._make_minutes(first, last, self._cursor_ns)
         self._hours |= {minute // 60 for minute in ready}
         for hour in sorted(self._hours):
@@ -233,7 +234,7 @@ class Upkeep:
     def _sizes(self, minutes: Iterable[int]) -> dict[int, int]:
         # How many spans each of the minutes has.
         found: dict[int, int] = {}
-        for first, last in _runs(minutes):
+        for first, last in runs(minutes):
             sizes = self._reader.sql(kept.sizes_sql(first, last))
             found.update(zip(sizes["minute"].to_pylist(), sizes["spans"].to_pylist(), strict=True))
         return found
@@ -251,7 +252,7 @@ class Upkeep:
         found = counts_in(*spans_of(self._reader, window, kept.arrived_by(cursor_ns)), window, by_minute=True)
         new: list[Identity] = []
         numbers = np.array([self._number(row, new) for row in found.groups.rows()], np.int64)
-        keys = (numbers[found.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (found.keys & _LOW)
+        keys = (numbers[found.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (found.keys & LOW)
         exemplars = found.exemplars._replace(group=numbers[found.exemplars.group])
         blocks = []
         for i, minute in enumerate(found.periods.tolist()):

@@ -16,10 +16,11 @@ from tracescape_analytics.calls import Unpaired, counts_in
 from tracescape_analytics.counts import Counts
 from tracescape_analytics.distributions import values
 from tracescape_analytics.health import DEFAULT, Thresholds
+from tracescape_analytics.lately import Lately
 from tracescape_analytics.naming import exemplar_ids, negative
-from tracescape_analytics.rollups import counts_of
 from tracescape_analytics.shapes import shaped_table
-from tracescape_analytics.windows import bounded, checked, closed
+from tracescape_analytics.source import Looked, Source, Stored
+from tracescape_analytics.windows import checked, closed
 from tracescape_storage.reader import Reader
 
 NODE_SCHEMA: Final = {
@@ -112,6 +113,7 @@ def topology(
     baseline: tuple[int, int] | None = None,
     thresholds: Thresholds = DEFAULT,
     environment: str | None = None,
+    lately: Lately | None = None,
 ) -> Topology:
     """The topology of the spans that start in [since_ns, until_ns).
 
@@ -127,10 +129,18 @@ def topology(
 
     With ``environment`` (``deployment.environment.name``) only spans sent from there are looked at. Services
     are told apart by namespace and name. Raises ``UnknownEnvironmentError``.
+
+    ``lately`` is what is kept of the reader's last minutes: with it, who asks again about windows that begin
+    with a minute pays for what is new only.
     """
     window = checked(since_ns, until_ns)
-    earlier = baselines(reader, window, baseline, thresholds, environment)
-    return judged(counts_of(reader, window, environment), bounded(reader, window), earlier, thresholds)
+    plain = baseline is None and environment is None
+    look = lately.look(window) if lately is not None and plain else None
+    source: Source = Stored(reader, environment)
+    if lately is not None and look is not None:
+        source = Looked(lately, look)
+    earlier = baselines(source, window, baseline, thresholds)
+    return judged(source.counts(window), source.bounds(window), earlier, thresholds)
 
 
 def topology_of(

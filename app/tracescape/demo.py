@@ -97,8 +97,10 @@ def run_demo(
 
 
 def _command() -> str:
-    """What to type for this very program: its name where the shell finds it, else its path."""
+    """What to type for this very program: its name where the shell finds it, else its path or its module."""
     program = Path(sys.argv[0]).absolute()
+    if program.name == "__main__.py":
+        return "python -m tracescape"
     if shutil.which(program.name) == str(program):
         return program.name
     return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)

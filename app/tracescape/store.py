@@ -42,6 +42,7 @@ from tracescape.rows import RowFrames
 from tracescape.times import When, Window, format_time, parse_duration, parse_when
 from tracescape_analytics.asking import Where, filter_of
 from tracescape_analytics.health import DEFAULT, Thresholds
+from tracescape_analytics.lately import Lately
 from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
@@ -146,6 +147,7 @@ class Store(RowFrames, Comparing, Closing):
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._lately = Lately(reader)
 
     @property
     def location(self) -> str:
@@ -237,6 +239,7 @@ class Store(RowFrames, Comparing, Closing):
             baseline=before,
             thresholds=thresholds,
             environment=environment,
+            lately=self._lately,
         )
         values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
         values.update(nodes=Frame(found.nodes), edges=Frame(found.edges), location=self.location)

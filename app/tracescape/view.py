@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 #: What a live view looks back on when nothing else is asked for.
 LIVE_WINDOW: Final = "5m"
-_LIVE_WINDOW_NS: Final = 5 * 60 * 1_000_000_000
+_MINUTE_NS: Final = 60 * 1_000_000_000
+_LIVE_WINDOW_NS: Final = 5 * _MINUTE_NS
 #: Where services stand: x, y, z and the label of an island.
 Positions = dict[str, tuple[float, ...]]
 _log = logging.getLogger(__name__)
@@ -62,9 +63,11 @@ def caption(topology: Topology, location: str) -> str:
 
 def recent(store: Store) -> Topology:
     """The live window where it holds spans, else everything there is."""
-    extent = store.extent()
-    if store.live and extent.last_start_ns >= time.time_ns() - _LIVE_WINDOW_NS:
-        return store.topology(since=LIVE_WINDOW)
+    if store.live:
+        # From a whole minute on: what is counted of minutes is kept, and rates stay as right as they were.
+        found = store.topology((time.time_ns() - _LIVE_WINDOW_NS) // _MINUTE_NS * _MINUTE_NS)
+        if found.spans:
+            return found
     return store.topology()
 
 
@@ -90,7 +93,8 @@ def follow(
         if panels is not None:
             panels.shows(topology)
         anew = panels is not None and panels.takes_new_places()
-        return snapshot_of(topology, store, positions, causes, anew=anew)
+        newest = store.extent().last_start_ns if given else topology.until_ns - 1
+        return snapshot_of(topology, store, positions, causes, anew=anew, newest_ns=newest)
 
     return snapshot
 
@@ -102,15 +106,16 @@ def snapshot_of(
     causes: pl.DataFrame | None = None,
     *,
     anew: bool = False,
+    newest_ns: int | None = None,
 ) -> Snapshot:
     """What a window shows of ``topology``: the scene, its frames, and how fresh they are.
 
-    ``anew`` as in `placed`.
+    ``anew`` as in `placed`; ``newest_ns`` is the last start of all, else that of the window.
     """
     from tracescape_render import Snapshot
 
     there = topology.spans > 0
-    newest = topology.until_ns - 1 if store is None else store.extent().last_start_ns
+    newest = topology.until_ns - 1 if newest_ns is None else newest_ns
     if store is None or positions is None:
         scene = scene_of(topology, topology.location, positions, causes)
     else:

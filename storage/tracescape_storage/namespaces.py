@@ -24,6 +24,8 @@ NAMESPACES_SQL: Final = (
 SHARED_SQL: Final = (
     "SELECT service FROM resources GROUP BY service HAVING count(DISTINCT coalesce(namespace, '')) > 1"
 )
+#: A number that tells the set of resources of the store: an expression.
+RESOURCES: Final = "(SELECT coalesce(bit_xor(resource_id), 0) FROM resources)"
 ENVIRONMENTS_SQL: Final = "SELECT DISTINCT environment FROM resources"
 
 

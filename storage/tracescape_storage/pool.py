@@ -54,6 +54,11 @@ class Pool:
         self._shares: Shares | None = None
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether it lends no more."""
+        return self._closed
+
     @contextmanager
     def lent(self) -> Iterator[Cursor]:
         """A cursor inside a transaction that reads. After an exception nobody gets the same one again."""

@@ -26,6 +26,8 @@ __all__ = [
 
 _BATCH_ROWS: Final = 65_536
 _NOTHING: Final = pa.record_batch([], names=[])
+#: Whatever DuckDB says then, of an interrupt or of a database that is gone.
+_CLOSED: Final = "The store was closed before the question was answered. Open it again, and ask again."
 
 #: No question can reach files, extensions or settings, whatever the SQL says. What sorts and joins cannot
 #: hold in memory goes to disk up to a bound, so that there is memory for commits.
@@ -67,7 +69,7 @@ def selecting(
                 finally:
                     batches.close()
     except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow's streams pass on some as OSError
-        raise QueryError(guard.reason or _message(error)) from error
+        raise QueryError(guard.reason or (_CLOSED if pool.closed else _message(error))) from error
 
 
 def select_table(pool: Pool, query: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S) -> pa.Table:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
 
@@ -106,14 +106,20 @@ class Guard:
             self._end_for(_too_long(self._time_limit_s))
         elif self.reason is None and first:
             with self._probing:
-                if self._cursor is not None:
-                    self._probe = self._probe or self._cursor.cursor()
-                    self._end_for(_excess(self._probe, self._shares, resident_bytes() - self._before))
+                if self._cursor is not None and (probe := self._probe_of(self._cursor)) is not None:
+                    self._end_for(_excess(probe, self._shares, resident_bytes() - self._before))
 
     def interrupt(self) -> None:
         """Interrupt the query if it must end. Again and again: between two of its steps it is forgotten."""
         if self.reason is not None and self._cursor is not None:
-            self._cursor.interrupt()
+            with suppress(duckdb.ConnectionException):
+                self._cursor.interrupt()
+
+    def _probe_of(self, cursor: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection | None:
+        # None of a database that was closed meanwhile: the query itself will say so.
+        with suppress(duckdb.ConnectionException):
+            self._probe = self._probe or cursor.cursor()
+        return self._probe
 
     def _end_for(self, reason: str | None) -> None:
         """The first reason stays, whoever finds another."""

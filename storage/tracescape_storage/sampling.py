@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tracescape_storage.namespaces import RESOURCES
 from tracescape_storage.schema import ARRIVED
 
 #: What says it, the digits of T as its only group; the same to Python's ``re`` and to DuckDB's RE2.
@@ -27,6 +28,7 @@ MAY_SAY: Final = "contains(trace_state, 'th:')"
 
 
 def sampled_sql(after_ns: int) -> str:
-    """``SELECT`` of when the last span after ``after_ns`` arrived, and whether any of them may say it."""
-    says = f"coalesce(bool_or({MAY_SAY} OR adjusted_count > 1), false) AS found"
+    """``SELECT`` of when the last span after ``after_ns`` arrived, whether any of them may say it, and
+    `namespaces.RESOURCES`."""
+    says = f"coalesce(bool_or({MAY_SAY} OR adjusted_count > 1), false) AS found, {RESOURCES} AS resources"
     return f"SELECT max({ARRIVED}) AS arrived_ns, {says} FROM spans_full WHERE {ARRIVED} > {after_ns}"

@@ -210,6 +210,14 @@ def links_sql(*, since_ns: int | None, until_ns: int | None) -> str:
     return f"SELECT trace_id, span_id, linked_trace_id, linked_span_id FROM links{_where(conditions)}"
 
 
+def arrived_links_sql(since_ns: int, until_ns: int, where: str) -> str:
+    """As `links_sql`, under a further condition, with the ``start_ns`` of the linking span."""
+    conditions = [*_window(since_ns, until_ns), where]
+    return "SELECT trace_id, span_id, linked_trace_id, linked_span_id, start_ns FROM links" + _where(
+        conditions
+    )
+
+
 def extent_of(table: pa.Table) -> Extent:
     """The one row of `EXTENT_SQL` as an `Extent`."""
     (row,) = table.to_pylist()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
 from tracescape_storage.known_shapes import KnownShapes
 from tracescape_storage.namespaces import NAMESPACES_SQL, Naming, naming_of, with_namespaces
+from tracescape_storage.news import NEVER
 from tracescape_storage.positions import READ_SQL, THERE_SQL, stands_of
 from tracescape_storage.reader import Extent
 from tracescape_storage.sampling import sampled_sql
@@ -43,8 +44,8 @@ class SqlReader(ABC):
     _columns: dict[str, str] | None = None
     # Whether a span says how many it stands for, of those that arrived up to then.
     _sampled: tuple[bool, int] | None = None
-    # Names of services, and the shapes that were met while these were theirs.
-    _named: tuple[Naming, KnownShapes] | None = None
+    # Names of services, the shapes that were met while these were theirs, and of which resources.
+    _named: tuple[Naming, KnownShapes, int] | None = None
 
     @abstractmethod
     def sql(self, query: str) -> pa.Table:
@@ -117,7 +118,7 @@ class SqlReader(ABC):
     ) -> tuple[pa.Table, pa.Table]:
         from tracescape_native.tally import distinct  # brings along Numba: a collector should be ready before
 
-        (naming, known), sampled = self._naming(), self._is_sampled()
+        naming, known, sampled = self._naming()
         query = shaped_sql(**asked, columns=columns, sampled=sampled)
         spans = self._of_full(query, naming.shared)
         numbers, first = distinct(spans["shape"].to_numpy().view(np.int64))
@@ -131,22 +132,19 @@ class SqlReader(ABC):
         shape = spans.schema.get_field_index("shape")
         return spans.set_column(shape, "shape", pa.array(numbers)), known.of(met, read)
 
-    def _naming(self) -> tuple[Naming, KnownShapes]:
-        named = self._named
+    def _naming(self) -> tuple[Naming, KnownShapes, bool]:
+        # Names of services change with resources only, of which none ever goes. Whether spans are sampled is
+        # asked of what is new; once a span said so, that is known.
+        named, (found, until_ns) = self._named, self._sampled or (False, NEVER)
         if named is None or self.live:
-            naming = naming_of(self.sql(NAMESPACES_SQL))
-            if named is None or named[0] != naming:
-                named = self._named = naming, KnownShapes()
-        return named
-
-    def _is_sampled(self) -> bool:
-        # Asked of what is new only; once a span said so, that is known.
-        found, until_ns = self._sampled or (False, -1)
-        if self._sampled is None or (self.live and not found):
             (row,) = self._of_full(sampled_sql(until_ns)).to_pylist()
-            found, until_ns = row["found"], row["arrived_ns"] or until_ns
+            found, until_ns = found or row["found"], row["arrived_ns"] or until_ns
             self._sampled = found, until_ns
-        return found
+            if named is None or named[2] != row["resources"]:
+                naming = naming_of(self.sql(NAMESPACES_SQL))
+                known = KnownShapes() if named is None or named[0] != naming else named[1]
+                named = self._named = naming, known, row["resources"]
+        return named[0], named[1], found
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""

@@ -12,7 +12,7 @@ import pytest
 import tracescape as ts
 from support.otlp import request, span
 from tracescape.collector import Collector
-from tracescape.demo import _forget
+from tracescape.demo import _command, _forget
 from tracescape_ingest.intake import Signal
 
 COMMAND = Path(sys.executable).with_name("tracescape")
@@ -100,3 +100,18 @@ def test_a_fault_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path
     _, error = start(tmp_path, "--fault", "flood").communicate(timeout=60)
     assert "there is no fault 'flood'; there are: slow-dependency, cpu, bad-version" in error
     assert not list(tmp_path.iterdir()), "nothing was begun"
+
+
+@pytest.mark.parametrize(
+    ("program", "typed"),
+    [
+        (ts.__file__.replace("__init__", "__main__"), "python -m tracescape"),
+        (str(COMMAND), "tracescape"),
+    ],
+)
+def test_what_comes_next_is_typed_as_the_demo_was(
+    program: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program, "demo"])
+    monkeypatch.setenv("PATH", str(COMMAND.parent))
+    assert _command() == typed

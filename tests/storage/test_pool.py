@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.otlp import batch, span
-from tracescape_storage import statement
+from tracescape_storage import duckdb_file, statement
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
 from tracescape_storage.errors import QueryError, StoreError
 from tracescape_storage.query import select_batches, select_table
@@ -91,7 +91,22 @@ def test_a_store_that_is_closed_ends_the_questions_that_are_being_asked(tmp_path
     asking.join(20)
     assert not asking.is_alive()
     assert isinstance(said[0], StoreError)
+    assert str(said[0]).startswith("The store was closed before the question was answered.")
     reader.close()
+
+
+def test_who_asks_a_store_that_was_closed_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    DuckDBStore(tmp_path / "t.db").close()
+    monkeypatch.setattr(duckdb_file, "_PATIENCE_S", 0.0)
+    reader = open_reader(tmp_path / "t.db")
+    rows = reader.stream("SELECT range FROM range(1000000000)")
+    rows.read_next_batch()
+    reader.close()
+    with pytest.raises((StoreError, OSError), match="The store was closed before the question was answered"):
+        for _ in rows:  # that outlasted the patience
+            pass
+    with pytest.raises(StoreError, match="The store was closed before the question was answered"):
+        reader.sql("SELECT 1")
 
 
 def test_what_is_not_taken_of_a_stream_is_not_computed(store: DuckDBStore) -> None:
