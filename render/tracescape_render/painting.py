@@ -39,6 +39,7 @@ def paint(scene: Scene, theme: Theme) -> Paint:
     marks = np.array(theme.marks, np.float64)[scene.state]
     arcs = np.array(theme.states, np.float64)[scene.arc_state]
     arcs[~np.isin(scene.arc_state, (FAILING, DEGRADED))] = theme.arc
+    arcs[scene.arc_state == ABSENT] = theme.marks[ABSENT]
     if scene.cause is not None:
         arcs[scene.cause.links] = theme.cause
         if scene.cause.arc is not None:

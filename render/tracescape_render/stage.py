@@ -307,6 +307,8 @@ class Stage:
             self._lights.clear()
         if scene.cause is not None:
             actors.append(mesh_actor(meshes.beacon(scene, theme.cause), "rgba"))
+        if scene.suspect is not None:
+            actors.append(mesh_actor(meshes.suspicion(scene, theme.text_quiet), "rgba"))
         return actors
 
     def _marks(self, scene: Scene, painted: Paint) -> list[vtkActor]:
