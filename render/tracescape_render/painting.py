@@ -44,7 +44,7 @@ def paint(scene: Scene, theme: Theme) -> Paint:
         arcs[scene.cause.links] = theme.cause
         if scene.cause.arc is not None:
             arcs[scene.cause.arc] = theme.cause
-    seen = np.where(scene.state == ABSENT, 1.0, scene.seen.astype(np.float64))[:, None]
+    seen = np.where(scene.state == ABSENT, 1.0, scene.seen.astype(np.float64) ** theme.fading)[:, None]
     return Paint(
         _bytes(_faded(bodies, theme.plate, seen)),
         _bytes(_faded(marks, theme.plate, np.sqrt(seen))),

@@ -10,6 +10,7 @@ from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTextActor
 
 from tracescape_render.camera import VIEW_ANGLE, to_screen
 from tracescape_render.labels import Rect, arrange
+from tracescape_render.leaders import Leaders, leader_lines
 from tracescape_render.lettering import BOLD, PADDING, colour, measure, text_actor, text_size
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, STATES, Theme
 from tracescape_render.scene import (
@@ -88,6 +89,8 @@ class Words:
         self.rects: dict[int, Rect] = {}
         self.flag_rect: Rect | None = None
         self.island_rects: dict[int, Rect] = {}
+        self.leaders: NDArray[np.float64] = np.zeros((0, 2, 2))
+        self._leaders = Leaders()
         self.shown = True
         self._mark: _Mark | None = None
         self._name.SetInput("TRACESCAPE")
@@ -97,6 +100,7 @@ class Words:
             actor.SetVisibility(False)
         for actor in [*self._free, *self._islands, self._flag, self._reason]:
             actor.GetTextProperty().SetJustificationToCentered()
+        renderer.AddViewProp(self._leaders.actor)  # first, so that words are over it
         for actor in [self._name, self._headline, self._caption, *self._legend, *hidden]:
             renderer.AddViewProp(actor)
 
@@ -114,6 +118,7 @@ class Words:
         colour(self._headline, theme.cause if scene.cause is not None else calm, theme.ground[1], 0.75)
         colour(self._caption, theme.text_quiet, theme.ground[1], 0.75)
         colour(self._tooltip, theme.text, theme.label_ground, 0.88)
+        self._leaders.colour(theme.text_quiet)
         for actor, name in zip(self._islands, scene.island_names, strict=False):
             actor.SetInput(name.upper())
             colour(actor, theme.text_quiet)
@@ -152,6 +157,7 @@ class Words:
         """Put everything where it belongs for a camera and a window; the sick first, nothing over another."""
         taken = self._place_display(size)
         self.rects, self.island_rects, self.flag_rect = {}, {}, None
+        self.leaders = np.zeros((0, 2, 2))
         if len(self._scene.positions):
             self.flag_rect = self._placed_flag(projection, size, taken)
         if self.flag_rect is not None:
@@ -166,6 +172,7 @@ class Words:
             actor.SetVisibility(rect is not None)
             if rect is not None:
                 actor.SetPosition((rect.left + rect.right) / 2, rect.bottom + PADDING)
+        self._leaders.draw(self.leaders)
         self._write_labels()
         self._place_tooltip(size)
 
@@ -275,7 +282,9 @@ class Words:
             urgent=suffering,
             obstacles=np.column_stack([xy[minded], np.minimum(clearance[minded], 200.0)]),
         )
-        return {int(wanted[index]): rect for index, rect in placed.items()}
+        rects = {int(wanted[index]): rect for index, rect in placed.items()}
+        self.leaders = leader_lines(rects, xy, np.minimum(clearance, 200.0))
+        return rects
 
     def _most(self) -> int:
         """How many labels: in a large world those who suffer and some others; the sick come first."""

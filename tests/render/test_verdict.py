@@ -130,7 +130,7 @@ def test_only_the_way_to_the_cause_has_its_colour_and_the_rest_fades_to_the_grou
     away = np.linalg.norm(painted.bodies - ground, axis=1)
     full = np.linalg.norm(np.array(theme.states)[scene.state] - ground, axis=1)
     assert away[scene.services.index("user")] == pytest.approx(
-        REST_SEEN * full[scene.services.index("user")], abs=2
+        REST_SEEN**theme.fading * full[scene.services.index("user")], abs=2
     )
 
 
