@@ -98,8 +98,10 @@ def _draw(incident: Incident, shown: Path, number: int) -> None:
     """As ``tracescape explore --since … --until …`` shows it, and flat."""
     with ts.open(incident.store) as store:
         topology = store.topology(*incident.window)
-        causes = Watch(store, given=True).causes(topology)
-        screenshot(scene_of(topology, "store", causes=causes), shown / f"3d-{number}.png", size=SIZE)
+        watch = Watch(store, given=True)
+        causes = watch.causes(topology)
+        scene = scene_of(watch.completed(topology), "store", causes=causes)
+        screenshot(scene, shown / f"3d-{number}.png", size=SIZE)
         ts.plot(topology).save(shown / f"flat-{number}.svg")
 
 

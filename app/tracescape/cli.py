@@ -243,8 +243,9 @@ def explore(
         topology = ask(store)
         if not topology.spans:
             err.print(f"tracescape: {_nothing_there(store)}", markup=False, style="yellow")
-        causes = Watch(store, given=given).causes(topology)
-        scene = placed(topology, store, store.reader.positions(), causes)
+        watch = Watch(store, given=given)
+        causes = watch.causes(topology)
+        scene = placed(watch.completed(topology), store, store.reader.positions(), causes)
         write_picture(
             scene,
             screenshot,

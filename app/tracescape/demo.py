@@ -29,6 +29,7 @@ from tracescape_ingest.address import PortInUseError
 from tracescape_render import Start, open_window, screenshot
 from tracescape_render.picture import check_graphics
 from tracescape_render.system import display_answers, missing_packages
+from tracescape_render.verdict import leading
 from tracescape_storage.duckdb_file import DuckDBStore, journal_folder
 
 _MINUTE: Final = 60_000_000_000
@@ -110,7 +111,7 @@ def _show(store: Store, degraded_since: int, picture: Path, *, display: bool, co
     topology = recent(store)
     baseline = (degraded_since - HISTORY_NS, degraded_since)
     found = store.diagnose(degraded_since, baseline=baseline)
-    screenshot(placed(topology, store, store.reader.positions(), found.causes), picture)
+    screenshot(placed(topology, store, store.reader.positions(), leading(found)), picture)
     _tell(found, topology.nodes, console)
     console.print(f"\npicture     {picture.absolute()}", markup=False)
     if display:

@@ -527,8 +527,9 @@ class Topology(tracescape_analytics.topology.Topology):
     def scene(self, diagnosis: Diagnosis | None = None) -> Scene:
         """The 3D scene of this topology, as arrays; the first cause of ``diagnosis`` carries a beacon."""
         from tracescape.view import scene_of
+        from tracescape_render.verdict import leading
 
-        return scene_of(self, self.location, causes=None if diagnosis is None else diagnosis.causes)
+        return scene_of(self, self.location, causes=None if diagnosis is None else leading(diagnosis))
 
     def show(self, diagnosis: Diagnosis | None = None) -> None:
         """Show the scene: inline in a notebook, else in a window that stays until it is closed.
@@ -537,8 +538,9 @@ class Topology(tracescape_analytics.topology.Topology):
             RenderError: no notebook and no display, or missing system libraries; it names what to do.
         """
         from tracescape.view import show
+        from tracescape_render.verdict import leading
 
-        show(self, None if diagnosis is None else diagnosis.causes)
+        show(self, None if diagnosis is None else leading(diagnosis))
 
     def plot(self, *, title: str | None = None) -> Chart:
         """Circles and arrows from left to right: shown in a notebook, kept with ``.save("x.svg")``."""

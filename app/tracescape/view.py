@@ -38,7 +38,8 @@ def scene_of(
 ) -> Scene:
     """The scene of ``topology``; services named in ``positions`` stay where they were.
 
-    ``causes`` are those of ``store.diagnose()``: the first of them carries a beacon.
+    ``causes`` are the `leading` of ``store.diagnose()``: the first of them carries a beacon, or, where it is
+    a mere suspect, a small flag.
     """
     from tracescape_render import build_scene
 
@@ -90,6 +91,7 @@ def follow(
     def snapshot() -> Snapshot:
         topology = ask(store)
         causes = watch.latest(topology)
+        topology = watch.completed(topology)
         if panels is not None:
             panels.shows(topology)
         anew = panels is not None and panels.takes_new_places()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Final
+
+from tracescape.answers import Frame
+from tracescape_render.phantoms import with_phantoms
+from tracescape_render.verdict import leading
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,6 +49,7 @@ class Watch:
         self._given = given
         self._before: tuple[int, int] | None = None  # the time before the incident that was found
         self._causes: pl.DataFrame | None = None
+        self._absent: pl.DataFrame | None = None
         self._due = 0.0
         self._asking: threading.Thread | None = None
 
@@ -72,33 +78,50 @@ class Watch:
         self._due = now + max(_EVERY_S, (now - began) / _SHARE)
 
     def causes(self, topology: Topology) -> pl.DataFrame | None:
-        """What broke in what ``topology`` shows; None where there is nothing to compare it with."""
+        """What broke in what ``topology`` shows, or a suspect: see `leading`.
+
+        None where there is nothing to compare it with.
+        """
         if not topology.spans:
             return None
         try:
-            if self._given:
-                return self._store.diagnose(topology.since_ns, topology.until_ns).causes
-            if self._store.live and topology.since_ns >= time.time_ns() - _LIVE_NS:
-                return self._lately(topology)
-            return self._store.diagnose().causes
+            return leading(self._found(topology))
         except ValueError:
             return None
 
-    def _lately(self, topology: Topology) -> pl.DataFrame:
+    def completed(self, topology: Topology) -> Topology:
+        """``topology`` with those that a chosen window lacks, as far as `causes` has found them.
+
+        A topology looks back no farther than its own length, and a day where the store keeps its counts. What
+        has been gone for longer than that is known from the time that the diagnosis compares with.
+        """
+        nodes, edges = with_phantoms(topology.nodes, topology.edges, self._causes, self._absent)
+        return dataclasses.replace(topology, nodes=Frame(nodes), edges=Frame(edges))
+
+    def _found(self, topology: Topology) -> Diagnosis:
+        if self._given:
+            since, until = topology.since_ns, topology.until_ns
+            found = self._store.diagnose(since, until)
+            self._absent = self._store.absence(since, until, found.baseline[0][0])
+            return found
+        if self._store.live and topology.since_ns >= time.time_ns() - _LIVE_NS:
+            return self._lately(topology)
+        return self._store.diagnose()
+
+    def _lately(self, topology: Topology) -> Diagnosis:
         since = time.time_ns() - _WINDOW_NS
         if self._before is not None:
             lasting = self._store.diagnose(since, baseline=self._before)
             if len(lasting.causes):
-                return lasting.causes
+                return lasting
             self._before = None
         new = self._store.diagnose(since)
         if len(new.causes):
             self._before = new.baseline[0]
-            return new.causes
+            return new
         if not topology.nodes["state"].is_in(_SICK).any():
-            return new.causes
-        older = self._begun_earlier(since)
-        return new.causes if older is None else older.causes
+            return new
+        return self._begun_earlier(since) or new
 
     def _begun_earlier(self, since: int) -> Diagnosis | None:
         first = self._store.extent().first_start_ns

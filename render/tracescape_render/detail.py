@@ -126,9 +126,10 @@ def detailed(
     """``scene`` within ``budget``; the groups ``wanted`` are opened, the first soonest, while there is room.
 
     Each service is in exactly one drawn body. The first cause, those that suffer from it and the way between
-    them are always drawn; other sick services as far as the budget goes, the worst first, and what is sick
-    beyond that is the state of its group. Islands with sick services are opened before others. Calls are
-    summed, so that none is lost: `Detail.inner` and `Detail.left_out` have those without a connection.
+    them are always drawn, or else the suspect; other sick services as far as the budget goes, the worst
+    first, and what is sick beyond that is the state of its group. Islands with sick services are opened
+    before others. Calls are summed, so that none is lost: `Detail.inner` and `Detail.left_out` have those
+    without a connection.
     """
     groups = groups or groups_of(scene, budget)
     count = len(scene.positions)
@@ -182,6 +183,8 @@ def _alone(scene: Scene, most: int) -> BoolArray:
         alone[scene.cause.body] = True
         for ends in (scene.source, scene.target):  # of the way to the victims, and so the victims
             alone[ends[scene.cause.links]] = True
+    if scene.suspect is not None:
+        alone[scene.suspect.body] = True
     sick = np.flatnonzero(np.isin(scene.state, SICK) & ~alone)
     worst_first = sick[np.argsort(-scene.priority[sick], kind="stable")]
     alone[worst_first[: max(0, most - int(alone.sum()))]] = True
@@ -223,6 +226,8 @@ def _by_importance(scene: Scene, groups: Groups, alone: BoolArray) -> list[int]:
     if scene.cause is not None:
         lit[scene.island[scene.cause.ends]] = True
         lit[scene.island[scene.cause.victims]] = True
+    if scene.suspect is not None:
+        lit[scene.island[scene.suspect.body]] = True
     sick = np.bincount(scene.island[alone], minlength=islands)
     calls = np.bincount(scene.island, scene.calls, islands)
     order = np.lexsort((-calls, -sick, ~lit))
@@ -292,6 +297,7 @@ def _summed(scene: Scene, groups: Groups, parts: _Parts, budget: Budget) -> Deta
         plate_shares=shares,
         cause=cause,
         beacon=beacon_of(positions, curves, cause),
+        suspect=None if scene.suspect is None else scene.suspect._replace(body=int(body[scene.suspect.body])),
     )
     left_out = float(joined.calls.sum() - flow.sum())
     note = _note(int(members[len(kept) :].sum()), len(body), shown, groups)

@@ -13,7 +13,7 @@ from tracescape_render.errors import RenderError
 from tracescape_render.outlines import outline
 from tracescape_render.scene import Scene, size_of_world
 from tracescape_render.text import display_name
-from tracescape_render.verdict import Cause
+from tracescape_render.verdict import Cause, Suspect
 
 DIRECTIONS: Final = ("both", "up", "down")
 MOST_HOPS: Final = 99
@@ -102,7 +102,14 @@ def narrowed(scene: Scene, kept: BoolArray) -> Scene:
         size=size_of_world(outlines),
         cause=cause,
         beacon=scene.beacon if cause is not None else None,
+        suspect=_narrowed_suspect(scene.suspect, number),
     )
+
+
+def _narrowed_suspect(suspect: Suspect | None, number: NDArray[np.int64]) -> Suspect | None:
+    if suspect is None or number[suspect.body] < 0:
+        return None
+    return suspect._replace(body=int(number[suspect.body]))
 
 
 def _narrowed_cause(cause: Cause | None, number: NDArray[np.int64], arcs: NDArray[np.int64]) -> Cause | None:

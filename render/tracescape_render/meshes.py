@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from tracescape_render.painting import rim_segments
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, RGB, Theme
-from tracescape_render.scene import GROUP, Scene, beacon_rings, top_of_beacon
+from tracescape_render.scene import (
+    GROUP,
+    Scene,
+    beacon_rings,
+    suspect_ring,
+    top_of_beacon,
+    top_of_suspect,
+)
 
 #: How thick a rim is by state; the sick parts are thicker, and broken where they are not failing.
 _RIM: Final = {FAILING: 0.15, DEGRADED: 0.12, ABSENT: 0.13}
@@ -25,6 +32,8 @@ _SHELLS: Final = (
 #: More rims than these are flat.
 _ROUND_RIMS: Final = 60
 _HATCHES: Final = 6
+#: The line from the suspect to its flag has so many.
+_DASHES_UP: Final = 4
 _DOME_HEIGHT: Final = 0.34
 
 
@@ -202,6 +211,24 @@ def beacon(scene: Scene, colour: RGB) -> pv.PolyData:
         ring = _ring(radius, 0.085 * size).translate(place, inplace=False)
         parts.append(_coloured(ring, colour, 1.0))
     return pv.merge(parts, merge_points=False)
+
+
+def suspicion(scene: Scene, colour: RGB) -> pv.PolyData:
+    """A ring in four parts around the suspect and a dashed line up to its flag: no light, no shaft."""
+    assert scene.suspect is not None
+    place = scene.positions[scene.suspect.body].astype(np.float64)
+    radius, size = suspect_ring(scene), scene.size
+    lines = []
+    for quarter in range(4):
+        angle = np.pi * (0.5 * quarter + np.linspace(0.06, 0.44, 14))
+        ring = np.column_stack([radius * np.cos(angle), radius * np.sin(angle), np.zeros(14)])
+        lines.append(ring + place)
+    foot, top = float(place[2] + scene.radii[scene.suspect.body]), float(top_of_suspect(scene)[2])
+    heights = np.linspace(foot, top, 2 * _DASHES_UP)
+    for low, high in heights.reshape(-1, 2).tolist():
+        lines.append(np.array([[place[0], place[1], low], [place[0], place[1], high]]))
+    parts = [pv.PolyData(line, lines=_polylines(1, len(line))) for line in lines]
+    return _coloured(pv.merge(parts).tube(radius=0.055 * size, n_sides=6), colour, 1.0)
 
 
 def stems(scene: Scene) -> pv.PolyData:

@@ -39,11 +39,12 @@ def paint(scene: Scene, theme: Theme) -> Paint:
     marks = np.array(theme.marks, np.float64)[scene.state]
     arcs = np.array(theme.states, np.float64)[scene.arc_state]
     arcs[~np.isin(scene.arc_state, (FAILING, DEGRADED))] = theme.arc
+    arcs[scene.arc_state == ABSENT] = theme.marks[ABSENT]
     if scene.cause is not None:
         arcs[scene.cause.links] = theme.cause
         if scene.cause.arc is not None:
             arcs[scene.cause.arc] = theme.cause
-    seen = np.where(scene.state == ABSENT, 1.0, scene.seen.astype(np.float64))[:, None]
+    seen = np.where(scene.state == ABSENT, 1.0, scene.seen.astype(np.float64) ** theme.fading)[:, None]
     return Paint(
         _bytes(_faded(bodies, theme.plate, seen)),
         _bytes(_faded(marks, theme.plate, np.sqrt(seen))),

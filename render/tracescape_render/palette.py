@@ -37,6 +37,7 @@ class Theme:
         arc: connections; light: requests on them; glows: lights add to what is behind them (on dark ground).
         selection: hover and selection, nothing else.
         text, text_quiet, label_ground: words, less important words, what words stand on.
+        fading: what recedes does so by its share of being seen to this power: the smaller, the less.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Theme:
     text: RGB
     text_quiet: RGB
     label_ground: RGB
+    fading: float = 1.0
 
 
 DARK: Final = Theme(
@@ -77,7 +79,7 @@ DARK: Final = Theme(
 )
 LIGHT: Final = Theme(
     name="light",
-    states=((22, 150, 104), (240, 150, 0), (214, 22, 44), (152, 160, 174), (240, 242, 247)),
+    states=((22, 150, 104), (240, 150, 0), (214, 22, 44), (132, 140, 156), (240, 242, 247)),
     marks=((120, 176, 156), (198, 112, 0), (200, 14, 38), (160, 168, 182), (14, 16, 24)),
     cause=(196, 0, 122),
     cause_ink=(255, 255, 255),
@@ -92,6 +94,7 @@ LIGHT: Final = Theme(
     text=(22, 28, 44),
     text_quiet=(84, 96, 122),
     label_ground=(255, 255, 255),
+    fading=0.55,  # on white there is less between a colour and nothing
 )
 #: States lie between blue and yellow and differ in lightness: what red-green deficiencies leave.
 COLOUR_BLIND: Final = Theme(

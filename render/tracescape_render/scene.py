@@ -18,9 +18,19 @@ from tracescape_render.arcs import control_points, weights
 from tracescape_render.island_names import island_names
 from tracescape_render.islands import call_depths, communities
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, SEVERITY, STATES, state_codes
+from tracescape_render.phantoms import with_phantoms
 from tracescape_render.placing import place
-from tracescape_render.text import LABEL_LENGTH, TOOLTIP_LENGTH, Lines, display_name, duration, rate, share
-from tracescape_render.verdict import SICK, Cause, Graph, first_cause
+from tracescape_render.text import (
+    LABEL_LENGTH,
+    TOOLTIP_LENGTH,
+    Lines,
+    display_name,
+    duration,
+    rate,
+    share,
+    state_words,
+)
+from tracescape_render.verdict import SICK, Cause, Graph, Suspect, first_cause, first_suspect, named
 
 #: Bodies by what they stand for; a scene's ``shape`` array indexes this.
 KINDS: Final = ("service", "database", "queue", "external", "entry")
@@ -46,6 +56,8 @@ SICK_SEEN: Final = 0.6
 REST_SEEN: Final = 0.32
 #: What is left of a connection that has nothing to do with the cause.
 _RECEDED: Final = 0.4
+#: How well a connection is seen that should have calls and has none.
+_ABSENT_SEEN: Final = 0.7
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
@@ -75,6 +87,7 @@ class Scene:
         cause: the first cause of a diagnosis, None if nothing is significant or nobody asked.
         beacon: where the cause is marked, float32 (3,): a body's middle or an arc's; None without a cause.
         headline: what is wrong, in one line; caption: what is seen, in one line.
+        suspect: where there is no cause, whom the diagnosis suspects without proof, if anybody.
     """
 
     services: list[str]
@@ -106,15 +119,21 @@ class Scene:
     beacon: FloatArray | None
     headline: str
     caption: str
+    suspect: Suspect | None = None
 
     def worst(self) -> int | None:
-        """The body that most needs a look: the cause, else the worst state, then the most errors; or None."""
+        """The body that most needs a look: the cause, else the worst state, then the most errors.
+
+        Where nobody is unwell it is the suspect; None without one.
+        """
         if self.cause is not None:
             return self.cause.body
         if not len(self.state):
             return None
         first = int(np.lexsort((-self.priority, -SEVERITY[self.state]))[0])
-        return None if self.state[first] in {HEALTHY, IDLE} else first
+        if self.state[first] not in {HEALTHY, IDLE}:
+            return first
+        return None if self.suspect is None else self.suspect.body
 
     def neighbours(self, body: int) -> tuple[list[int], list[int]]:
         """The bodies that call ``body`` and those that it calls, without itself."""
@@ -142,8 +161,11 @@ def build_scene(
         positions: places to keep; bodies named here stand exactly there, others find a place near those
             they talk to.
         caption: one line of text.
-        causes: ``store.diagnose().causes``, the strongest first; None if nobody asked.
+        causes: `leading` of a diagnosis, the strongest first; None if nobody asked.
+
+    Who is missing, by an absent edge or by the causes, becomes an absent body, see `with_phantoms`.
     """
+    nodes, edges = with_phantoms(nodes, edges, causes)
     services = [str(name) for name in nodes["service"].to_list()]
     number = {name: i for i, name in enumerate(services)}
     arcs = edges.filter(pl.col("source").is_in(services) & pl.col("target").is_in(services))
@@ -161,6 +183,7 @@ def build_scene(
     curves = control_points(stands, radii, source, target, island)
     graph = Graph(services, shape == KINDS.index("service"), state, source, target, arc_calls)
     cause = first_cause(causes, graph)
+    suspect = first_suspect(causes, services)
     errors = _counts(nodes["errors"])
     return Scene(
         services=services,
@@ -190,8 +213,9 @@ def build_scene(
         size=size_of_world(places.outlines),
         cause=cause,
         beacon=beacon_of(stands, curves, cause),
-        headline=_headline(state, arc_state, cause, causes),
-        caption=_caption(caption) if services else EMPTY_CAPTION,
+        headline=_headline(state, arc_state, cause, named(causes)),
+        caption=_caption(caption, suspect) if services else EMPTY_CAPTION,
+        suspect=suspect,
     )
 
 
@@ -202,6 +226,20 @@ def beacon_rings(scene: Scene) -> tuple[float, float]:
         return _RINGS_OF_ARC[0] * scene.size, _RINGS_OF_ARC[1] * scene.size
     inner = max(float(scene.radii[scene.cause.body]) * _RINGS_OF_BODY[0], _RINGS_OF_ARC[0] * scene.size)
     return inner, inner * _RINGS_OF_BODY[1] / _RINGS_OF_BODY[0]
+
+
+def suspect_ring(scene: Scene) -> float:
+    """The radius of the broken ring around the suspect."""
+    assert scene.suspect is not None
+    return max(float(scene.radii[scene.suspect.body]) * _RINGS_OF_BODY[0], _RINGS_OF_ARC[0] * scene.size)
+
+
+def top_of_suspect(scene: Scene) -> FloatArray:
+    """Where the flag on the suspect is, float32 (3,): above it and no higher than needed."""
+    assert scene.suspect is not None
+    top: FloatArray = scene.positions[scene.suspect.body].copy()
+    top[2] += 2.0 * suspect_ring(scene)
+    return top
 
 
 def top_of_beacon(scene: Scene) -> FloatArray:
@@ -258,8 +296,10 @@ def arc_thickness(calls: NDArray[np.float64]) -> FloatArray:
     return radii
 
 
-def _caption(caption: str) -> str:
-    return display_name(caption, 200) if caption else ""
+def _caption(caption: str, suspect: Suspect | None) -> str:
+    shown = display_name(caption, 200) if caption else ""
+    doubt = f"suspect, not proved: {suspect.name}" if suspect is not None else ""
+    return " · ".join(part for part in (doubt, shown) if part)
 
 
 def bodies_seen(state: IntArray, cause: Cause | None) -> FloatArray:
@@ -277,8 +317,9 @@ def arcs_seen(weight: FloatArray, state: IntArray, cause: Cause | None) -> Float
     seen = weight.copy()
     sick = np.isin(state, (FAILING, DEGRADED))
     seen[sick] = np.maximum(seen[sick], 0.8)
+    seen[state == ABSENT] = _ABSENT_SEEN
     if cause is not None:
-        seen *= _RECEDED
+        seen[state != ABSENT] *= _RECEDED
         seen[cause.links] = 1.0
         if cause.arc is not None:
             seen[cause.arc] = 1.0
@@ -370,7 +411,7 @@ def _tooltip(row: dict[str, object], seconds: float) -> str:
     return "\n".join(
         [
             display_name(row.get("service"), TOOLTIP_LENGTH),
-            f"{row.get('kind')} · {row.get('state')}",
+            f"{row.get('kind')} · {state_words(row.get('state'), calls)}",
             f"{calls:,.0f} calls · {rate(calls / max(seconds, 1e-9))}",
             f"{errors:,.0f} errors · {share(errors, calls)}",
             quantiles,

@@ -166,6 +166,11 @@ class Stage:
         return self._words.rects
 
     @property
+    def leaders(self) -> NDArray[np.float64]:
+        """The lines from labels that stand away from their bodies, pixels, (lines, 2, 2)."""
+        return self._words.leaders
+
+    @property
     def flag_rect(self) -> Rect | None:
         """Where the cause's name is, in pixels; None where there is no cause."""
         return self._words.flag_rect
@@ -307,6 +312,8 @@ class Stage:
             self._lights.clear()
         if scene.cause is not None:
             actors.append(mesh_actor(meshes.beacon(scene, theme.cause), "rgba"))
+        if scene.suspect is not None:
+            actors.append(mesh_actor(meshes.suspicion(scene, theme.text_quiet), "rgba"))
         return actors
 
     def _marks(self, scene: Scene, painted: Paint) -> list[vtkActor]:

@@ -56,6 +56,11 @@ def duration(ns: float | None) -> str:
     return f"{ns:.0f} ns"
 
 
+def state_words(state: object, calls: float | None) -> str:
+    """A state as people read it: who is idle may have calls, but too few to tell how they went."""
+    return "idle: too few calls to judge" if state == "idle" and calls else str(state)
+
+
 def rate(per_second: float) -> str:
     """Calls a second, or a minute when they are few."""
     if not math.isfinite(per_second) or per_second < 0:

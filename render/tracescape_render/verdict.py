@@ -1,10 +1,15 @@
-"""What a diagnosis says about a scene: where the first cause is, who suffers from it, and by which way."""
+"""What a diagnosis says about a scene: where the first cause is, who suffers from it, and by which way.
+
+Where nobody is proved to be at fault, the first suspect may be told, as what it is. What that is worth was
+measured (``benches/root_cause/suspects.py``, docs/scene.md): so much must speak against it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,10 +18,18 @@ from numpy.typing import NDArray
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING
 from tracescape_render.text import LABEL_LENGTH, display_name, duration, share
 
+if TYPE_CHECKING:
+    from tracescape_analytics.root_cause import Diagnosis
+
 IntArray = NDArray[np.int64]
 
 SICK: Final = (DEGRADED, FAILING, ABSENT)
 _NOBODY: Final = -1
+#: A suspect that is not proved is told if what speaks most against it is no more probable by chance (there
+#: are some hundred such measures), if a doubling is certain, as of causes, and if so many traces show it.
+SUSPECT_P_VALUE: Final = 1e-4
+SUSPECT_SCORE: Final = 1.0
+SUSPECT_TRACES: Final = 3
 
 
 class Graph(NamedTuple):
@@ -50,8 +63,54 @@ class Cause(NamedTuple):
     links: IntArray
 
 
+class Suspect(NamedTuple):
+    """The first suspect of a diagnosis that names nobody.
+
+    Attributes:
+        name, reason: what it is called and what speaks against it, short and safe to show.
+        body: who it is.
+    """
+
+    name: str
+    reason: str
+    body: int
+
+
+def leading(found: Diagnosis) -> pl.DataFrame:
+    """The rows of a diagnosis that a scene tells: its causes; else the first suspect, if much speaks for it.
+
+    Columns of ``CAUSE_SCHEMA``; a suspect is not ``named``. In a time that was looked for because it stands
+    out there is none: something always stands out a little.
+    """
+    if len(found.causes) or found.found:
+        return found.causes
+    return found.suspects.head(1).filter(
+        pl.col("p_value") <= SUSPECT_P_VALUE,
+        pl.col("score") >= SUSPECT_SCORE,
+        pl.col("traces") >= SUSPECT_TRACES,
+    )
+
+
+def named(causes: pl.DataFrame | None) -> pl.DataFrame | None:
+    """The causes among what `leading` gives."""
+    if causes is None or "named" not in causes.columns:
+        return causes
+    return causes.filter("named")
+
+
+def first_suspect(causes: pl.DataFrame | None, services: Sequence[str]) -> Suspect | None:
+    """The first row of what `leading` gives, if it is no cause; None if it is not among ``services``."""
+    if causes is None or causes.is_empty():
+        return None
+    row = causes.row(0, named=True)
+    service = str(row["service"])
+    if row.get("named", True) or service not in services:
+        return None
+    return Suspect(display_name(service, 2 * LABEL_LENGTH), reason(row), services.index(service))
+
+
 def first_cause(causes: pl.DataFrame | None, graph: Graph) -> Cause | None:
-    """The first of ``store.diagnose().causes``; None if there is none, or if it is not in the scene.
+    """The first row of what `leading` gives; None if there is none, if it is a suspect, or not in the scene.
 
     A connection is at fault if the calls are, of one caller to one callee, and the callee has spans of its
     own: a database is known by the calls to it alone, so what is wrong with them is wrong with it.
@@ -59,6 +118,8 @@ def first_cause(causes: pl.DataFrame | None, graph: Graph) -> Cause | None:
     if causes is None or causes.is_empty():
         return None
     row = causes.row(0, named=True)
+    if not row.get("named", True):
+        return None
     number = {name: i for i, name in enumerate(graph.services)}
     body = number.get(str(row["service"]), _NOBODY)
     if body == _NOBODY:
@@ -83,17 +144,40 @@ def first_cause(causes: pl.DataFrame | None, graph: Graph) -> Cause | None:
 
 
 def reason(row: dict[str, Any]) -> str:
-    """What is wrong in a few words: the kind of cause, and its strongest number before and now."""
-    kind = display_name(str(row["kind"]).removesuffix(" to it").removesuffix(" from it"), LABEL_LENGTH)
+    """What is wrong in a few words: the kind of cause, and its strongest number before and now.
+
+    Of who behaves differently, what it does more or less often.
+    """
+    kind, item = str(row["kind"]), row.get("item")
+    what = display_name(kind.removesuffix(" to it").removesuffix(" from it"), LABEL_LENGTH) + ": "
+    if item is not None and kind in _OF_ITEMS:
+        what += f"{_short(str(item))} "
     for name, unit, written in (
         ("ns", "", duration),
-        ("share", " of traces" if "error" in kind or "fail" in kind else " of requests", _share),
+        ("share", _of_what(kind), _share),
         ("times", " a request", _times),
     ):
         before, after = row.get(f"before_{name}"), row.get(f"after_{name}")
         if before is not None and after is not None:
-            return f"{kind}: {written(before)} → {written(after)}{unit}"
-    return kind
+            return f"{what}{written(before)} → {written(after)}{unit}"
+    return what.rstrip(": ")
+
+
+#: Kinds of which `item` says what is done more or less often.
+_OF_ITEMS: Final = ("changed behaviour", "more calls")
+#: A remote procedure, of which the last part is its name.
+_PROCEDURE: Final = re.compile(r"/?[\w.$-]+/(\w+)")
+
+
+def _short(item: str) -> str:
+    procedure = _PROCEDURE.fullmatch(item)
+    return display_name(procedure[1] if procedure else item, LABEL_LENGTH)
+
+
+def _of_what(kind: str) -> str:
+    if "error" in kind or "fail" in kind:
+        return " of traces"
+    return " in time" if "messages" in kind else " of requests"
 
 
 def _share(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,18 @@ from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTextActor
 
 from tracescape_render.camera import VIEW_ANGLE, to_screen
 from tracescape_render.labels import Rect, arrange
+from tracescape_render.leaders import Leaders, leader_lines
 from tracescape_render.lettering import BOLD, PADDING, colour, measure, text_actor, text_size
-from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, STATES, Theme
-from tracescape_render.scene import GROUP, KINDS, Scene, beacon_rings, top_of_beacon
+from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, STATES, Theme
+from tracescape_render.scene import (
+    GROUP,
+    KINDS,
+    Scene,
+    beacon_rings,
+    suspect_ring,
+    top_of_beacon,
+    top_of_suspect,
+)
 from tracescape_render.verdict import SICK
 
 LABEL_POOL: Final = 80
@@ -29,9 +38,36 @@ _SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external
 _STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: "◍"}
 _RIM_SIGN: Final = "◡ an island's rim: its sick"
 _CAUSE_SIGN: Final = "┃ likely cause"
+_SUSPECT_SIGN: Final = "┆ suspect, not proved"
+_IDLE_WORDS: Final = "idle: too few calls to judge"
+#: The letters of a flag's name and reason, in points: on the cause, and smaller on a mere suspect.
+_CAUSE_LETTERS: Final = (20, 16)
+_SUSPECT_LETTERS: Final = (15, 13)
 
 Matrix = NDArray[np.float64]
 Size = tuple[int, int]
+
+
+class _Mark(NamedTuple):
+    """What has a flag: its name, where it stands and how far its rings reach, where the flag is."""
+
+    name: str
+    place: NDArray[np.float32]
+    reach: float
+    top: NDArray[np.float32]
+    body: int | None
+
+
+def _mark_of(scene: Scene) -> _Mark | None:
+    """The cause, else the suspect."""
+    if scene.cause is not None and scene.beacon is not None:
+        body = scene.cause.body if scene.cause.arc is None else None
+        return _Mark(scene.cause.name, scene.beacon, beacon_rings(scene)[-1], top_of_beacon(scene), body)
+    if scene.suspect is not None:
+        body = scene.suspect.body
+        place = scene.positions[body]
+        return _Mark(scene.suspect.name, place, suspect_ring(scene), top_of_suspect(scene), body)
+    return None
 
 
 class Words:
@@ -53,7 +89,10 @@ class Words:
         self.rects: dict[int, Rect] = {}
         self.flag_rect: Rect | None = None
         self.island_rects: dict[int, Rect] = {}
+        self.leaders: NDArray[np.float64] = np.zeros((0, 2, 2))
+        self._leaders = Leaders()
         self.shown = True
+        self._mark: _Mark | None = None
         self._name.SetInput("TRACESCAPE")
         self._tooltip.GetTextProperty().SetLineSpacing(1.25)
         hidden = [*self._free, *self._islands, self._flag, self._reason, self._tooltip]
@@ -61,6 +100,7 @@ class Words:
             actor.SetVisibility(False)
         for actor in [*self._free, *self._islands, self._flag, self._reason]:
             actor.GetTextProperty().SetJustificationToCentered()
+        renderer.AddViewProp(self._leaders.actor)  # first, so that words are over it
         for actor in [self._name, self._headline, self._caption, *self._legend, *hidden]:
             renderer.AddViewProp(actor)
 
@@ -78,14 +118,29 @@ class Words:
         colour(self._headline, theme.cause if scene.cause is not None else calm, theme.ground[1], 0.75)
         colour(self._caption, theme.text_quiet, theme.ground[1], 0.75)
         colour(self._tooltip, theme.text, theme.label_ground, 0.88)
-        colour(self._flag, theme.cause_ink, theme.cause, 1.0)
-        colour(self._reason, theme.text, theme.label_ground, 0.88)
+        self._leaders.colour(theme.text_quiet)
         for actor, name in zip(self._islands, scene.island_names, strict=False):
             actor.SetInput(name.upper())
             colour(actor, theme.text_quiet)
-        if scene.cause is not None:
-            self._reason.SetInput(f" likely cause · {scene.cause.reason} ")
+        self._mark = _mark_of(scene)
+        self._write_flag()
         self._write_legend()
+
+    def _write_flag(self) -> None:
+        """Large and bright on the cause; on a suspect small, on the ground of labels."""
+        scene, theme = self._scene, self._theme
+        cause, suspect = scene.cause, scene.suspect
+        letters = _CAUSE_LETTERS if cause is not None else _SUSPECT_LETTERS
+        for actor, size in zip((self._flag, self._reason), letters, strict=True):
+            actor.GetTextProperty().SetFontSize(size)
+        if cause is not None:
+            colour(self._flag, theme.cause_ink, theme.cause, 1.0)
+            colour(self._reason, theme.text, theme.label_ground, 0.88)
+            self._reason.SetInput(f" likely cause · {cause.reason} ")
+        elif suspect is not None:
+            colour(self._flag, theme.text, theme.label_ground, 0.88)
+            colour(self._reason, theme.text_quiet, theme.label_ground, 0.88)
+            self._reason.SetInput(f" suspect, not proved \n {suspect.reason} ")
 
     def say(self, text: str) -> None:
         """Put a line under the headline: the caption, or what is wrong."""
@@ -102,10 +157,11 @@ class Words:
         """Put everything where it belongs for a camera and a window; the sick first, nothing over another."""
         taken = self._place_display(size)
         self.rects, self.island_rects, self.flag_rect = {}, {}, None
+        self.leaders = np.zeros((0, 2, 2))
         if len(self._scene.positions):
             self.flag_rect = self._placed_flag(projection, size, taken)
         if self.flag_rect is not None:
-            taken = [*taken, self.flag_rect, *self._beacon(projection, size)]
+            taken = [*taken, self.flag_rect, *self._covered(projection, size)]
         if self.shown and len(self._scene.positions):
             self.rects = self._arranged(projection, size, taken)
             self.island_rects = self._arranged_islands(projection, size, [*taken, *self.rects.values()])
@@ -116,6 +172,7 @@ class Words:
             actor.SetVisibility(rect is not None)
             if rect is not None:
                 actor.SetPosition((rect.left + rect.right) / 2, rect.bottom + PADDING)
+        self._leaders.draw(self.leaders)
         self._write_labels()
         self._place_tooltip(size)
 
@@ -136,16 +193,16 @@ class Words:
 
     def _placed_flag(self, projection: Matrix, size: Size, taken: list[Rect]) -> Rect | None:
         """At the top of the shaft; where that is out of the picture, as near to it as can be."""
-        scene = self._scene
-        if scene.cause is None or scene.beacon is None:
+        mark = self._mark
+        if mark is None:
             return None
-        shaft = np.stack([scene.beacon, top_of_beacon(scene)])
+        shaft = np.stack([mark.place, mark.top])
         xy, w = to_screen(shaft, projection, size)
         if w[0] <= 0:
             return None
         top = xy[1] if w[1] > 0 else xy[0]
         left_of, right_of = (xy[:, 0] < 0).all(), (xy[:, 0] > size[0]).all()
-        name = scene.cause.name
+        name = mark.name
         self._flag.SetInput(f" ◀ {name} " if left_of else f" {name} ▶ " if right_of else f" {name} ")
         flag, reason = measure(self._flag), measure(self._reason)
         wide, high = max(flag[0], reason[0]), flag[1] + reason[1]
@@ -156,19 +213,40 @@ class Words:
             if rect.overlaps(other) and other.bottom > size[1] / 2:
                 bottom = other.bottom - high - 4
                 rect = Rect(left, bottom, left + wide, bottom + high)
+        if self._scene.cause is None:
+            rect = self._beside(top, rect, projection, size, taken)
         middle = (rect.left + rect.right) / 2
         self._reason.SetPosition(middle, rect.bottom + PADDING)
         self._flag.SetPosition(middle, rect.bottom + reason[1] + PADDING - 3)
         return rect
 
-    def _beacon(self, projection: Matrix, size: Size) -> list[Rect]:
-        """What the beacon covers: its rings, and its shaft in steps, since that may lean on the screen."""
+    def _beside(
+        self, top: NDArray[np.float64], rect: Rect, projection: Matrix, size: Size, taken: list[Rect]
+    ) -> Rect:
+        """Near ``top`` where it covers the fewest bodies: it is low, and others stand around it."""
         scene = self._scene
-        assert scene.beacon is not None
+        xy, w = to_screen(scene.positions, projection, size)
+        reach = np.minimum(_on_screen(scene, w, size[1]), 200.0)
+        bodies = np.column_stack([xy, reach])[w > 0]
+        place = arrange(
+            top[None],
+            np.array([4.0]),
+            [(rect.right - rect.left, rect.top - rect.bottom)],
+            [0],
+            size,
+            [*taken, *self._covered(projection, size)],
+            obstacles=bodies,
+            urgent=1,
+        )
+        return place.get(0, rect)
+
+    def _covered(self, projection: Matrix, size: Size) -> list[Rect]:
+        """What the mark covers: its rings, and its shaft in steps, since that may lean on the screen."""
+        mark = self._mark
+        assert mark is not None
         sides = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
-        reach = beacon_rings(scene)[-1]
-        xy, w = to_screen((scene.beacon + reach * sides).astype(np.float32), projection, size)
-        steps = np.linspace(scene.beacon, top_of_beacon(scene), _SHAFT_STEPS + 1)
+        xy, w = to_screen((mark.place + mark.reach * sides).astype(np.float32), projection, size)
+        steps = np.linspace(mark.place, mark.top, _SHAFT_STEPS + 1)
         shaft, depth = to_screen(steps.astype(np.float32), projection, size)
         if (w <= 0).any() or (depth <= 0).any():
             return []
@@ -180,12 +258,11 @@ class Words:
         scene = self._scene
         xy, w = to_screen(scene.positions, projection, size)
         width, height = size
-        slope = np.tan(np.radians(VIEW_ANGLE / 2))
-        clearance = scene.radii / np.maximum(w, 1e-9) / slope * height / 2
+        clearance = _on_screen(scene, w, height)
         clearance = np.where(np.isin(scene.state, SICK), 1.6, 1.0) * clearance
         seen = (w > 0) & (xy[:, 0] > 0) & (xy[:, 0] < width) & (xy[:, 1] > 0) & (xy[:, 1] < height)
-        if scene.cause is not None and scene.cause.arc is None:
-            seen[scene.cause.body] = False  # the flag names it
+        if self._mark is not None and self._mark.body is not None:
+            seen[self._mark.body] = False  # the flag names it
         order = np.lexsort((-1.0 / np.maximum(w, 1e-9), -scene.priority))
         wanted = order[seen[order]][: 4 * LABEL_POOL]
         sizes = [self._size_of(_label(scene, body)) for body in wanted.tolist()]
@@ -205,7 +282,9 @@ class Words:
             urgent=suffering,
             obstacles=np.column_stack([xy[minded], np.minimum(clearance[minded], 200.0)]),
         )
-        return {int(wanted[index]): rect for index, rect in placed.items()}
+        rects = {int(wanted[index]): rect for index, rect in placed.items()}
+        self.leaders = leader_lines(rects, xy, np.minimum(clearance, 200.0))
+        return rects
 
     def _most(self) -> int:
         """How many labels: in a large world those who suffer and some others; the sick come first."""
@@ -262,15 +341,24 @@ class Words:
     def _write_legend(self) -> None:
         theme = self._theme
         first, *states, shapes = self._legend
-        first.SetInput(_CAUSE_SIGN if self._scene.cause is not None else "")
-        colour(first, theme.cause)
+        suspected = _SUSPECT_SIGN if self._scene.suspect is not None else ""
+        first.SetInput(_CAUSE_SIGN if self._scene.cause is not None else suspected)
+        colour(first, theme.cause if self._scene.cause is not None else theme.text_quiet)
         for code, actor in enumerate(states):
-            actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {STATES[code]}")
-            colour(actor, theme.states[HEALTHY] if code == HEALTHY else theme.marks[code])
+            word = _IDLE_WORDS if code == IDLE else STATES[code]
+            actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {word}")
+            colour(actor, theme.states[code] if code in (HEALTHY, IDLE) else theme.marks[code])
         grouped = bool((self._scene.shape == GROUP).any())
         rim = [_RIM_SIGN] if np.isin(self._scene.state, SICK).any() else []
         shapes.SetInput("    ".join([*_SHAPE_SIGNS[: len(KINDS) + grouped], *rim]))
         colour(shapes, theme.text_quiet)
+
+
+def _on_screen(scene: Scene, depth: NDArray[np.float64], height: int) -> NDArray[np.float64]:
+    """The radii of bodies in pixels, by their depth (n,)."""
+    slope = np.tan(np.radians(VIEW_ANGLE / 2))
+    radii: NDArray[np.float64] = scene.radii / np.maximum(depth, 1e-9) / slope * height / 2
+    return radii
 
 
 def _label(scene: Scene, body: int) -> str:

@@ -105,6 +105,21 @@ def test_retries_are_behaviour_of_who_calls() -> None:
     assert (cause["service"], cause["kind"]) == ("web", "more calls")
     assert (cause["before_times"], cause["after_times"]) == (1.0, pytest.approx(5.0))
     assert cause["sentence"] == "web calls pay 5 times a request instead of 1 in GET /buy."
+    assert cause["item"] == "pay"
+
+
+def test_the_operation_that_a_request_no_longer_does_is_said_and_of_times_there_is_none() -> None:
+    rows = []
+    for number in range(14 * 40):
+        trace, start = f"t{number:06}", number * MINUTE // 40
+        inner = {"trace": trace, "start": start, "kind": "internal", "service": "web"}
+        place = {"trace": trace, "start": start, "kind": "server"}
+        rows.append(span("w", service="web", operation="GET", end=start + 9 * MS, **place))
+        if start < WINDOW[0]:
+            rows.append(span("p", "w", operation="pick", end=start + MS, **inner))
+    cause = diagnose(reader(*rows), since_ns=WINDOW[0]).causes.row(0, named=True)
+    assert (cause["kind"], cause["item"]) == ("changed behaviour", "pick")
+    assert first(faulty(slow_work={"cart": 20.0}))["item"] is None
 
 
 def test_an_exception_that_a_span_recorded_is_an_error() -> None:

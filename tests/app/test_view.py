@@ -1,5 +1,6 @@
 """What a window, a picture and a notebook show of a store: its topology, with the beacon on what broke."""
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +9,11 @@ import polars as pl
 import pytest
 
 import tracescape as ts
-from support.shop_store import MINUTE_NS, broken_shop
+from support.shop_store import MINUTE_NS, broken_shop, quick_store
 from tracescape import view, watching
+from tracescape.shop import Fault, ShopConfig
 from tracescape.watching import Watch
-from tracescape_render.palette import THEMES
+from tracescape_render.palette import STATES, THEMES
 
 BEGIN = 1_760_000_000_000_000_000
 BROKEN, END = BEGIN + 6 * MINUTE_NS, BEGIN + 8 * MINUTE_NS
@@ -165,3 +167,68 @@ def test_who_begins_to_look_in_the_middle_of_an_incident_finds_its_cause(
     asked = store.asked
     assert first_causes(store, watch, 12.0, monkeypatch) == ["postgresql inventory@inventory-db"]
     assert store.asked == asked + 1, "what is known is only compared with the time before"
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ts.Store]:
+    """Six minutes of a healthy shop, then five in which fulfilment takes no orders."""
+    path = tmp_path_factory.mktemp("lost") / "shop.db"
+    config = ShopConfig(rate_per_s=4.0, faults=(Fault("lost-consumer", "fulfilment", 360.0, 660.0),), seed=5)
+    quick_store(path, config, BEGIN, BEGIN + 11 * MINUTE_NS)
+    with ts.open(path) as opened:
+        yield opened
+
+
+def test_a_lost_consumer_is_a_void_under_the_beacon_in_a_chosen_window(lost: ts.Store) -> None:
+    window = BEGIN + 6 * MINUTE_NS, BEGIN + 8 * MINUTE_NS
+    scene = view.follow(lost, lambda store: store.topology(*window), given=True)().scene
+    assert STATES[scene.state[scene.services.index("fulfilment")]] == "absent"
+    assert scene.cause is not None and scene.cause.name == "fulfilment"
+    assert scene.cause.reason == "messages not taken: 99 % → 0 % in time"
+
+
+def test_who_is_gone_is_a_void_though_nobody_is_named_as_a_cause(lost: ts.Store) -> None:
+    """An incident that lasts is in its own baseline; who is missing is missing all the same."""
+    window = BEGIN + 13 * MINUTE_NS // 2, BEGIN + 8 * MINUTE_NS
+    topology = lost.topology(*window)
+    forgetful = dataclasses.replace(topology, edges=topology.edges.filter(pl.col("state") != "absent"))
+    watch = Watch(lost, given=True)
+    assert watch.completed(forgetful).nodes.equals(forgetful.nodes), "before anybody has asked"
+    causes = watch.causes(forgetful)
+    assert causes is not None and causes.is_empty()
+    gone = watch.completed(forgetful).nodes.filter(pl.col("state") == "absent")
+    assert gone["service"].to_list() == ["fulfilment"], "and not its database, which only it called"
+
+
+def test_the_tables_beside_the_scene_have_who_is_missing(lost: ts.Store) -> None:
+    window = BEGIN + 6 * MINUTE_NS, BEGIN + 8 * MINUTE_NS
+    shown = view.follow(lost, lambda store: store.topology(*window), given=True)()
+    assert ("fulfilment", "absent", 0) in shown.nodes.select("service", "state", "calls").rows()
+    healthy = BEGIN + 3 * MINUTE_NS, BEGIN + 5 * MINUTE_NS
+    calm = view.follow(lost, lambda store: store.topology(*healthy), given=True)()
+    assert "absent" not in calm.nodes["state"].to_list()
+
+
+class Weighed(Passing):
+    """A store that suspects, and asks the same of absence as the real one."""
+
+    live = False
+    named = False
+
+    def diagnose(self, *_: object) -> ts.Diagnosis:  # type: ignore[override]  # whatever is asked
+        found = self.store.diagnose(BROKEN, END)
+        row = found.suspects.head(1).with_columns(named=self.named)
+        return dataclasses.replace(found, suspects=row, causes=row.filter("named"))
+
+    def absence(self, *asked: object) -> pl.DataFrame:
+        return self.store.absence(*asked)  # type: ignore[arg-type]  # as they come
+
+
+def test_who_is_not_proved_is_told_as_a_suspect(store: ts.Store) -> None:
+    topology = store.topology(BROKEN, END)
+    watch = Watch(Weighed(store), given=True)  # type: ignore[arg-type]  # all that a watch asks for
+    scene = view.scene_of(topology, "shop", causes=watch.causes(topology))
+    assert scene.cause is None and scene.suspect is not None
+    assert scene.suspect.name == "postgresql inventory"
+    snapshot = view.snapshot_of(topology, causes=watch.causes(topology))
+    assert snapshot.sentence.startswith("Traces spend"), "the panel has the whole of it"

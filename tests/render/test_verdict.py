@@ -130,7 +130,7 @@ def test_only_the_way_to_the_cause_has_its_colour_and_the_rest_fades_to_the_grou
     away = np.linalg.norm(painted.bodies - ground, axis=1)
     full = np.linalg.norm(np.array(theme.states)[scene.state] - ground, axis=1)
     assert away[scene.services.index("user")] == pytest.approx(
-        REST_SEEN * full[scene.services.index("user")], abs=2
+        REST_SEEN**theme.fading * full[scene.services.index("user")], abs=2
     )
 
 
@@ -214,6 +214,12 @@ def test_a_label_has_the_number_that_made_the_state(state: str, errors: int, sai
     assert list(build_scene(rows, edges(), seconds=1.0).subtitles) == [said]
 
 
+def test_who_has_calls_and_is_idle_has_too_few_to_judge() -> None:
+    rows = nodes(("a", "service", 17, "idle"), ("b", "service", 0, "idle"), ("c", "service", 90, "healthy"))
+    said = [tooltip.splitlines()[1] for tooltip in build_scene(rows, edges(), seconds=1.0).tooltips]
+    assert said == ["service · idle: too few calls to judge", "service · idle", "service · healthy"]
+
+
 def test_the_worst_is_the_cause_though_another_looks_worse_and_going_there_is_going_to_the_beacon() -> None:
     scene = diagnosed(service="postgresql", kind="slow calls to it")
     assert scene.services[scene.worst() or 0] == "postgresql"
@@ -249,6 +255,39 @@ def test_the_worst_is_the_cause_though_another_looks_worse_and_going_there_is_go
                 "after_times": 12.0,
             },
             "more calls: 1× → 12× a request",
+        ),
+        (
+            {
+                "kind": "more calls",
+                "item": "postgresql catalog",
+                "before_ns": None,
+                "after_ns": None,
+                "before_times": 1.0,
+                "after_times": 12.0,
+            },
+            "more calls: postgresql catalog 1× → 12× a request",
+        ),
+        (
+            {
+                "kind": "changed behaviour",
+                "item": "/hipstershop.EmailService/SendOrderConfirmation",
+                "before_ns": None,
+                "after_ns": None,
+                "before_share": 0.97,
+                "after_share": 0.0,
+            },
+            "changed behaviour: SendOrderConfirmation 97 % → 0 % of requests",
+        ),
+        (
+            {
+                "kind": "changed behaviour",
+                "item": "GET /api/products/{id}",
+                "before_ns": None,
+                "after_ns": None,
+                "before_share": 0.5,
+                "after_share": 0.25,
+            },
+            "changed behaviour: GET /api/products/{id} 50 % → 25 % of requests",
         ),
         ({"kind": "errors", "before_ns": None, "after_ns": None}, "errors"),
     ],

@@ -18,7 +18,7 @@ from tracescape_analytics.root_cause.exemplars import PATH_SCHEMA, exemplars, si
 from tracescape_analytics.root_cause.failures import failures
 from tracescape_analytics.root_cause.measures import Measures, measured
 from tracescape_analytics.root_cause.moments import odd_stretches
-from tracescape_analytics.root_cause.stories import KINDS, Names, told
+from tracescape_analytics.root_cause.stories import KINDS, Names, item_of, told
 from tracescape_analytics.span_forest import CALL_COLUMNS, IntArray, plant
 from tracescape_analytics.windows import MARGIN_NS, Window, checked
 from tracescape_analytics.words import counted, readable_duration
@@ -44,6 +44,7 @@ CAUSE_SCHEMA: Final = {
     "operation": pl.String,
     "source": pl.String,
     "target": pl.String,
+    "item": pl.String,
     "named": pl.Boolean,
     "since_ns": pl.Int64,
     "score": pl.Float64,
@@ -333,6 +334,7 @@ def _row(measures: Measures, block: IntArray, rank: int, suspect: Suspect) -> tu
         names.operations[first["operation"]],
         edge["source"],
         edge["target"],
+        item_of(first, names),
         suspect.named,
         shown.since_ns,
         suspect.score,

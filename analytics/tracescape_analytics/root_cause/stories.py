@@ -36,6 +36,14 @@ def told(node: int, way: str, rows: list[dict[str, Any]], names: Names) -> str:
     return _SENTENCES[row["measure"]](names.nodes[node], way, row, rows, names)
 
 
+def item_of(row: dict[str, Any], names: Names) -> str | None:
+    """What a request does more or less often: the node that it calls, or an operation; else None."""
+    if row["measure"] not in ("steps", "calls"):
+        return None
+    callee, item = int(row["callee"]), int(row["item"])
+    return names.nodes[callee] if callee >= 0 else names.operations[item]
+
+
 def _times(name: str, way: str, row: dict[str, Any], rows: list[dict[str, Any]], names: Names) -> str:
     before, after = (readable_duration(round(2 ** row[side])) for side in ("before", "after"))
     operation = names.operations[row["operation"]]

@@ -16,7 +16,7 @@ from tracescape_render.desktop.plots import Plot
 from tracescape_render.desktop.style import state_colour
 from tracescape_render.palette import FAILING, Theme, state_codes
 from tracescape_render.snapshot import Details, Exemplar, Figures, Snapshot
-from tracescape_render.text import TOOLTIP_LENGTH, display_name, duration, rate, share
+from tracescape_render.text import TOOLTIP_LENGTH, display_name, duration, rate, share, state_words
 
 _WIDEST: Final = 380
 _NARROWEST: Final = 300
@@ -104,7 +104,8 @@ class Panel(QFrame):
         line.addWidget(button("×", "close (Esc)", self._on_close))
         self._body.addLayout(line)
         state = str(row.get("state") or "gone")
-        sign = words(f"{_SIGNS.get(state, '○')} {state}  ·  {row.get('kind') or 'not in this window'}")
+        said = state_words(state, row.get("calls"))
+        sign = words(f"{_SIGNS.get(state, '○')} {said}  ·  {row.get('kind') or 'not in this window'}")
         (code,) = state_codes([state])
         sign.setStyleSheet(f"color: {state_colour(theme, int(code)).name()}")
         self._body.addWidget(sign)
@@ -112,6 +113,9 @@ class Panel(QFrame):
     def _say(self, snapshot: Snapshot, service: str, theme: Theme) -> None:
         """The diagnosis, to whom it concerns: the cause and those that suffer from it."""
         cause, scene = snapshot.scene.cause, snapshot.scene
+        suspect = scene.suspect
+        if suspect is not None and scene.services[suspect.body] == service and snapshot.sentence:
+            self._quote("Suspect, not proved. " + snapshot.sentence)
         if cause is None or not snapshot.sentence:
             return
         concerned = [scene.services[body] for body in [cause.body, *cause.ends, *cause.victims.tolist()]]
@@ -119,7 +123,10 @@ class Panel(QFrame):
             return
         suffers = service not in concerned[: 1 + len(cause.ends)]
         prefix = f"Suffers from {cause.name}. " if suffers else "Likely cause. "
-        told = words(prefix + display_name(snapshot.sentence, 500), wrap=True)
+        self._quote(prefix + snapshot.sentence)
+
+    def _quote(self, sentence: str) -> None:
+        told = words(display_name(sentence, 600), wrap=True)
         told.setObjectName("sentence")
         self._body.addSpacing(4)
         self._body.addWidget(told)
