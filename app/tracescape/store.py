@@ -22,6 +22,7 @@ import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.services
 import tracescape_analytics.tail
+import tracescape_analytics.timeline
 import tracescape_analytics.topology
 import tracescape_analytics.trace
 from tracescape.answers import (
@@ -309,6 +310,30 @@ class Store(RowFrames, Comparing, Closing):
             by=by,
             step_ns=parse_duration(step) if isinstance(step, str) else step,
             environment=environment,
+        )
+        return Frame(found)
+
+    @patiently("drawing the timeline")
+    def timeline(
+        self,
+        since: When = None,
+        until: When = None,
+        step: str | int | None = None,
+        service: str | None = None,
+    ) -> pl.DataFrame:
+        """Rate, errors and latency of everything by step of time, and of one ``service`` (or database, …).
+
+        ``step`` is ``"5m"`` or ns; without it one is chosen that gives at most 300 rows. Read from the counts
+        that a collector keeps by minute, so that it costs the same however many spans there are. See
+        docs/time.md; `marks` says where something happened.
+        """
+        window, _ = self._windows(since, until, None)
+        found = tracescape_analytics.timeline.timeline(
+            self._reader,
+            since_ns=window.since_ns,
+            until_ns=window.until_ns,
+            step_ns=parse_duration(step) if isinstance(step, str) else step,
+            service=service,
         )
         return Frame(found)
 
