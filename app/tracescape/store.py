@@ -22,7 +22,6 @@ import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.services
 import tracescape_analytics.tail
-import tracescape_analytics.timeline
 import tracescape_analytics.topology
 import tracescape_analytics.trace
 from tracescape.answers import (
@@ -40,6 +39,7 @@ from tracescape.comparing import Comparing
 from tracescape.patience import patiently
 from tracescape.progress import counting
 from tracescape.rows import RowFrames
+from tracescape.time_travel import TimeTravel
 from tracescape.times import When, Window, format_time, parse_duration, parse_when
 from tracescape_analytics.asking import Where, filter_of
 from tracescape_analytics.health import DEFAULT, Thresholds
@@ -137,7 +137,7 @@ def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str
     return Store(reader)
 
 
-class Store(RowFrames, Comparing, Closing):
+class Store(RowFrames, Comparing, TimeTravel, Closing):
     """Spans, and the questions about them. Made by `open` and `connect`; a context manager.
 
     Times are ``"15m"`` (back from now; on a closed file back from its last span), ISO text, datetimes (naive
@@ -162,6 +162,10 @@ class Store(RowFrames, Comparing, Closing):
     def reader(self) -> Reader:
         """The storage protocol underneath, for those who want Arrow tables."""
         return self._reader
+
+    def window(self, since: When, until: When) -> Window:
+        """The window that times mean here, in epoch nanoseconds; None leaves a side open."""
+        return self._windows(since, until, None)[0]
 
     def extent(self) -> Extent:
         """How many spans there are, and their first and last start."""
@@ -310,30 +314,6 @@ class Store(RowFrames, Comparing, Closing):
             by=by,
             step_ns=parse_duration(step) if isinstance(step, str) else step,
             environment=environment,
-        )
-        return Frame(found)
-
-    @patiently("drawing the timeline")
-    def timeline(
-        self,
-        since: When = None,
-        until: When = None,
-        step: str | int | None = None,
-        service: str | None = None,
-    ) -> pl.DataFrame:
-        """Rate, errors and latency of everything by step of time, and of one ``service`` (or database, …).
-
-        ``step`` is ``"5m"`` or ns; without it one is chosen that gives at most 300 rows. Read from the counts
-        that a collector keeps by minute, so that it costs the same however many spans there are. See
-        docs/time.md; `marks` says where something happened.
-        """
-        window, _ = self._windows(since, until, None)
-        found = tracescape_analytics.timeline.timeline(
-            self._reader,
-            since_ns=window.since_ns,
-            until_ns=window.until_ns,
-            step_ns=parse_duration(step) if isinstance(step, str) else step,
-            service=service,
         )
         return Frame(found)
 
