@@ -23,6 +23,7 @@ import tracescape_analytics.search
 import tracescape_analytics.services
 import tracescape_analytics.tail
 import tracescape_analytics.topology
+import tracescape_analytics.topology_difference
 import tracescape_analytics.trace
 from tracescape.answers import (
     Diagnosis,
@@ -43,6 +44,7 @@ from tracescape.time_travel import TimeTravel
 from tracescape.times import When, Window, format_time, parse_duration, parse_when
 from tracescape_analytics.asking import Where, filter_of
 from tracescape_analytics.health import DEFAULT, Thresholds
+from tracescape_analytics.topology_difference import TopologyDifference
 from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
@@ -525,6 +527,14 @@ class Topology(tracescape_analytics.topology.Topology):
     """`nodes` and `edges` as Polars frames, and how to see them."""
 
     location: str = ""
+
+    def compare(self, other: tracescape_analytics.topology.Topology) -> TopologyDifference:
+        """What grew, shrank, appeared and vanished from this one to ``other``; ``print`` it.
+
+        ``nodes`` and ``edges`` of the answer have traffic, errors and latency of both: docs/columns.md.
+        """
+        found = tracescape_analytics.topology_difference.difference(self, other)
+        return dataclasses.replace(found, nodes=Frame(found.nodes), edges=Frame(found.edges))
 
     def scene(self, diagnosis: Diagnosis | None = None) -> Scene:
         """The 3D scene of this topology, as arrays; the first cause of ``diagnosis`` carries a beacon."""
