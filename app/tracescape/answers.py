@@ -12,6 +12,7 @@ import polars as pl
 import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.trace
+from tracescape_analytics.replay import Replay, load_replay
 
 if TYPE_CHECKING:
     from tracescape.comparing import Comparison
@@ -62,6 +63,10 @@ class Trace(tracescape_analytics.trace.Trace):
     def critical_path(self, tolerance: float = 0.01) -> pl.DataFrame:
         """Which span the request was waiting for, a row a segment; the durations add up to the root's."""
         return Frame(super().critical_path(tolerance))
+
+    def replay(self) -> Replay:
+        """What runs, waits and is under way at any moment of it: what a replay draws. Read anew."""
+        return load_replay(self._reader, bytes.fromhex(self.trace_id))
 
     def plot(self) -> Chart:
         """The waterfall with the critical path: shown in a notebook, kept with ``.save("x.svg")``."""
