@@ -100,7 +100,7 @@ def missing(
     )
     counts = things.select(map(str, range(PARTS))).to_numpy().astype(np.float64)
     share = ((window.until_ns or 0) - (window.since_ns or 0)) * PARTS / (end - begin)
-    p_values, absent = _chance_of_none(counts, share), (things["now"] == 0).to_numpy()
+    p_values, absent = chance_of_none(counts, share), (things["now"] == 0).to_numpy()
     absent &= discoveries(np.where(absent, p_values, 1.0), thresholds.false_discoveries)
     units = things["units"].to_numpy()
     rows = things.with_columns(
@@ -167,7 +167,7 @@ def _by_part(steps: pl.DataFrame, window: Window, baseline: Window) -> pl.DataFr
     )
 
 
-def _chance_of_none(counts: FloatArray, share: float) -> FloatArray:
+def chance_of_none(counts: FloatArray, share: float) -> FloatArray:
     """P(0) in ``share`` parts, of each row of counts by part; see the module. float64, shape (n,)."""
     mean, variance = counts.mean(axis=1), counts.var(axis=1, ddof=1)
     expected = mean * share

@@ -65,17 +65,27 @@ def counts_of_window(reader: Reader, window: Window, where: str = "") -> Counts:
     Long windows are read a piece at a time, so that memory is bounded, and several at once. ``where`` is a
     further condition on spans, for readers that know SQL.
     """
+    found = _counted(reader, window, where, 0)
+    return found[0].whole() if len(found) == 1 else merged([part.whole() for part in found])
+
+
+def periods_of_window(reader: Reader, window: Window, width_ns: int) -> list[Counted]:
+    """The same by ``start_ns // width_ns``, in parts; a period may be in two of them."""
+    return _counted(reader, window, "", width_ns)
+
+
+def _counted(reader: Reader, window: Window, where: str, width_ns: int) -> list[Counted]:
     arrived = arrived_by_now(reader)
     pieces = [window] if arrived is None else pieces_of(reader, window)
     condition = " AND ".join(filter(None, [arrived, where]))
 
-    def count(piece: Window) -> Counts:
-        return counts_in(*spans_of(reader, piece, condition), piece).whole()
+    def count(piece: Window) -> Counted:
+        return counts_in(*spans_of(reader, piece, condition), piece, width_ns=width_ns)
 
     if len(pieces) == 1:
-        return count(window)
+        return [count(window)]
     with ThreadPoolExecutor(min(cores(), _PIECES_AT_ONCE)) as threads:
-        return merged(list(threads.map(count, pieces)))
+        return list(threads.map(count, pieces))
 
 
 def arrived_by_now(reader: Reader) -> str | None:
@@ -111,12 +121,15 @@ def pieces_of(reader: Reader, window: Window) -> list[Window]:
     return [Window(*pair) for pair in itertools.pairwise([window.since_ns, *cuts, window.until_ns])]
 
 
-def counts_in(shaped: Shaped, links: pa.Table | None, window: Window, *, by_minute: bool = False) -> Counted:
+def counts_in(
+    shaped: Shaped, links: pa.Table | None, window: Window, *, by_minute: bool = False, width_ns: int = 0
+) -> Counted:
     """The counts of a window, from spans that may be more than those of its ``in_context``.
 
     ``links`` has ``trace_id, span_id, linked_trace_id, linked_span_id``. A call belongs to the window in
     which its calling side started, a served request to the one in which the serving span did. With
-    ``by_minute`` the periods are minutes since the epoch, those that have counts; else there is one at most.
+    ``by_minute`` the periods are minutes since the epoch, those that have counts; with ``width_ns`` they are
+    that long; else there is one at most.
 
     A CLIENT span whose server span has not arrived is taken for one without.
     """
@@ -148,7 +161,7 @@ def counts_in(shaped: Shaped, links: pa.Table | None, window: Window, *, by_minu
     question = Question(
         low=cut.low,
         high=cut.high,
-        width=MINUTE_NS if by_minute else 0,
+        width=MINUTE_NS if by_minute else width_ns,
         link_consumer=consumer,
         link_producer=producer,
         entry=words.entry,

@@ -84,16 +84,42 @@ def _full_counts(reader: Reader, window: Window) -> Counts:
     return counts_of_window(reader, window)
 
 
+class Pieces(NamedTuple):
+    """What makes up a window: blocks as they are kept (``kept.BLOCKS``), and windows of spans.
+
+    ``groups`` are those that blocks number.
+    """
+
+    blocks: pa.Table
+    groups: Groups
+    windows: list[Window]
+
+
+def pieces_of(reader: Reader, window: Window, longest_ns: int = HOUR_NS) -> Pieces:
+    """Of what a window's counts are made, with no block longer than ``longest_ns``; nothing is added up."""
+    cursor = _cursor(reader)
+    for _ in range(_ATTEMPTS if cursor else 0):
+        plan = _plan(reader, window, cursor, longest_ns)
+        parts = [
+            reader.sql(kept.contents_sql(plan.blocks[first : first + _BLOCKS_AT_ONCE]))
+            for first in range(0, len(plan.blocks), _BLOCKS_AT_ONCE)
+        ]
+        blocks = pa.concat_tables(parts) if parts else kept.BLOCKS.empty_table()
+        if blocks.num_rows == len(plan.blocks):  # none has gone since
+            return Pieces(blocks, _groups(reader) if parts else Groups.of([]), plan.windows)
+    return Pieces(kept.BLOCKS.empty_table(), Groups.of([]), [window])
+
+
 class _Plan(NamedTuple):
     # Which blocks, by start and width, and which windows of spans make up a window.
     blocks: list[tuple[int, int]]
     windows: list[Window]
 
 
-def _plan(reader: Reader, window: Window, cursor_ns: int) -> _Plan:
+def _plan(reader: Reader, window: Window, cursor_ns: int, longest_ns: int = HOUR_NS) -> _Plan:
     since = -_FOREVER if window.since_ns is None else max(window.since_ns, -_FOREVER)
     until = _FOREVER if window.until_ns is None else min(window.until_ns, _FOREVER)
-    found = reader.sql(kept.blocks_sql(since, until, cursor_ns))
+    found = reader.sql(kept.blocks_sql(since, until, cursor_ns, longest_ns=longest_ns))
     rows = list(zip(found["start_ns"].to_pylist(), found["width_ns"].to_pylist(), strict=True))
     raw = runs(start // MINUTE_NS for start, width in rows if not width)
     cut = [Window(max(first * MINUTE_NS, since), min((last + 1) * MINUTE_NS, until)) for first, last in raw]

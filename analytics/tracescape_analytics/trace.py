@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tracescape_analytics.errors import UnknownTraceError, near
 from tracescape_analytics.otlp_json import traces_text
@@ -15,6 +16,7 @@ from tracescape_analytics.trace_details import SpanDetail, TraceDetails
 from tracescape_analytics.whole_trace import whole_trace
 from tracescape_analytics.words import counted, readable_duration
 from tracescape_native.critical_path import critical_paths, path_segments
+from tracescape_native.forest import Forest
 from tracescape_storage.filters import KINDS, STATUSES
 from tracescape_storage.one_trace import trace_spans
 from tracescape_storage.reader import Reader
@@ -92,6 +94,11 @@ class Trace:
         """The longest span without a parent; the longest orphan if every span names a parent."""
         row = self.spans.row(self._main_root, named=True)
         return Root(row["span_id"], row["service"], row["operation"], row["start_ns"], row["duration_ns"])
+
+    @property
+    def forest(self) -> Forest:
+        """The trees of its spans, in the order of ``spans``: what kernels take."""
+        return self._trees.forest
 
     @property
     def _main_root(self) -> int:
@@ -223,6 +230,10 @@ def load_trace(reader: Reader, trace_id: bytes) -> Trace:
             f"No span of trace {trace_id.hex()} is stored in {reader.location}. Search for traces by service "
             "or time, or look whether the id is complete: it has 32 hex digits."
         )
+    return trace_of(table, TraceDetails(reader, trace_id), reader, trace_id)
+
+
+def trace_of(table: pa.Table, details: TraceDetails, reader: Reader, trace_id: bytes) -> Trace:
+    """The trace of a table of its spans that is there already, as ``one_trace.trace_spans`` reads it."""
     trees = plant(table)
-    details = TraceDetails(reader, trace_id)
     return Trace(trace_id.hex(), _frame(trees, trace_id.hex()), trees, reader, details)

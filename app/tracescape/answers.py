@@ -12,6 +12,9 @@ import polars as pl
 import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.trace
+from tracescape_analytics.replay import Replay, load_replay
+from tracescape_analytics.trace_pairs import Pairs, pairs
+from tracescape_analytics.trace_wall import Wall, wall_of
 
 if TYPE_CHECKING:
     from tracescape.comparing import Comparison
@@ -62,6 +65,18 @@ class Trace(tracescape_analytics.trace.Trace):
     def critical_path(self, tolerance: float = 0.01) -> pl.DataFrame:
         """Which span the request was waiting for, a row a segment; the durations add up to the root's."""
         return Frame(super().critical_path(tolerance))
+
+    def replay(self) -> Replay:
+        """What runs, waits and is under way at any moment of it: what a replay draws. Read anew."""
+        return load_replay(self._reader, bytes.fromhex(self.trace_id))
+
+    def wall(self) -> Wall:
+        """Where each span stands on a wall, what is lit or waited, events and logs: see docs/time.md."""
+        return wall_of(self, self._trees, self._reader)
+
+    def beside(self, other: tracescape_analytics.trace.Trace) -> Pairs:
+        """This trace and another one, span by span along call paths; ``print`` tells what differs."""
+        return pairs(self, other)
 
     def plot(self) -> Chart:
         """The waterfall with the critical path: shown in a notebook, kept with ``.save("x.svg")``."""

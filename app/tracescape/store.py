@@ -23,6 +23,7 @@ import tracescape_analytics.search
 import tracescape_analytics.services
 import tracescape_analytics.tail
 import tracescape_analytics.topology
+import tracescape_analytics.topology_difference
 import tracescape_analytics.trace
 from tracescape.answers import (
     Diagnosis,
@@ -39,10 +40,12 @@ from tracescape.comparing import Comparing
 from tracescape.patience import patiently
 from tracescape.progress import counting
 from tracescape.rows import RowFrames
+from tracescape.time_travel import TimeTravel
 from tracescape.times import When, Window, format_time, parse_duration, parse_when
 from tracescape_analytics.asking import Where, filter_of
 from tracescape_analytics.health import DEFAULT, Thresholds
 from tracescape_analytics.lately import Lately
+from tracescape_analytics.topology_difference import TopologyDifference
 from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
@@ -137,7 +140,7 @@ def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str
     return Store(reader)
 
 
-class Store(RowFrames, Comparing, Closing):
+class Store(RowFrames, Comparing, TimeTravel, Closing):
     """Spans, and the questions about them. Made by `open` and `connect`; a context manager.
 
     Times are ``"15m"`` (back from now; on a closed file back from its last span), ISO text, datetimes (naive
@@ -163,6 +166,10 @@ class Store(RowFrames, Comparing, Closing):
     def reader(self) -> Reader:
         """The storage protocol underneath, for those who want Arrow tables."""
         return self._reader
+
+    def window(self, since: When, until: When) -> Window:
+        """The window that times mean here, in epoch nanoseconds; None leaves a side open."""
+        return self._windows(since, until, None)[0]
 
     def extent(self) -> Extent:
         """How many spans there are, and their first and last start."""
@@ -523,6 +530,14 @@ class Topology(tracescape_analytics.topology.Topology):
     """`nodes` and `edges` as Polars frames, and how to see them."""
 
     location: str = ""
+
+    def compare(self, other: tracescape_analytics.topology.Topology) -> TopologyDifference:
+        """What grew, shrank, appeared and vanished from this one to ``other``; ``print`` it.
+
+        ``nodes`` and ``edges`` of the answer have traffic, errors and latency of both: docs/columns.md.
+        """
+        found = tracescape_analytics.topology_difference.difference(self, other)
+        return dataclasses.replace(found, nodes=Frame(found.nodes), edges=Frame(found.edges))
 
     def scene(self, diagnosis: Diagnosis | None = None) -> Scene:
         """The 3D scene of this topology, as arrays; the first cause of ``diagnosis`` carries a beacon."""

@@ -106,11 +106,12 @@ def arrived_by(arrived_ns: int) -> str:
     return f"{ARRIVED} <= {arrived_ns}"
 
 
-def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int) -> str:
+def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int, *, longest_ns: int = HOUR_NS) -> str:
     """``SELECT`` of the blocks, and of the minutes that spans must answer, that make up [since_ns, until_ns).
 
     A row has ``start_ns`` and ``width_ns``; one of width 0 is such a minute, which lies in the window at
-    least in part. ``cursor_ns`` is one read before: a later one only makes blocks more up to date.
+    least in part. ``cursor_ns`` is one read before: a later one only makes blocks more up to date. No block
+    is longer than ``longest_ns``.
     """
     newer = _touched_by(f"{ARRIVED} > {cursor_ns}")
     raw = f"SELECT minute FROM tracescape_rollup_pending UNION {newer}"
@@ -121,7 +122,7 @@ def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int) -> str:
         WITH raw AS MATERIALIZED ({raw}),
         hours AS MATERIALIZED (
             SELECT start_ns, width_ns FROM tracescape_rollups WHERE width_ns = {HOUR_NS} AND {inside}
-            AND start_ns // {HOUR_NS} NOT IN (SELECT minute // 60 FROM raw)),
+            AND width_ns <= {longest_ns} AND start_ns // {HOUR_NS} NOT IN (SELECT minute // 60 FROM raw)),
         minutes AS (
             SELECT start_ns, width_ns FROM tracescape_rollups WHERE width_ns = {MINUTE_NS} AND {inside}
             AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
