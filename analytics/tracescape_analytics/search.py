@@ -10,14 +10,14 @@ from typing import Any, Final
 import polars as pl
 
 from tracescape_analytics.errors import near, unknown_operation, unknown_service
-from tracescape_storage.conditions import condition_sql, literal
+from tracescape_storage.attribute_keys import has_key, known_keys
+from tracescape_storage.conditions import literal
 from tracescape_storage.filters import Comparison, Filter, comparisons, required_values
 from tracescape_storage.readable import SPAN_COLUMNS
 from tracescape_storage.reader import Reader
 from tracescape_storage.search import Question, search_spans, search_traces
 
 _NAMES: Final = 10_000
-_SAMPLED_SPANS: Final = 100_000
 _CHECKED_KEYS: Final = 5
 
 
@@ -101,7 +101,7 @@ def _hint(reader: Reader, question: Question) -> str:
         return f"{reader.location} holds no spans yet"
     columns = reader.attribute_columns()
     for comparison in _first_of_each_key(question.where):
-        if not _has(reader, comparison, columns):
+        if not has_key(reader, comparison.field, columns):
             return _unknown_key(reader, comparison, columns)
     held = f"{extent.spans:,} spans from {_time(extent.first_start_ns)} to {_time(extent.last_start_ns)}"
     windowed = question.since_ns is not None or question.until_ns is not None
@@ -117,33 +117,10 @@ def _first_of_each_key(where: Filter) -> list[Comparison]:
     return list(unlike.values())[:_CHECKED_KEYS]
 
 
-def _has(reader: Reader, comparison: Comparison, columns: Mapping[str, str]) -> bool:
-    there = condition_sql(comparison.field.exists(), columns)
-    return bool(reader.sql(f"SELECT 1 AS one FROM spans WHERE {there} LIMIT 1").num_rows)
-
-
 def _unknown_key(reader: Reader, comparison: Comparison, columns: Mapping[str, str]) -> str:
-    keys = _known_keys(reader, comparison.owner, columns)
+    keys = known_keys(reader, comparison.owner, columns)
+    if comparison.owner in ("any", "span"):
+        keys |= set(SPAN_COLUMNS)
     close = near(comparison.key, keys)
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
     return f"no span has a value of {comparison.field}{meant}"
-
-
-def _known_keys(reader: Reader, owner: str, columns: Mapping[str, str]) -> set[str]:
-    """Attribute keys: those with columns, those of all resources or scopes, those of the last spans."""
-    recent = f"(SELECT attributes FROM {{}} WHERE rowid > (SELECT max(rowid) FROM {{}}) - {_SAMPLED_SPANS})"
-    sources = {
-        "any": [recent.format("spans", "spans"), "resources"],
-        "span": [recent.format("spans", "spans")],
-        "event": [recent.format("events", "events")],
-        "resource": ["resources"],
-        "scope": ["scopes"],
-    }
-    keys = set(columns) | set(SPAN_COLUMNS) if owner in ("any", "span") else set()
-    for source in sources[owner]:
-        found = reader.sql(
-            f"SELECT DISTINCT unnest(json_keys(attributes)) AS name FROM {source}"
-            f" WHERE attributes <> '{{}}' LIMIT {_NAMES}"
-        )
-        keys |= {name.replace("$$", "$", 1) for name in found["name"].to_pylist()}
-    return keys

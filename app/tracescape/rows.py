@@ -83,12 +83,12 @@ class RowFrames:
         """Spans that start in the window and match the filter.
 
         Columns, where none are named: the identifying ones, times, all ``attributes`` as JSON text. Others
-        are ``resource_attributes``, the keys of attributes that have columns of their own, and
-        ``span.KEY``, ``resource.KEY`` and ``scope.KEY`` for any attribute as text.
+        are ``resource_attributes`` and any attribute by its key, with the type of its values: ``KEY`` is the
+        span's or its resource's, ``span.KEY``, ``resource.KEY`` and ``scope.KEY`` say whose, ``event.KEY`` is
+        a list of those of its events.
         """
         window, _ = self._windows(since, until, None)
-        known = self._reader.attribute_columns()
-        query = span_rows_sql(columns, known, where=filter_of(where), window=window, limit=limit)
+        query = span_rows_sql(self._reader, columns, where=filter_of(where), window=window, limit=limit)
         return formed(self._reader, query, form)
 
     @overload

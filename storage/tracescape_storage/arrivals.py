@@ -28,7 +28,7 @@ class Arrivals:
     Args:
         reader: the store.
         where: a condition on spans.
-        columns: of `readable.span_column`.
+        columns: of `readable.selected`.
 
     Raises:
         ValueError: the filter is out of bounds, or a column is unknown.

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from tracescape_storage.conditions import identifier, pointer
+from tracescape_storage.attribute_values import event_names, looked_up
+from tracescape_storage.conditions import identifier
 from tracescape_storage.ddl import whole_attributes
-from tracescape_storage.filters import KINDS, STATUSES, FilterError, attribute, near
+from tracescape_storage.filters import KINDS, STATUSES, near
+
+MAX_COLUMNS: Final = 1_000
 
 _ID: Final = "lower(hex(trace_id))"
 
@@ -29,7 +32,11 @@ SPAN_COLUMNS: Final[dict[str, str]] = {
 }
 #: More columns of spans, for those who name them.
 FURTHER_SPAN_COLUMNS: Final[dict[str, str]] = {
-    "scope": "(SELECT any_value(name) FROM scopes WHERE scopes.scope_id = spans.scope_id)",
+    "resource_attributes": looked_up("resources", "attributes"),
+    "scope": looked_up("scopes", "name"),
+    "scope.name": looked_up("scopes", "name"),
+    "scope.version": looked_up("scopes", "version"),
+    "event.name": event_names(),
     "trace_state": "trace_state",
     "flags": "flags",
     "resource_id": "resource_id",
@@ -69,47 +76,52 @@ METRIC_COLUMNS: Final = (
 )
 
 
-def span_column(name: str, columns: Mapping[str, str]) -> str:
-    """SQL for one column of spans by its documented name.
+def span_column(name: str, columns: Mapping[str, str]) -> str | None:
+    """SQL for a column of spans that is no attribute; None where there is none of this name.
 
-    That is one of `SPAN_COLUMNS`, ``attributes`` (all, JSON text), ``resource_attributes``, one of
-    `FURTHER_SPAN_COLUMNS`, the key of an attribute with a column of its own (with its type), or
-    ``span.KEY``, ``resource.KEY``, ``scope.KEY``: text, null where there is none.
-
-    Raises:
-        ValueError: there is none of this name. The message lists the near ones.
+    That is one of `SPAN_COLUMNS`, ``attributes`` (all, JSON text), ``resource_attributes`` and one of
+    `FURTHER_SPAN_COLUMNS`.
     """
-    if name in SPAN_COLUMNS:
-        return SPAN_COLUMNS[name]
     if name == "attributes":
         return whole_attributes(columns)
-    if name == "resource_attributes":
-        return _looked_up("resources", "resource_id", "attributes")
-    if name in FURTHER_SPAN_COLUMNS:
-        return FURTHER_SPAN_COLUMNS[name]
-    if name in columns:
-        return identifier(name)
-    try:
-        wanted = attribute(name)
-    except FilterError as error:
-        raise ValueError(str(error)) from None
-    value = f"json_extract_string(attributes, {pointer(wanted.key)})"
-    if wanted.owner == "span":
-        own = f"{identifier(wanted.key)}::VARCHAR, " if wanted.key in columns else ""
-        return f"coalesce({own}{value})" if own else value
-    if wanted.owner == "resource":
-        return _looked_up("resources", "resource_id", value)
-    if wanted.owner == "scope":
-        return _looked_up("scopes", "scope_id", value)
-    known = [*SPAN_COLUMNS, "attributes", "resource_attributes", *FURTHER_SPAN_COLUMNS, *columns]
-    raise unknown_column(name, known, "An attribute as text: span.KEY, resource.KEY or scope.KEY.")
+    return SPAN_COLUMNS.get(name) or FURTHER_SPAN_COLUMNS.get(name)
 
 
 def selected(names: Sequence[str], columns: Mapping[str, str]) -> str:
-    """The select list for columns of spans; see `span_column`. Raises ``ValueError`` for no or many names."""
-    if not 0 < len(names) <= 1_000:
-        raise ValueError(f"{len(names)} columns are asked for; it can be 1 to 1,000")
-    return ", ".join(f"{span_column(name, columns)} AS {identifier(name)}" for name in dict.fromkeys(names))
+    """The select list for columns of spans that are no attributes; see `span_column`.
+
+    Raises ``ValueError`` for no or many names, and for one that is not there: it lists the near ones.
+    """
+    return ", ".join(
+        f"{_there(span_column(name, columns), name)} AS {identifier(name)}" for name in checked_names(names)
+    )
+
+
+def checked_names(names: Sequence[str]) -> list[str]:
+    """Each name once. Raises ``ValueError`` for what are no names of columns, and for none or many."""
+    if isinstance(names, str):
+        raise ValueError(f"columns are a list of names: columns=[{names[:80]!r}]")
+    try:
+        listed = list(names)
+    except TypeError:
+        raise ValueError(f"columns are a list of names, not {names!r:.80}") from None
+    if not 0 < len(listed) <= MAX_COLUMNS:
+        raise ValueError(f"{len(listed)} columns are asked for; it can be 1 to {MAX_COLUMNS:,}")
+    for name in listed:
+        if not isinstance(name, str):
+            raise ValueError(f"columns are a list of names, and {name!r:.80} is none")
+    return list(dict.fromkeys(listed))
+
+
+def known_span_columns() -> list[str]:
+    """The names of the columns of spans that are no attributes."""
+    return [*SPAN_COLUMNS, "attributes", *FURTHER_SPAN_COLUMNS]
+
+
+def _there(sql: str | None, name: str) -> str:
+    if sql is None:
+        raise unknown_column(name, known_span_columns())
+    return sql
 
 
 def unknown_column(name: str, known: Iterable[str], hint: str = "") -> ValueError:
@@ -118,10 +130,3 @@ def unknown_column(name: str, known: Iterable[str], hint: str = "") -> ValueErro
     close = near(name, names)
     there = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names[:40])}."
     return ValueError(f"there is no column {name[:80]!r}; {there} {hint}".rstrip())
-
-
-def _looked_up(table: str, key: str, value: str) -> str:
-    # Values are computed once a resource or scope: there are few of them, and many spans.
-    return (
-        f"(SELECT any_value(found) FROM (SELECT {key} AS id, {value} AS found FROM {table}) WHERE id = {key})"
-    )
