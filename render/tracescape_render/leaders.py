@@ -34,8 +34,9 @@ def leader_lines(
     near = np.clip(middle, box[:, :2], box[:, 2:])
     far = np.linalg.norm(near - middle, axis=1)
     edge = middle + (near - middle) * (clearance[bodies] / np.maximum(far, 1e-9))[:, None]
-    lines: NDArray[np.float64] = np.stack([near, edge], axis=1)
-    return lines[far - clearance[bodies] > AWAY]
+    away = far - clearance[bodies] > AWAY
+    lines: NDArray[np.float64] = np.stack([near, edge], axis=1)[away]
+    return lines
 
 
 class Leaders:
