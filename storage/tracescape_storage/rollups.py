@@ -139,18 +139,17 @@ def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int, *, longest_ns: int 
 def minutes_sql(first: int, end: int, cursor_ns: int) -> str:
     """``SELECT`` of ``minute`` (since the epoch) and ``content`` of those in [first, end) that have spans.
 
-    The content is the minute's block, or null where spans must answer. ``cursor_ns`` is one read before; the
-    ``cursor_ns`` of a row is the one of now: no block holds what arrived later.
+    The content is the minute's block, or null where spans must answer: where one arrived after ``cursor_ns``,
+    which was read before.
     """
     newer = _touched_by(f"{ARRIVED} > {cursor_ns}")
     raw = f"SELECT minute FROM tracescape_rollup_pending UNION {newer}"
     inside = f"start_ns >= {first * MINUTE_NS} AND start_ns < {end * MINUTE_NS}"
     return f"""
         WITH raw AS MATERIALIZED ({raw})
-        SELECT *, (SELECT max(cursor_ns) FROM tracescape_rollup_state) AS cursor_ns FROM (
-            SELECT start_ns // {MINUTE_NS} AS minute, content FROM tracescape_rollups
-            WHERE width_ns = {MINUTE_NS} AND {inside} AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
-            UNION ALL SELECT minute, NULL FROM raw WHERE minute >= {first} AND minute < {end})"""
+        SELECT start_ns // {MINUTE_NS} AS minute, content FROM tracescape_rollups
+        WHERE width_ns = {MINUTE_NS} AND {inside} AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
+        UNION ALL SELECT minute, NULL FROM raw WHERE minute >= {first} AND minute < {end}"""
 
 
 def contents_sql(blocks: Iterable[tuple[int, int]]) -> str:

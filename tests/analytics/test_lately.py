@@ -211,38 +211,44 @@ def test_more_spans_than_are_held_are_read_when_they_matter(
     assert kept > 40
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("change", ["prune", "roll up", "both"])
 def test_what_is_pruned_or_rolled_up_while_it_is_read_is_read_again(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, change: str
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, change: str, known: bool
 ) -> None:
     for number in range(30):
         arrive(store, at(number / 5), *a_call(str(number), at(number / 5) - 2_000))
     keep(store, at(6))
     reader, window = Asked(store), Window(at(2), None)
     ask, whole = reader.sql, Window(at(-2), None)
+    early = at(5.5 if known else 3)  # what is held tells of that, or not
     for wanted in range(30):
-        step = 0
+        step, moment, lately = 0, at(6) + 3 * wanted, Lately(reader)
+        if known:
+            lately.look(window)
+        arrive(store, moment, *a_call(f"o{wanted}", early), *a_call(f"p{wanted}", at(5.9)))
+        arrive(store, moment + 1, *a_call(f"q{wanted}", early), *a_call(f"r{wanted}", at(5.9)))
 
-        def sql(query: str, wanted: int = wanted) -> pa.Table:
+        def sql(query: str, wanted: int = wanted, moment: int = moment) -> pa.Table:
             nonlocal step
             if step == wanted:
                 if change != "roll up":
-                    store.prune(store.arrivals()[1][0])
+                    store.prune(store.arrivals()[-1][0])
                 if change != "prune":
-                    arrive(store, at(6) + wanted, *a_call(f"n{wanted}", at(3)))
-                    keep(store, at(7) + wanted)
+                    arrive(store, moment + 2, *a_call(f"m{wanted}", early), *a_call(f"n{wanted}", at(5.9)))
+                    keep(store, at(7))
             step += 1
             return ask(query)
 
         before = said(counts_of_window(reader, whole))
         monkeypatch.setattr(reader, "sql", sql)
-        look = Lately(reader).look(window)
+        look = lately.look(window)
         monkeypatch.setattr(reader, "sql", ask)
         assert look is not None
         assert said(look.counts(whole)) in (before, said(counts_of_window(reader, whole)))
         if step <= wanted:
             break
-    assert 5 < wanted < 29
+    assert 1 < wanted < 29
 
 
 def keep(store: DuckDBStore, now_ns: int) -> None:
