@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from tracescape_native.memory import NumberArray, wrapping
+from tracescape_native.memory import NumberArray, pointer, wrapping
 from tracescape_native.sorting import IntArray
 
 #: Ids come from outside: a secret seed keeps senders from choosing ids that all meet in one slot. Results
@@ -16,6 +16,7 @@ from tracescape_native.sorting import IntArray
 HASH_SEED: Final = int.from_bytes(os.urandom(7), "big")
 
 
+_FIRST: Final = 1_024  # ids that there is room for at first
 _CODE: Final = np.int64(2**32 - 1)
 _TAG: Final = np.int64(2**63 - 2**32)
 
@@ -55,42 +56,53 @@ def _refill(table: IntArray, heads: IntArray, count: int, seed: int) -> None:
 
 @wrapping
 @njit(cache=True, nogil=True)
-def _group(high: IntArray, low: IntArray, seed: int) -> tuple[IntArray, int]:
-    # A slot of the table is the upper half of an id's hash and its code; the ids themselves stand by code,
-    # those of traces that are alive at the same time side by side. So a lookup costs two reads, mostly near.
-    n = len(high)
-    codes = np.empty(n, np.int64)
-    heads = np.empty((1024, 2), np.int64)
-    table = np.full(4 * len(heads), -1, np.int64)
-    count = 0
-    for row in range(n):
+def _group_some(
+    high: IntArray,
+    low: IntArray,
+    begin: int,
+    codes: IntArray,
+    heads: IntArray,
+    table: IntArray,
+    count: int,
+    seed: int,
+) -> tuple[int, int]:
+    # Number ids from `begin` on until `heads` is full; how far that was, and how many there are then. A slot
+    # of the table is the upper half of an id's hash and its code; the ids themselves stand by code, those of
+    # traces that are alive at the same time side by side. So a lookup costs two reads, mostly near.
+    n, last = len(high), len(table) - 1
+    to, slots, known = pointer(codes), pointer(table), pointer(heads)
+    row = begin
+    while row < n and count < len(heads):
         upper, lower = high[row], low[row]
-        if row and upper == high[row - 1] and lower == low[row - 1]:
-            codes[row] = codes[row - 1]
-            continue
-        last = len(table) - 1
         hashed = mix(upper ^ mix(lower, seed), seed)
         slot = hashed & last
-        code = -1
-        while table[slot] >= 0:
-            if (table[slot] ^ hashed) & _TAG == 0:
-                candidate = table[slot] & _CODE
-                if heads[candidate, 0] == upper and heads[candidate, 1] == lower:
+        code = np.int64(-1)
+        while code < 0 and slots[slot] >= 0:
+            if (slots[slot] ^ hashed) & _TAG == 0:
+                candidate = slots[slot] & _CODE
+                if known[2 * candidate] == upper and known[2 * candidate + 1] == lower:
                     code = candidate
-                    break
             slot = (slot + 1) & last
         if code < 0:
-            code = count
-            heads[code, 0], heads[code, 1] = upper, lower
-            table[slot] = (hashed & _TAG) | code
+            code = np.int64(count)
+            known[2 * code], known[2 * code + 1] = upper, lower
+            slots[slot] = (hashed & _TAG) | code
             count += 1
-            if count == len(heads):
-                more = np.empty((2 * count, 2), np.int64)
-                more[:count] = heads
-                heads = more
-                table = np.empty(4 * len(heads), np.int64)
-                _refill(table, heads, count, seed)
-        codes[row] = code
+        to[row] = code
+        row += 1
+    return row, count
+
+
+def _group(high: IntArray, low: IntArray, seed: int) -> tuple[IntArray, int]:
+    # The tables grow out here: a kernel that puts others in their place counts references at every step.
+    codes = np.empty(len(high), np.int64)
+    heads, table = np.empty((_FIRST, 2), np.int64), np.full(4 * _FIRST, -1, np.int64)
+    row, count = _group_some(high, low, 0, codes, heads, table, 0, seed)
+    while row < len(high):
+        heads = np.concatenate([heads, np.empty_like(heads)])
+        table = np.empty(4 * len(heads), np.int64)
+        _refill(table, heads, count, seed)
+        row, count = _group_some(high, low, row, codes, heads, table, count, seed)
     return codes, count
 
 

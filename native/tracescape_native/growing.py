@@ -23,6 +23,7 @@ CUT: Final = 3
 
 _SIGN: Final = np.int64(-(2**63))
 _FEW: Final = 24  # siblings that are sorted by insertion
+_ROOMY: Final = 1_024  # up to so many spans a trace's table is an eighth full at most, else half
 
 
 class SpanArrays(NamedTuple):
@@ -73,14 +74,26 @@ class Scratch(NamedTuple):
 
 def scratch_for(longest: int) -> Scratch:
     """Scratch for traces of up to ``longest`` spans."""
-    capacity = 2
-    while capacity < 2 * longest:
-        capacity *= 2
+    capacity = max(table_size(longest), table_size(min(longest, _ROOMY)))
     return Scratch(
         np.empty((3, longest), np.int64),
         np.empty((6, longest + 3), np.int32),
         np.empty(capacity, np.int32),
     )
+
+
+@wrapping
+@njit(cache=True, nogil=True)
+def table_size(count: int) -> int:
+    """How many slots the table of a trace of ``count`` spans has: a power of 2.
+
+    What is looked for in a roomy one is mostly there at once, but it is emptied for each trace.
+    """
+    least = count * (8 if count <= _ROOMY else 2)
+    size = 2
+    while size < least:
+        size *= 2
+    return size
 
 
 @njit(cache=True, nogil=True)
@@ -362,9 +375,7 @@ def grow(
         base = offsets[t]
         count = offsets[t + 1] - base
         mine = behind(pointer(rows), base)
-        last = 1
-        while last + 1 < 2 * count:
-            last = 2 * last + 1
+        last = table_size(count) - 1
         _gather(spans, mine, count, ids, wanted, start)
         if _enter(ids, count, table, last, seed):
             count = _settled(spans, rows[base : offsets[t + 1]])

@@ -15,6 +15,7 @@ from tracescape_native.memory import NumberArray, pointer, wrapping
 from tracescape_native.sorting import IntArray
 
 _FIRST_KEYS: Final = 16_384
+_FIRST_VALUES: Final = 256
 _LINE: Final = 2  # bits of a key that tell its slots in a line of the cache apart
 
 
@@ -164,41 +165,39 @@ def sums_by_key(keys: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
 
 @wrapping
 @njit(cache=True, nogil=True)
-def _refilled(values: IntArray, first: IntArray, count: int, seed: int) -> NumberArray:
-    # A hash table of the first `count` distinct values, an eighth full.
-    slots = np.full(8 * len(first), -1, np.int32)
+def _refill(slots: NumberArray, values: IntArray, first: IntArray, count: int, seed: int) -> None:
     last = len(slots) - 1
     for number in range(count):
         slot = mix(values[first[number]], seed) & last
         while slots[slot] >= 0:
             slot = (slot + 1) & last
         slots[slot] = number
-    return slots
 
 
 @wrapping
 @njit(cache=True, nogil=True)
-def _distinct(values: IntArray, seed: int) -> tuple[IntArray, IntArray]:
-    numbers, first = np.empty(len(values), np.int64), np.empty(256, np.int64)
-    slots, count = _refilled(values, first, 0, seed), 0
-    for i in range(len(values)):
-        slot = mix(values[i], seed) & (len(slots) - 1)
+def _number_some(
+    values: IntArray,
+    begin: int,
+    numbers: IntArray,
+    first: IntArray,
+    slots: NumberArray,
+    count: int,
+    seed: int,
+) -> tuple[int, int]:
+    # Number values from `begin` on until `first` is full; how far that was, and how many there are then.
+    last, i = len(slots) - 1, begin
+    while i < len(values) and count < len(first):
+        slot = mix(values[i], seed) & last
         while slots[slot] >= 0 and values[first[slots[slot]]] != values[i]:
-            slot = (slot + 1) & (len(slots) - 1)
+            slot = (slot + 1) & last
         if slots[slot] < 0:
-            if count == len(first):
-                more = np.empty(2 * count, np.int64)
-                more[:count] = first
-                first = more
-                slots = _refilled(values, first, count, seed)
-                slot = mix(values[i], seed) & (len(slots) - 1)
-                while slots[slot] >= 0:
-                    slot = (slot + 1) & (len(slots) - 1)
             slots[slot] = count
             first[count] = i
             count += 1
         numbers[i] = slots[slot]
-    return numbers, first[:count].copy()
+        i += 1
+    return i, count
 
 
 def distinct(values: IntArray) -> tuple[IntArray, IntArray]:
@@ -206,8 +205,15 @@ def distinct(values: IntArray) -> tuple[IntArray, IntArray]:
 
     Returns the number of each, int64, shape (n,), and where each number appears first, int64. Expected O(n).
     """
-    numbers, first = _distinct(values, HASH_SEED)
-    return numbers, first
+    numbers, first = np.empty(len(values), np.int64), np.empty(_FIRST_VALUES, np.int64)
+    slots = np.full(8 * len(first), -1, np.int32)
+    done, count = _number_some(values, 0, numbers, first, slots, 0, HASH_SEED)
+    while done < len(values):  # out here: a kernel that puts arrays in others' place counts references
+        first = np.concatenate([first, np.empty_like(first)])
+        slots = np.full(8 * len(first), -1, np.int32)
+        _refill(slots, values, first, count, HASH_SEED)
+        done, count = _number_some(values, done, numbers, first, slots, count, HASH_SEED)
+    return numbers, first[:count].copy()
 
 
 @njit(cache=True, nogil=True)
