@@ -35,7 +35,8 @@ def leader_lines(
     far = np.linalg.norm(near - middle, axis=1)
     edge = middle + (near - middle) * (clearance[bodies] / np.maximum(far, 1e-9))[:, None]
     lines: NDArray[np.float64] = np.stack([near, edge], axis=1)
-    return lines[far - clearance[bodies] > AWAY]
+    away: NDArray[np.float64] = lines[far - clearance[bodies] > AWAY]
+    return away
 
 
 class Leaders:
