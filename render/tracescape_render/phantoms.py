@@ -38,12 +38,13 @@ def with_phantoms(
     ``absent`` (columns of ``ABSENCE_SCHEMA``) lists. Who was only called by somebody that is missing itself
     is left out: nobody can tell. Frames are returned as they are where nobody is missing.
     """
-    if nodes.is_empty():
+    ways = edges.filter(pl.col("state") == "absent")
+    if nodes.is_empty() or (ways.is_empty() and causes is None and absent is None):
         return nodes, edges
     there = set(nodes.filter(pl.col("state") != "absent")["service"].to_list())
     listed = set(nodes["service"].to_list())
     found: dict[str, Gone] = {}
-    for gone in (*_of_edges(edges, there), *_of_causes(causes, there), *_of_absence(absent, there)):
+    for gone in (*_of_edges(ways, there), *_of_causes(causes, there), *_of_absence(absent, there)):
         if gone.service not in listed:
             found.setdefault(gone.service, gone)
     if not found:
@@ -59,7 +60,7 @@ def with_phantoms(
         for gone in found.values()
     ]
     known = set(edges.select("source", "target").iter_rows())
-    ways = [
+    missed = [
         {
             "source": gone.caller or gone.service,
             "target": gone.service if gone.caller else gone.callee,
@@ -71,13 +72,12 @@ def with_phantoms(
         for gone in found.values()
         if gone.caller or gone.callee
     ]
-    ways = [way for way in ways if (way["source"], way["target"]) not in known]
-    return _longer(nodes, bodies), _longer(edges, ways)
+    missed = [way for way in missed if (way["source"], way["target"]) not in known]
+    return _longer(nodes, bodies), _longer(edges, missed)
 
 
-def _of_edges(edges: pl.DataFrame, there: set[str]) -> Iterable[Gone]:
-    gone = edges.filter(pl.col("state") == "absent").select("source", "target", "connection")
-    for source, target, connection in gone.iter_rows():
+def _of_edges(absent: pl.DataFrame, there: set[str]) -> Iterable[Gone]:
+    for source, target, connection in absent.select("source", "target", "connection").iter_rows():
         if source in there:
             yield Gone(target, caller=source, connection=connection or "")
         elif target in there:

@@ -20,15 +20,17 @@ from tracescape_render.snapshot import (
     Details, Exemplar, Figures, Index, NoQuestions, OPERATION_SCHEMA, STEP_SCHEMA,
 )
 
-answers = {"nodes": SHOP_NODES, "edges": SHOP_EDGES, "failure": None}
+answers = {"nodes": SHOP_NODES, "edges": SHOP_EDGES, "failure": None, "causes": None}
 places = {}
 
 def source():
     if answers["failure"]:
         raise ConnectionError(answers["failure"])
-    scene = build_scene(answers["nodes"], answers["edges"], seconds=60.0, caption="a shop", positions=places)
+    scene = build_scene(answers["nodes"], answers["edges"], seconds=60.0, caption="a shop", positions=places,
+        causes=answers["causes"])
     places.update(zip(scene.services, map(tuple, scene.positions.tolist())))
-    return Snapshot(scene, answers["nodes"], answers["edges"], 60.0, "localhost:4318", True, 1_000)
+    return Snapshot(scene, answers["nodes"], answers["edges"], 60.0, "localhost:4318", True, 1_000,
+        "" if answers["causes"] is None else "It may well be.")
 
 class Shop(NoQuestions):
     asked = []
@@ -81,7 +83,7 @@ def shared(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 @pytest.fixture
 def window(shared: Running) -> Running:
     """The window, as it was when it was opened."""
-    shared.ask("answers.update(nodes=SHOP_NODES, edges=SHOP_EDGES, failure=None)")
+    shared.ask("answers.update(nodes=SHOP_NODES, edges=SHOP_EDGES, failure=None, causes=None)")
     shared.wait("window.snapshot.nodes.equals(SHOP_NODES)")
     shared.ask("window.set_hops(None)")
     shared.ask("window.box.clear()")
@@ -118,6 +120,18 @@ def test_a_panel_names_who_calls_and_who_is_called(window: Running) -> None:
     assert callers < callees
     assert {"web", "orders", "bank.example", "POST /orders"} <= set(texts)
     assert "reviews" not in texts
+
+
+def test_the_panel_of_a_suspect_says_that_nothing_is_proved_and_others_say_nothing(window: Running) -> None:
+    suspect = "{'kind': 'errors', 'service': 'cart', 'named': False, 'source': None, 'target': None}"
+    window.ask(f"answers.update(causes=pl.DataFrame([{suspect}]))")
+    window.wait("window.snapshot.scene.suspect is not None")
+    said = "Suspect, not proved. It may well be."
+    window.ask("window.select('cart')")
+    window.wait(f"{said!r} in window.panel.texts()")
+    window.ask("window.select('checkout')")
+    window.wait("'checkout' in window.panel.texts()")
+    assert said not in window.ask("window.panel.texts()")
 
 
 def test_a_late_answer_about_what_is_no_longer_selected_is_dropped(window: Running) -> None:

@@ -115,7 +115,7 @@ class Panel(QFrame):
         cause, scene = snapshot.scene.cause, snapshot.scene
         suspect = scene.suspect
         if suspect is not None and scene.services[suspect.body] == service and snapshot.sentence:
-            self._quote("Suspect, not proved. " + snapshot.sentence)
+            self._quote("Suspect, not proved. " + snapshot.sentence, "suspicion")
         if cause is None or not snapshot.sentence:
             return
         concerned = [scene.services[body] for body in [cause.body, *cause.ends, *cause.victims.tolist()]]
@@ -123,11 +123,11 @@ class Panel(QFrame):
             return
         suffers = service not in concerned[: 1 + len(cause.ends)]
         prefix = f"Suffers from {cause.name}. " if suffers else "Likely cause. "
-        self._quote(prefix + snapshot.sentence)
+        self._quote(prefix + snapshot.sentence, "sentence")
 
-    def _quote(self, sentence: str) -> None:
+    def _quote(self, sentence: str, style: str) -> None:
         told = words(display_name(sentence, 600), wrap=True)
-        told.setObjectName("sentence")
+        told.setObjectName(style)
         self._body.addSpacing(4)
         self._body.addWidget(told)
 

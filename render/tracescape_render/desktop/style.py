@@ -6,7 +6,7 @@ from typing import Final
 
 from PySide6.QtGui import QColor
 
-from tracescape_render.palette import HEALTHY, RGB, Theme
+from tracescape_render.palette import HEALTHY, IDLE, RGB, Theme
 
 _SHEET: Final = """
 * {{ font-family: "Inter", "Segoe UI", "DejaVu Sans", sans-serif; font-size: 12px; color: {text}; }}
@@ -22,6 +22,7 @@ QLabel[quiet="true"] {{ color: {quiet}; }}
 QLabel[title="true"] {{ font-size: 17px; font-weight: 600; }}
 QLabel[section="true"] {{ color: {quiet}; font-size: 10px; font-weight: 600; }}
 #sentence {{ background: {raised}; border-left: 3px solid {cause}; padding: 8px 10px; }}
+#suspicion {{ background: {raised}; border-left: 3px dashed {quiet}; padding: 8px 10px; }}
 QPushButton {{ background: transparent; border: 1px solid transparent; border-radius: 4px;
   padding: 4px 9px; }}
 QPushButton:hover {{ background: {raised}; }}
@@ -76,7 +77,7 @@ def style_sheet(theme: Theme) -> str:
 
 def state_colour(theme: Theme, state: int) -> QColor:
     """The colour of a state for words and signs on a panel."""
-    return QColor(*(theme.states[state] if state == HEALTHY else theme.marks[state]))
+    return QColor(*(theme.states[state] if state in (HEALTHY, IDLE) else theme.marks[state]))
 
 
 def _mixed(first: RGB, second: RGB, part: float) -> RGB:
