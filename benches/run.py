@@ -19,6 +19,7 @@ BENCHES = (
     ("analyse.py", "--spans", "10000", "1000000", "--stored", "1000000"),
     ("beside_crisp.py", "--spans", "20000", "--ours", "1000000"),
     ("topology.py",),
+    ("timeline.py", "--spans", "1000000"),
     ("render.py",),
     ("layout.py", "--nodes", "300", "3000", "10000"),
     ("root_cause/run.py",),

@@ -45,24 +45,26 @@ def timeline(
     until_ns: int | None = None,
     step_ns: int | None = None,
     service: str | None = None,
+    most: int = USUAL,
 ) -> pl.DataFrame:
     """A row a step of [since_ns, until_ns), in order, also where nothing happened; columns `TIMELINE_SCHEMA`.
 
     ``service`` is null: what all services served together. With ``service`` (any node of ``topology``) its
     rows follow. ``start_ns`` is a multiple of the step; the first and the last step are cut by the window,
-    or by what is stored, and rates are by what is left. Without calls, shares and quantiles are null.
+    or by what is stored, and rates are by what is left. Without ``step_ns`` one is chosen that gives at most
+    ``most`` steps; from a day on it is whole hours. Without calls, shares and quantiles are null.
 
     Counts of steps add up to those of ``topology`` of the whole window: what a node is called, and what
     counts as its calls, is decided once for all steps. A window that no span starts in gives no rows.
 
     Raises:
-        ValueError: the window ends before it begins, a step is not positive, or there would be more than
-            `MOST`.
+        ValueError: the window ends before it begins, a step or ``most`` is not positive, or there would be
+            more than `MOST` steps.
         UnknownServiceError: nothing of that name was called in the window; the near names are listed.
     """
     window, extent = checked(since_ns, until_ns), reader.extent()
     since, until = within(window, extent)
-    step = step_of(since, until, extent, step_ns)
+    step = step_of(since, until, extent, step_ns, most)
     if until <= since:
         return pl.DataFrame(schema=TIMELINE_SCHEMA)
     counts = steps_in(reader, since, until, step, service)
@@ -82,10 +84,14 @@ def within(window: Window, extent: Extent) -> tuple[int, int]:
     return max(since, first), min(until, end)
 
 
-def step_of(since_ns: int, until_ns: int, extent: Extent, step_ns: int | None = None) -> int:
+def step_of(
+    since_ns: int, until_ns: int, extent: Extent, step_ns: int | None = None, most: int = USUAL
+) -> int:
     """The step of a timeline: the one given, if it can be, else one that suits the range. See `timeline`."""
     if step_ns is None:
-        return _fitting(max(until_ns - since_ns, 1), extent)
+        if not 1 < most <= MOST:
+            raise ValueError(f"most={most} is no number of steps from 2 to {MOST:,}")
+        return _fitting(max(until_ns - since_ns, 1), extent, most)
     if step_ns <= 0:
         raise ValueError(f"a step of {step_ns} ns has no length")
     steps = -(-until_ns // step_ns) - since_ns // step_ns
@@ -94,9 +100,9 @@ def step_of(since_ns: int, until_ns: int, extent: Extent, step_ns: int | None = 
     return step_ns
 
 
-def _fitting(length_ns: int, extent: Extent) -> int:
+def _fitting(length_ns: int, extent: Extent, most: int) -> int:
     # Steps begin at multiples of themselves, so that a range may touch one more than fit into it.
-    step = max(step_for(length_ns, USUAL - 1), SECOND_NS)
+    step = max(step_for(length_ns, most - 1), SECOND_NS)
     stored = max(extent.last_start_ns + 1 - extent.first_start_ns, 1)
     if step < MINUTE_NS and extent.spans * min(length_ns / stored, 1.0) > FEW_SPANS:
         return MINUTE_NS

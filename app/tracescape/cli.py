@@ -214,36 +214,44 @@ def explore(
     view: Annotated[
         str | None, typer.Option(help="Where the camera stands and looks: x,y,z,x,y,z; key k copies it.")
     ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="The world as it was then: 15m, ISO time or epoch ns.")
+    ] = None,
+    width: Annotated[str | None, typer.Option(help="How long that moment looks back; else 5m.")] = None,
+    trace: Annotated[str | None, typer.Option(help="The world as it was when this trace ended.")] = None,
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
     from tracescape.panels import StorePanels
+    from tracescape.time_shown import TimeShown
     from tracescape.view import explore_command, follow, placed, recent, start_of
     from tracescape.watching import Watch
     from tracescape_render import open_window
     from tracescape_render import screenshot as write_picture
 
     start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select)
-    given = since is not None or until is not None
+    shown = TimeShown(since, until, at, width, trace)
 
     def ask(store: Store) -> Topology:
-        return store.topology(since, until) if given else recent(store)
+        return shown.topology(store) if shown.given else recent(store)
 
     with open_target(target) as store:
         if screenshot is None:
             panels = StorePanels(store)
-            source = follow(store, ask, given=given, panels=panels)
+            command = explore_command(target, shown.words(store))
+            source = follow(store, ask, given=shown.given, panels=panels)
             _prepare_kernels()
-            refresh_s = 1.0 if store.live else None  # a closed file does not change
-            start = dataclasses.replace(
-                start, title=f"Tracescape · {store.location}", command=explore_command(target, since, until)
-            )
+            moves = store.live and at is None and trace is None  # a closed file and the past do not
+            refresh_s = 1.0 if moves else None
+            start = dataclasses.replace(start, title=f"Tracescape · {store.location}", command=command)
             open_window(source, questions=panels, refresh_s=refresh_s, start=start)
             return
         _prepare_kernels()
         topology = ask(store)
         if not topology.spans:
-            err.print(f"tracescape: {_nothing_there(store)}", markup=False, style="yellow")
-        watch = Watch(store, given=given)
+            moment = shown.moment(store)
+            note = moment.note if moment else _nothing_there(store)
+            err.print(f"tracescape: {note}", markup=False, style="yellow")
+        watch = Watch(store, given=shown.given)
         causes = watch.causes(topology)
         scene = placed(watch.completed(topology), store, store.reader.positions(), causes)
         write_picture(

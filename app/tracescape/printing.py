@@ -25,6 +25,7 @@ _LONGEST: Final = 400
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 #: Columns that are not broken over lines.
 _WHOLE: Final = ("start", "duration", "time")
+_QUANTILE: Final = re.compile(r"p\d+_ns")
 _DOCUMENTS: Final = ("attributes", "resource_attributes", "metadata")
 
 
@@ -98,7 +99,7 @@ def for_people(frame: pl.DataFrame) -> pl.DataFrame:
 def _readable(name: str, ns: int | None) -> str | None:
     if ns is None:
         return None
-    return format_duration(ns) if name == "duration_ns" else format_time(ns)
+    return format_duration(ns) if name == "duration_ns" or _QUANTILE.fullmatch(name) else format_time(ns)
 
 
 def _cell(value: object) -> str:

@@ -196,6 +196,40 @@ def diagnose(
         out.print("\n".join(printing.visible(line) for line in str(found).split("\n")), markup=False)
 
 
+@commands.command()
+def timeline(
+    target: StoreOption = "localhost:4318",
+    service: Annotated[str | None, typer.Option(help="Of this service, database, …, not of all.")] = None,
+    since: Annotated[str | None, typer.Option(help="From when: 15m, ISO time or epoch ns.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until when, likewise.")] = None,
+    step: Annotated[str | None, typer.Option(help="How long a row is: 5m.")] = None,
+    marks: Annotated[
+        bool, typer.Option("--marks", help="Instead: changes, deployments, absences and gaps.")
+    ] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    parquet: ParquetOption = None,
+) -> None:
+    """See rates, errors and latency over everything stored, or --marks where something happened."""
+    from tracescape import printing
+
+    with open_target(target) as store:
+        if marks:
+            if service or step:
+                raise ValueError("--marks are of the whole: --service and --step do not go with them")
+            found = store.marks(since, until)
+        else:
+            found = store.timeline(since, until, step, service, printing.SHOWN_ROWS)
+            found = found.filter(found["service"].eq_missing(service))
+    if _for_programs(found, as_json, as_csv, parquet):
+        return
+    if found.is_empty():
+        err.print("nothing is stored in that time" if not marks else "no marks", markup=False, style="yellow")
+        return
+    told = found.select("kind", "start_ns", "end_ns", "text") if marks else _brief_steps(found)
+    printing.print_table(printing.for_people(told), out)
+
+
 def _for_programs(frame: pl.DataFrame, as_json: bool, as_csv: bool, parquet: Path | None) -> bool:
     """Write ``frame`` for a program if one is to read it; whether it was."""
     from tracescape import printing
@@ -221,6 +255,20 @@ def _brief(rows: pl.DataFrame, spans: bool) -> pl.DataFrame:
     else:
         names = ["start_ns", "duration_ns", "root_service", "root_operation", "spans", "errors", "trace_id"]
     return rows.select(names)
+
+
+def _brief_steps(found: pl.DataFrame) -> pl.DataFrame:
+    """The steps of a timeline with units."""
+    import polars as pl
+
+    def told(name: str, form: str) -> pl.Series:
+        texts = ["" if value is None else format(value, form) for value in found[name]]
+        return pl.Series(texts, dtype=pl.String)
+
+    shown = found.with_columns(
+        told("rate_per_s", ",.3g").alias("calls/s"), told("error_rate", ".2%").alias("failed")
+    )
+    return shown.select("start_ns", "calls", "calls/s", "errors", "failed", "p50_ns", "p95_ns", "p99_ns")
 
 
 def _line(row: dict[str, Any], traces: bool) -> str:

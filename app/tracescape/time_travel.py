@@ -27,11 +27,12 @@ class TimeTravel:
         until: When = None,
         step: str | int | None = None,
         service: str | None = None,
+        most: int = tracescape_analytics.timeline.USUAL,
     ) -> pl.DataFrame:
-        """Rate, errors and latency of everything by step of time, and of one ``service`` (or database, …).
+        """Rate, errors, latency of everything by step of time, and of one ``service`` (or database, …).
 
-        ``step`` is ``"5m"`` or ns; without it one is chosen that gives at most 300 of them. Read from the
-        counts that a collector keeps by minute. See docs/time.md; `marks` says where something happened.
+        ``step`` is ``"5m"`` or ns; without it one is chosen that gives at most ``most`` of them. Read from
+        the counts that a collector keeps by minute. See docs/time.md; `marks` says where something happened.
         """
         store = cast("Store", self)
         window = store.window(since, until)
@@ -41,6 +42,7 @@ class TimeTravel:
             until_ns=window.until_ns,
             step_ns=parse_duration(step) if isinstance(step, str) else step,
             service=service,
+            most=most,
         )
         return Frame(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -163,10 +163,9 @@ def start_of(
     )
 
 
-def explore_command(target: str, since: str | None, until: str | None) -> list[str]:
-    """The beginning of the command line that shows the same again."""
-    window = [f"--{name}={value}" for name, value in (("since", since), ("until", until)) if value]
-    return ["tracescape", "explore", target, *window]
+def explore_command(target: str, time: Sequence[str]) -> list[str]:
+    """The beginning of the command line that shows the same again; ``time`` as `TimeShown.words` has it."""
+    return ["tracescape", "explore", target, *time]
 
 
 def placed(

@@ -1,0 +1,89 @@
+"""Which time a view shows, from the options of a command line, and back as the words of a link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import tracescape_analytics.trace
+from tracescape.moment import WIDTH, Moment
+from tracescape.times import When, parse_duration
+from tracescape_analytics.trace_ids import parse_trace_id
+
+if TYPE_CHECKING:
+    from tracescape.store import Store, Topology
+
+_SECOND_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class TimeShown:
+    """The window from ``since`` to ``until``, or the world ``at`` a moment, or that of a ``trace``.
+
+    All as people write them; None: not said. Without ``at`` the moment of a trace is its last end.
+    Raises ``ValueError`` where both a window and a moment are given, or a width without a moment.
+    """
+
+    since: str | None = None
+    until: str | None = None
+    at: str | None = None
+    width: str | None = None
+    trace: str | None = None
+
+    def __post_init__(self) -> None:
+        window, moment = self.since or self.until, self.at or self.trace
+        if window and moment:
+            raise ValueError("--since and --until name a window, --at and --trace a moment: give one of both")
+        if self.width and not moment:
+            raise ValueError("--width is how long a moment looks back: name one with --at or --trace")
+
+    @property
+    def given(self) -> bool:
+        """Whether any time was."""
+        return any((self.since, self.until, self.at, self.trace))
+
+    def moment(self, store: Store) -> Moment | None:
+        """The moment that is shown; None for a window, or where nothing was said.
+
+        Raises:
+            ValueError: the moment, the width or the trace id is none.
+            UnknownTraceError: the store holds no such trace (any more).
+        """
+        if self.at is None and self.trace is None:
+            return None
+        ends = None if self.trace is None else _end_of(store, self.trace)
+        return store.at(self.at if self.at is not None else ends, self.width or WIDTH)
+
+    def topology(self, store: Store) -> Topology:
+        """What is seen then; `ValueError` and `UnknownTraceError` as `moment`."""
+        moment = self.moment(store)
+        return store.topology(self.since, self.until) if moment is None else moment.topology()
+
+    def words(self, store: Store) -> list[str]:
+        """The options that show the same time again, also tomorrow where a moment is meant."""
+        moment = self.moment(store)
+        if moment is None:
+            return [f"--{name}={value}" for name in ("since", "until") if (value := getattr(self, name))]
+        trace_id = None if self.trace is None else parse_trace_id(store.reader, self.trace).hex()
+        return moment_words(moment.until_ns, moment.until_ns - moment.since_ns, trace_id)
+
+
+def moment_words(until_ns: int, width_ns: int, trace_id: str | None = None) -> list[str]:
+    """The options of ``tracescape explore`` that show a moment, and a trace in it if there is one."""
+    words = [f"--at={written_moment(until_ns)}"]
+    if width_ns != parse_duration(WIDTH):
+        words.append(f"--width={width_ns}ns")
+    return words if trace_id is None else [*words, f"--trace={trace_id}"]
+
+
+def written_moment(at_ns: int) -> str:
+    """What `tracescape.times.parse_when` reads as exactly this moment, the same in every time zone."""
+    if at_ns % _SECOND_NS:
+        return f"{at_ns:016d}"
+    return datetime.fromtimestamp(at_ns // _SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _end_of(store: Store, trace_id: str) -> When:
+    found = tracescape_analytics.trace.load_trace(store.reader, parse_trace_id(store.reader, trace_id))
+    return int(found.spans["end_ns"].max()) + 1  # type: ignore[arg-type]  # a trace has spans, and these ends
