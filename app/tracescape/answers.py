@@ -12,6 +12,7 @@ import polars as pl
 import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.trace
+from tracescape.arguments import checks_arguments
 
 if TYPE_CHECKING:
     from tracescape.comparing import Comparison
@@ -51,6 +52,7 @@ class Frame(pl.DataFrame):
         return table(self)
 
 
+@checks_arguments
 @dataclasses.dataclass(frozen=True, repr=False)
 class Trace(tracescape_analytics.trace.Trace):
     """One trace: its spans, its critical path, its waterfall, and a picture of it."""

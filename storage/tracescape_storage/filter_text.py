@@ -34,6 +34,7 @@ from tracescape_storage.filters import (
     check_size,
     compare,
     field,
+    quoted,
 )
 
 MAX_FILTER: Final = 16_384
@@ -226,7 +227,11 @@ class _Parser:
         kind = str(match.lastgroup)
         token = _Token(kind, match[kind], match.start(kind), match.end())
         if kind == "wrong":
-            reason = "a quote that does not end" if token.text[0] in "\"'" else "nothing of a filter"
+            reason = (
+                "a quote that does not end"
+                if token.text[0] in "\"'"
+                else "this is nothing of a filter; texts stand in quotes"
+            )
             raise self.wrong(reason, token)
         return token
 
@@ -237,7 +242,9 @@ class _Parser:
             where = "at its end"
         else:
             shown = token.text if len(token.text) <= 40 else token.text[:39] + "…"
-            where = f"at column {token.start + 1}, {shown}"
+            where = (
+                f"at column {token.start + 1}, {quoted(shown)[1:-1] if not shown.isprintable() else shown}"
+            )
         return FilterError(f"the filter is wrong {where}: {reason}")
 
 
