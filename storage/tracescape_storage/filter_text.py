@@ -42,14 +42,14 @@ MAX_FILTER: Final = 16_384
 _TOKEN: Final = re.compile(
     r"""\s*(?:
       (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-    | (?P<duration>(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+(?![\w.]))
-    | (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))
-    | (?P<word>[A-Za-z_][\w\-/:@$.]*)
+    | (?P<duration>(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d))+(?![\w.]))
+    | (?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.]))
+    | (?P<word>[^\W\d][\w\-/:@$.]*)
     | (?P<sign>!=|<=|>=|==|=~|=|<|>|\(|\)|&&|\|\|)
     | (?P<end>$)
     | (?P<wrong>\S+)
     )""",
-    re.VERBOSE | re.DOTALL | re.ASCII,
+    re.VERBOSE | re.DOTALL,
 )
 _ALIASES: Final = {"==": "=", "=~": "matches", "&&": "and", "||": "or"}
 _OPERATORS: Final[dict[str, Operator]] = {
@@ -200,7 +200,7 @@ class _Parser:
             raise self.wrong(f"a duration has a unit: {token.text}ms, {token.text}s", token)
         if len(token.text) > 400:
             raise self.wrong("a number of so many digits", token)
-        if re.fullmatch(r"-?\d+", token.text):
+        if re.fullmatch(r"-?[0-9]+", token.text):
             return int(token.text)
         return float(token.text)
 

@@ -61,8 +61,8 @@ _OPERATORS: Final[dict[str, tuple[str, ...]]] = {
     "id of 32 hex digits": _EQUALITY,
     "id of 16 hex digits": _EQUALITY,
 }
-_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][\w\-/:@$]*(?:\.[\w\-/:@$]+)+", re.ASCII)
-_SIMPLE_KEY: Final = re.compile(r"[A-Za-z_][\w\-/:@$]*(?:\.[\w\-/:@$]+)*", re.ASCII)
+_PLAIN_KEY: Final = re.compile(r"[^\W\d][\w\-/:@$]*(?:\.[\w\-/:@$]+)+")
+_SIMPLE_KEY: Final = re.compile(r"[^\W\d][\w\-/:@$]*(?:\.[\w\-/:@$]+)*")
 
 _NO_TEXTS: Final = pa.array([""])
 
