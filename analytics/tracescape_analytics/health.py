@@ -18,8 +18,10 @@ among fifty calls is no incident.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any, Final
 
 import numpy as np
@@ -59,6 +61,10 @@ class Thresholds:
     day_samples: int = 12
 
     def __post_init__(self) -> None:
+        numbers = [getattr(self, each.name) for each in fields(self) if each.name != "apdex_ns_by_service"]
+        for number in (*numbers, *self.apdex_ns_by_service.values()):
+            if isinstance(number, bool) or not isinstance(number, Real) or not math.isfinite(number):
+                raise ValueError(f"thresholds are numbers, and {number!r:.80} is none")
         shares = (self.failing_errors, self.degraded_errors, self.false_discoveries)
         if not all(0 < share < 1 for share in shares):
             raise ValueError("shares of errors and of false discoveries lie between 0 and 1")

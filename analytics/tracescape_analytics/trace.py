@@ -85,7 +85,7 @@ class Trace:
         rows = self.spans.filter(pl.col("span_id") == span_id.strip().lower())
         if rows.is_empty():
             close = near(span_id, self.spans["span_id"])
-            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            hint = f"; did you mean {' or '.join(close)}?" if close else "; see .spans"
             raise ValueError(f"trace {self.trace_id} has no span {span_id[:40]!r}{hint}")
         return self._details.span(rows.row(0, named=True))
 

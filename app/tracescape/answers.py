@@ -12,6 +12,7 @@ import polars as pl
 import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.trace
+from tracescape.arguments import checks_arguments
 from tracescape_analytics.replay import Replay, load_replay
 from tracescape_analytics.trace_pairs import Pairs, pairs
 from tracescape_analytics.trace_wall import Wall, wall_of
@@ -54,6 +55,7 @@ class Frame(pl.DataFrame):
         return table(self)
 
 
+@checks_arguments
 @dataclasses.dataclass(frozen=True, repr=False)
 class Trace(tracescape_analytics.trace.Trace):
     """One trace: its spans, its critical path, its waterfall, and a picture of it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import json
 import logging
 import resource
 import signal
@@ -69,8 +68,17 @@ def main() -> None:
     try:
         app(prog_name="tracescape", default_map=_configured())
     except (StoreError, RenderError, ValueError, OSError) as error:
-        err.print(f"tracescape: {error}", markup=False, style="red")
+        from tracescape.printing import visible
+
+        err.print(f"tracescape: {visible(_words(error))}", markup=False, style="red")
         sys.exit(1)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, without the system's number of it."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{str(error.filename)[:200]}: {error.strerror}"
+    return str(error)
 
 
 @app.callback(invoke_without_command=True)
@@ -336,12 +344,13 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """See how a store and its collector are: what is there, what it costs, what was refused."""
+    from tracescape import printing
     from tracescape.doctor import examine, report
 
     with open_target(target) as store:
         found = examine(store)
     if as_json:
-        sys.stdout.write(json.dumps(found) + "\n")
+        printing.print_json([found])
         return
     for line in report(found):
         out.print(line, markup=False)
@@ -387,6 +396,8 @@ def _limits(keep: str, max_gib: float) -> Limits:
     age = None if keep.strip().lower() == "forever" else parse_duration(keep)
     if age == 0:
         raise ValueError("--keep 0 would keep nothing; write 14d, or forever")
+    if not max_gib * (1 << 30) < 1 << 63:
+        raise ValueError(f"--max-gib {max_gib:g} is more than any disk has; write 0 for no limit")
     return Limits(age, round(max_gib * (1 << 30)) or None)
 
 

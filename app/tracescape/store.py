@@ -35,6 +35,8 @@ from tracescape.answers import (
     dressed_trace,
     topology_html,
 )
+from tracescape.arguments import checks_arguments
+from tracescape.arguments import path as checked_path
 from tracescape.closing import Closing
 from tracescape.comparing import Comparing
 from tracescape.patience import patiently
@@ -53,7 +55,6 @@ from tracescape_storage.discovery import collector_of
 from tracescape_storage.duckdb_file import (
     DuckDBReader,
     DuckDBStore,
-    LockedStoreError,
     open_reader,
     unsettled,
 )
@@ -61,6 +62,7 @@ from tracescape_storage.errors import StoreError
 from tracescape_storage.filters import Value
 from tracescape_storage.reader import Extent, Reader
 from tracescape_storage.search import Order, Question
+from tracescape_storage.unopened import LockedStoreError
 
 if TYPE_CHECKING:
     from tracescape_render.charts import Chart
@@ -77,7 +79,7 @@ def open(path: str | os.PathLike[str]) -> Store:
     Raises:
         StoreError: there is no such file, it is no store, or a process that answers nothing holds it.
     """
-    file = Path(path).expanduser()
+    file = Path(checked_path("path", path)).expanduser()
     try:
         return Store(_opened(file))
     except LockedStoreError as locked:
@@ -140,6 +142,7 @@ def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str
     return Store(reader)
 
 
+@checks_arguments
 class Store(RowFrames, Comparing, TimeTravel, Closing):
     """Spans, and the questions about them. Made by `open` and `connect`; a context manager.
 

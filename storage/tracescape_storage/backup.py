@@ -32,7 +32,11 @@ def copy_store(reader: Reader, target: Path, progress: Callable[[int, int], None
     Raises:
         StoreError: there is such a file already, or reading or writing failed.
     """
-    if target.exists():
+    try:
+        there = target.exists()
+    except OSError as error:
+        raise StoreError(f"{str(target)[:80]} cannot be written: {error.strerror}.") from error
+    if there:
         raise StoreError(f"{target} exists already. Name another file, or remove it.")
     try:
         store = DuckDBStore(target)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DEFAULT_HTTP_PORT: Final = 4318
 _TIMEOUT: Final = httpx.Timeout(75.0, connect=3.0)
+_WRITE: Final = "Write HOST:PORT or http://HOST:PORT."
+_MAX_TOKEN: Final = 4_096
 _BUSY_S: Final = 15.0
 _READ_BYTES: Final = 1 << 20
 _NOTHING: Final = pa.record_batch([], names=[])
@@ -65,7 +67,7 @@ class CollectorReader(SqlReader):
     ) -> None:
         self.location = base_url(address)
         token = token or os.environ.get("TRACESCAPE_TOKEN")
-        headers = {} if not token else {"Authorization": f"Bearer {token}"}
+        headers = {} if not token else {"Authorization": f"Bearer {_checked_token(token)}"}
         secure = self.location.startswith("https://")
         verify = _trust(ca or os.environ.get("TRACESCAPE_CA") or None) if secure else True
         self._client = httpx.Client(base_url=self.location, timeout=_TIMEOUT, headers=headers, verify=verify)
@@ -211,16 +213,34 @@ class _Body(io.RawIOBase):
 
 def base_url(address: str) -> str:
     """``http://host:port`` for what a person types. Raises `StoreError` when it cannot be an address."""
+    if not isinstance(address, str):
+        raise StoreError(f"{address!r:.80} is no address of a collector. {_WRITE}")
     url = address if "://" in address else f"http://{address}"
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_HTTP_PORT
-    except ValueError as error:
-        raise StoreError(f"{address!r} is no address: {error}. Write HOST:PORT.") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise StoreError(f"{address!r} is no address of a collector. Write HOST:PORT or http://HOST:PORT.")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}"
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        base = f"{parts.scheme}://{host}:{port}"
+        httpx.URL(base)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise StoreError(f"{address[:80]!r} is no address of a collector: {error}. {_WRITE}") from error
+    # A new line and the like are left out by what takes URLs apart.
+    readable = address.isprintable() and " " not in address
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not readable:
+        raise StoreError(f"{address[:80]!r} is no address of a collector. {_WRITE}")
+    if parts.username or parts.password:
+        raise StoreError(f"A collector at {base} knows no passwords: give its key as token=.")
+    return base
+
+
+def _checked_token(token: object) -> str:
+    key = token.strip() if isinstance(token, str) else ""
+    if key and key.isascii() and key.isprintable() and len(key) <= _MAX_TOKEN:
+        return key
+    raise StoreError(
+        f"The token is no API key: that is one line of at most {_MAX_TOKEN:,} letters, digits and signs"
+        " (ASCII). Give it as the collector's file of keys has it."
+    )
 
 
 def _trust(ca: str | os.PathLike[str] | None) -> ssl.SSLContext:
@@ -230,9 +250,12 @@ def _trust(ca: str | os.PathLike[str] | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
         if cert:
             context.load_cert_chain(cert, os.environ.get("TRACESCAPE_CLIENT_KEY"))
-    except OSError as error:  # of which ssl.SSLError is one
+    except (OSError, TypeError, ValueError) as error:  # ssl.SSLError is an OSError
         files = " and ".join(str(file) for file in (ca, cert) if file)
-        raise StoreError(f"{files} cannot be used for TLS: {error.strerror or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(
+            f"{files[:200] if files.isprintable() else repr(files)} cannot be used for TLS: {reason}."
+        ) from error
     return context
 
 

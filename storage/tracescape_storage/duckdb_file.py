@@ -29,6 +29,7 @@ from tracescape_storage.query import LOCKED_DOWN, select_batches, select_table
 from tracescape_storage.schema import ARRIVED, CONTENT_KEYS, SCHEMA_VERSION, SPANS, TABLES, TRACE_KEY
 from tracescape_storage.sql_reader import SqlReader
 from tracescape_storage.trace_keys import trace_keys
+from tracescape_storage.unopened import LockedStoreError, check_whole, open_error
 
 _log = logging.getLogger(__name__)
 
@@ -65,10 +66,6 @@ class Position(NamedTuple):
 _PATIENCE_S: Final = 10.0
 #: Whoever takes rows of a file of their own may take their time.
 _STREAM_S: Final = 24 * 3600.0
-
-
-class LockedStoreError(StoreError):
-    """Another process holds the file."""
 
 
 class DuckDBReader(SqlReader):
@@ -178,9 +175,11 @@ class DuckDBStore:
             self._sampler = Sampler()
             self._arrived_ns = _last_arrival(self._connection)
             self.pool = Pool(self._connection, self._valid)
-        except BaseException:
+        except BaseException as error:
             self._connection.close()
             _release(path)
+            if isinstance(error, duckdb.Error):
+                raise open_error(path, error) from error
             raise
 
     def append(self, *batches: Mapping[str, pa.Table], position: Position | None = None) -> None:
@@ -465,10 +464,11 @@ def unsettled(reader: DuckDBReader, path: Path) -> bool:
 
 def open_reader(path: Path) -> DuckDBReader:
     """A closed store file, read-only. Raises as `DuckDBStore` does, and when there is no such file."""
-    if not path.exists():
+    if not _is_there(path):
         raise StoreError(f"There is no store at {path}. Make one with: tracescape serve --db {path}")
     connection = _connect(path)
     try:
+        check_whole(connection, path)
         _check_version(connection, path)
     except BaseException:
         connection.close()
@@ -476,6 +476,13 @@ def open_reader(path: Path) -> DuckDBReader:
     full_sql = "" if _has_full_view(connection) else ddl.full_sql(_attribute_columns(connection))
     indexed = _has_trace_index(connection)
     return DuckDBReader(connection, str(path), live=False, indexed=indexed, full_sql=full_sql)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise StoreError(f"{str(path)[:80]} is no file that can be opened: {error.strerror}.") from error
 
 
 #: DuckDB keeps other processes out, but hands the same process the same database again.
@@ -502,31 +509,8 @@ def _connect(path: Path, *, memory_mib: int | None = None) -> duckdb.DuckDBPyCon
         settings |= {**_WRITER_SETTINGS, "memory_limit": f"{memory_mib}MiB"}
     try:
         return duckdb.connect(path, read_only=memory_mib is None, config=settings)
-    except duckdb.IOException as error:
-        raise _open_error(path, error) from error
-    except duckdb.ConnectionException as error:
-        raise LockedStoreError(f"This process already holds {path}. Use what it opened.") from error
     except duckdb.Error as error:
-        raise StoreError(f"{path} cannot be opened as a store: {str(error).splitlines()[0]}") from error
-
-
-def _open_error(path: Path, error: duckdb.IOException) -> StoreError:
-    text = str(error)
-    if "lock" in text:
-        holder = re.search(r"\(PID (\d+)\)", text)
-        who = f"process {holder[1]}" if holder else "another process"
-        return LockedStoreError(
-            f"{who.capitalize()} holds {path}. End it, or ask its collector with: tracescape explore URL"
-        )
-    if "not a valid DuckDB database" in text:
-        return StoreError(f"{path} exists, but it is not a Tracescape store. Name another file.")
-    if "read enough bytes" in text or "checksum" in text:
-        return StoreError(
-            f"{path} is cut off or damaged ({text.splitlines()[0]}). Open a backup of it instead."
-        )
-    if not path.parent.is_dir():
-        return StoreError(f"The folder {path.parent} does not exist. Make it, or name another file.")
-    return StoreError(f"{path} cannot be opened: {text.splitlines()[0]}")
+        raise open_error(path, error) from error
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -34,6 +34,7 @@ from tracescape_storage.filters import (
     check_size,
     compare,
     field,
+    quoted,
 )
 
 MAX_FILTER: Final = 16_384
@@ -41,14 +42,14 @@ MAX_FILTER: Final = 16_384
 _TOKEN: Final = re.compile(
     r"""\s*(?:
       (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-    | (?P<duration>(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+(?![\w.]))
-    | (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))
-    | (?P<word>[A-Za-z_][\w\-/:@$.]*)
+    | (?P<duration>(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d))+(?![\w.]))
+    | (?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.]))
+    | (?P<word>[^\W\d][\w\-/:@$.]*)
     | (?P<sign>!=|<=|>=|==|=~|=|<|>|\(|\)|&&|\|\|)
     | (?P<end>$)
     | (?P<wrong>\S+)
     )""",
-    re.VERBOSE | re.DOTALL | re.ASCII,
+    re.VERBOSE | re.DOTALL,
 )
 _ALIASES: Final = {"==": "=", "=~": "matches", "&&": "and", "||": "or"}
 _OPERATORS: Final[dict[str, Operator]] = {
@@ -199,7 +200,7 @@ class _Parser:
             raise self.wrong(f"a duration has a unit: {token.text}ms, {token.text}s", token)
         if len(token.text) > 400:
             raise self.wrong("a number of so many digits", token)
-        if re.fullmatch(r"-?\d+", token.text):
+        if re.fullmatch(r"-?[0-9]+", token.text):
             return int(token.text)
         return float(token.text)
 
@@ -226,7 +227,11 @@ class _Parser:
         kind = str(match.lastgroup)
         token = _Token(kind, match[kind], match.start(kind), match.end())
         if kind == "wrong":
-            reason = "a quote that does not end" if token.text[0] in "\"'" else "nothing of a filter"
+            reason = (
+                "a quote that does not end"
+                if token.text[0] in "\"'"
+                else "this is nothing of a filter; texts stand in quotes"
+            )
             raise self.wrong(reason, token)
         return token
 
@@ -237,7 +242,9 @@ class _Parser:
             where = "at its end"
         else:
             shown = token.text if len(token.text) <= 40 else token.text[:39] + "…"
-            where = f"at column {token.start + 1}, {shown}"
+            where = (
+                f"at column {token.start + 1}, {quoted(shown)[1:-1] if not shown.isprintable() else shown}"
+            )
         return FilterError(f"the filter is wrong {where}: {reason}")
 
 

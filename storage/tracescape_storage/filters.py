@@ -18,6 +18,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tracescape_storage.durations import parse_duration
 
 Value: TypeAlias = str | bool | int | float
@@ -58,8 +61,10 @@ _OPERATORS: Final[dict[str, tuple[str, ...]]] = {
     "id of 32 hex digits": _EQUALITY,
     "id of 16 hex digits": _EQUALITY,
 }
-_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][\w\-/:@$]*(?:\.[\w\-/:@$]+)+", re.ASCII)
-_SIMPLE_KEY: Final = re.compile(r"[A-Za-z_][\w\-/:@$]*(?:\.[\w\-/:@$]+)*", re.ASCII)
+_PLAIN_KEY: Final = re.compile(r"[^\W\d][\w\-/:@$]*(?:\.[\w\-/:@$]+)+")
+_SIMPLE_KEY: Final = re.compile(r"[^\W\d][\w\-/:@$]*(?:\.[\w\-/:@$]+)*")
+
+_NO_TEXTS: Final = pa.array([""])
 
 MAX_CONDITIONS: Final = 100
 MAX_DEPTH: Final = 50
@@ -139,8 +144,8 @@ class Field:
         taken = f"{self.owner}.{self.key}" in FIELDS
         if self.owner == "any":
             plain = _PLAIN_KEY.fullmatch(self.key) and not _owner_of(self.key)[0]
-            return self.key if plain and self.key not in FIELDS else json.dumps(self.key)
-        key = self.key if _SIMPLE_KEY.fullmatch(self.key) and not taken else json.dumps(self.key)
+            return self.key if plain and self.key not in FIELDS else quoted(self.key)
+        key = self.key if _SIMPLE_KEY.fullmatch(self.key) and not taken else quoted(self.key)
         return f"{self.owner}.{key}"
 
 
@@ -178,7 +183,8 @@ class Comparison(Filter):
             return f"{name} exists"
         if not self.owner and self.key == "duration":
             return f"{name} {self.operator} {self.value}ns"
-        return f"{name} {self.operator} {json.dumps(self.value, ensure_ascii=False)}"
+        value = quoted(self.value) if isinstance(self.value, str) else json.dumps(self.value)
+        return f"{name} {self.operator} {value}"
 
 
 @dataclass(frozen=True)
@@ -224,6 +230,7 @@ def field(name: str) -> Field:
     Raises:
         FilterError: a word without a dot that is no field; attributes called so are ``span.WORD``.
     """
+    _text_name(name)
     if name in FIELDS:
         return Field("", name)
     owner, key = _owner_of(name)
@@ -240,7 +247,7 @@ def field(name: str) -> Field:
 
 def attribute(name: str) -> Field:
     """As `field`, but every name is an attribute's key; ``span.``, ``resource.`` … say whose."""
-    owner, key = _owner_of(name)
+    owner, key = _owner_of(_text_name(name))
     return Field(owner, _checked_key(key)) if owner else Field("any", _checked_key(name))
 
 
@@ -286,6 +293,12 @@ def near(wanted: str, names: Iterable[str], limit: int = 3) -> list[str]:
     return difflib.get_close_matches(wanted.lower(), list(names), n=limit)
 
 
+def quoted(text: str) -> str:
+    """``text`` between double quotes as a filter has it: what cannot be seen is escaped."""
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in shown)
+
+
 def _walk(condition: Filter, depth: int, turned: bool) -> Iterator[tuple[Comparison, bool]]:
     if depth > MAX_DEPTH:
         raise FilterError(f"the filter is nested more than {MAX_DEPTH} levels deep")
@@ -306,7 +319,7 @@ def _parts(kind: type[AllOf] | type[AnyOf], condition: Filter) -> tuple[Filter, 
 
 def _filter(value: Filter) -> Filter:
     if not isinstance(value, Filter):
-        raise TypeError(f"& and | join filters, and {value!r} is none; put comparisons in parentheses")
+        raise TypeError(f"& and | join filters, and {value!r:.80} is none; put comparisons in parentheses")
     return value
 
 
@@ -319,6 +332,12 @@ def _owner_of(name: str) -> tuple[Owner, str]:
         if name.startswith(owner + "."):
             return owner, name[len(owner) + 1 :]
     return "", name
+
+
+def _text_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise FilterError(f"a field is called by its name, a text such as 'http.route', not {name!r:.80}")
+    return name
 
 
 def _checked_key(key: str) -> str:
@@ -348,7 +367,7 @@ def _value(field: Field, kind: str, value: Value) -> Value:
     if kind == "duration" and not isinstance(value, bool):
         return _duration(value)
     if not isinstance(value, str):
-        raise FilterError(f"{field} is compared with {_example(kind)}, not with {value!r}")
+        raise FilterError(f"{field} is compared with {_example(kind)}, not with {value!r:.80}")
     if kind in _WORDS:
         return _word(kind, value)
     if kind.startswith("id"):
@@ -368,7 +387,7 @@ def _duration(value: Value) -> int:
     if isinstance(value, int) and value >= 0:
         return _whole(value)
     if not isinstance(value, str):
-        raise FilterError(f"duration is compared with a text such as '200ms' or whole ns, not {value!r}")
+        raise FilterError(f"duration is compared with a text such as '200ms' or whole ns, not {value!r:.80}")
     try:
         return parse_duration(value)
     except ValueError as error:
@@ -391,10 +410,23 @@ def _id(field: Field, value: str, digits: int) -> str:
 
 def _text(field: Field, operator: Operator, value: Value) -> str:
     if not isinstance(value, str):
-        raise FilterError(f"{field} {operator} wants a text, not {value!r}")
+        raise FilterError(f"{field} {operator} wants a text, not {value!r:.80}")
     if operator == "matches" and len(value) > MAX_PATTERN:
         raise FilterError(f"a pattern of {len(value):,} characters; {MAX_PATTERN:,} are the limit")
+    if operator == "matches":
+        _check_pattern(value)
     return value
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        pc.match_substring_regex(_NO_TEXTS, pattern)
+    except pa.ArrowInvalid as error:
+        reason = str(error).removeprefix("Invalid regular expression: ").removesuffix(".")
+        raise FilterError(
+            f"{quoted(pattern[:80])} is no regular expression ({reason}). The syntax is RE2's; in the words"
+            " of the text itself, write contains."
+        ) from None
 
 
 def _example(kind: str) -> str:

@@ -14,6 +14,7 @@ from tracescape_storage.limits import DEFAULT_TIME_LIMIT_S
 from tracescape_storage.pool import Pool
 from tracescape_storage.query_guard import Guard
 from tracescape_storage.statement import MAX_QUERY_BYTES, checked
+from tracescape_storage.unopened import damaged
 
 __all__ = [
     "LOCKED_DOWN",
@@ -114,4 +115,7 @@ def _message(error: Exception) -> str:
     """DuckDB's message without its stack of suggestions beyond the second line."""
     if isinstance(error, duckdb.OutOfMemoryException):
         return "The query needs more memory than there is. Narrow it by start_ns, or gather less."
-    return " ".join(str(error).strip().splitlines()[:2])
+    words = " ".join(str(error).strip().splitlines()[:2])
+    if damaged(error):
+        return f"The store's file is cut off or damaged ({words}). Open a backup of it instead."
+    return words

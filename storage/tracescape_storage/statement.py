@@ -68,6 +68,8 @@ class Statement(NamedTuple):
 
 def checked(cursor: duckdb.DuckDBPyConnection, query: str) -> Statement:
     """``query`` if it is one that is answered. Raises `QueryError`, or what DuckDB's parser raises."""
+    if not query.strip():
+        raise QueryError("The query is empty. Write one SELECT, such as: SELECT * FROM spans_v LIMIT 5")
     if len(query.encode("utf-8", "surrogatepass")) > MAX_QUERY_BYTES:
         raise QueryError(f"The query is longer than {MAX_QUERY_BYTES // 1024} KiB.")
     shape = _shape(query)

@@ -17,8 +17,9 @@ from tracescape_ingest.fast_spans import FastSpans
 from tracescape_ingest.grpc_server import SERVICE
 from tracescape_storage.collector import CollectorReader, UnreachableError, base_url
 from tracescape_storage.discovery import collector_of, note_path
-from tracescape_storage.duckdb_file import LockedStoreError, open_reader
+from tracescape_storage.duckdb_file import open_reader
 from tracescape_storage.errors import QueryError, StoreError
+from tracescape_storage.unopened import LockedStoreError
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import pytest
 
 from support.otlp import batch, request, span
 from tracescape_ingest.decode import decode_traces
-from tracescape_storage.duckdb_file import DuckDBStore, LockedStoreError, open_reader
+from tracescape_storage.duckdb_file import DuckDBStore, open_reader
 from tracescape_storage.errors import QueryError, StoreError, StoreFullError
 from tracescape_storage.query import select_table
+from tracescape_storage.unopened import LockedStoreError
 
 
 @pytest.fixture
@@ -182,7 +183,8 @@ def test_a_file_that_another_process_holds_names_that_process(path: Path) -> Non
     store = DuckDBStore(path)
     code = f"""
 import pathlib
-from tracescape_storage.duckdb_file import DuckDBStore, LockedStoreError
+from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.unopened import LockedStoreError
 try:
     DuckDBStore(pathlib.Path({str(path)!r}))
 except LockedStoreError as error:

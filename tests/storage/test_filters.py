@@ -226,3 +226,14 @@ def test_size_is_bounded_for_filters_of_objects_too() -> None:
 def test_required_values_are_those_outside_of_not() -> None:
     condition = parse_filter('service = "a" and (service = "b" or not service = "c") and service != "d"')
     assert required_values(condition, "service") == ["a", "b"]
+
+
+def test_names_of_any_script_are_shown_and_what_cannot_be_seen_is_escaped() -> None:
+    assert str(field("größe.über") == "straße") == 'größe.über = "straße"'
+    assert str(field("span.大小").exists()) == "span.大小 exists"
+    assert parse_filter("größe.über > 5 and span.大小 exists") == (field("größe.über") > 5) & (
+        field("span.大小").exists()
+    )
+    turned = field("a.\u202eb") == "\u202e\x1b\0"
+    assert str(turned) == r'"a.\u202eb" = "\u202e\u001b\u0000"'
+    assert parse_filter(str(turned)) == turned

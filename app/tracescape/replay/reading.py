@@ -54,6 +54,8 @@ def read(path: Path, *, batch: int, limit: int | None) -> Recording:
     Raises:
         ReplayError: there is no such file, or it is no recording; says what is wrong where.
     """
+    if path.is_dir():
+        raise ReplayError(f"{path} is a folder. Name a file in it.")
     if not path.is_file():
         raise ReplayError(f"There is no file {path}.")
     with path.open("rb") as file:
