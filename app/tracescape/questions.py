@@ -191,7 +191,7 @@ def diagnose(
     with open_target(target) as store:
         found = store.diagnose(since=since, until=until, baseline=baseline)
     if as_json:
-        printing.print_json(found.suspects.rows(named=True))
+        printing.print_json(found.objects())
     else:
         out.print("\n".join(printing.visible(line) for line in str(found).split("\n")), markup=False)
 

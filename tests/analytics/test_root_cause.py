@@ -206,9 +206,27 @@ def test_exemplars_are_traces_of_the_window_and_of_the_baseline() -> None:
     }
     assert starts[cause["bad_trace"]] >= WINDOW[0] > starts[cause["typical_trace"]]
     assert WINDOW[0] <= cause["since_ns"] < WINDOW[0] + MINUTE
-    top = answer.paths.row(0, named=True)
-    assert (top["rank"], top["service"], top["operation"]) == (1, "cart", "GET /cart")
-    assert top["bad_ns"] > 3 * top["typical_ns"]
+    worst = answer.paths.sort(pl.col("bad_ns") - pl.col("typical_ns")).row(-1, named=True)
+    assert (worst["rank"], worst["service"], worst["operation"]) == (1, "cart", "GET /cart")
+    assert worst["bad_ns"] > 3 * worst["typical_ns"]
+
+
+def test_both_paths_are_whole() -> None:
+    shop = small_shop(faults=faulty(slow_work={"cart": 20.0}))
+    answer = diagnose(shop, since_ns=WINDOW[0])
+    cause = answer.causes.row(0, named=True)
+    lasts = {
+        row["trace_id"].hex(): row["duration_ns"]
+        for row in shop.table.to_pylist()
+        if row["parent_span_id"] == 0
+    }
+    path = answer.paths.filter(rank=1)
+    assert path["typical_ns"].sum() == lasts[cause["typical_trace"]]
+    assert path["bad_ns"].sum() == lasts[cause["bad_trace"]]
+    assert path["step"].to_list() == list(range(1, len(path) + 1))
+    steps = list(path.select("service", "operation", "target").iter_rows())
+    assert len(set(steps)) == len(steps)
+    assert steps[0][0] == "web", "who calls stands before whom it calls"
 
 
 def test_waiting_is_the_mean_over_all_traces() -> None:
@@ -226,10 +244,34 @@ def test_it_reads_like_a_note() -> None:
     assert re.search(r"cart itself works 2\d.* ms on GET /cart instead of 3\.\d+ ms\.$", lines[2])
     assert lines[3].startswith("   Traces wait for it ")
     assert re.fullmatch(
-        "   typical trace [0-9a-f]{32} → bad trace [0-9a-f]{32}, by what they waited for:", lines[4]
+        "   typical trace [0-9a-f]{32} → bad trace [0-9a-f]{32}, what they waited for, in order:", lines[4]
     )
     assert " → " in lines[5]
     assert repr(answer) == str(answer)
+
+
+def test_beside_a_cause_only_those_are_hinted_at_who_moved_by_a_doubling() -> None:
+    answer = found(faulty(skips={"pay": 0.9}))
+    weak = answer.suspects.with_columns(named=pl.col("rank") == 1, explained_by=pl.lit(None, pl.String))
+    weak = weak.head(2).with_columns(score=pl.Series([5.0, 0.5]))
+    assert "worth a look" not in str(replace(answer, suspects=weak))
+    assert "worth a look" in str(replace(answer, suspects=weak.with_columns(score=pl.lit(1.5))))
+    assert "worth a look" in str(replace(answer, suspects=weak, causes=answer.causes.clear()))
+
+
+def test_a_note_says_what_explains_whom() -> None:
+    answer = found(faulty(slow_work={"bank": 50.0}))
+    told = answer.suspects.head(1).with_columns(named=pl.lit(False), explained_by=pl.lit("bank"))
+    kind = told["kind"][0]
+    note = str(replace(answer, suspects=told))
+    assert note.endswith(f"\nbank ({kind}) is explained by bank.")
+
+
+def test_objects_have_the_steps_of_causes() -> None:
+    answer = found(faulty(slow_work={"bank": 50.0}))
+    first, *others = answer.objects()
+    assert [step["bad_ns"] for step in first["path"]] == answer.paths["bad_ns"].to_list()
+    assert all(each["path"] == [] for each in others)
 
 
 def test_a_note_says_who_waits_only_where_somebody_does() -> None:

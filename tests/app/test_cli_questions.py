@@ -265,7 +265,7 @@ def test_diagnose_writes_a_note(shop: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(("What broke from ", "Nothing significant from "))
     rows = [json.loads(line) for line in run("diagnose", "--store", shop, "--json").stdout.splitlines()]
-    assert all({"service", "kind", "named", "sentence", "bad_trace"} <= row.keys() for row in rows)
+    assert all({"service", "kind", "named", "sentence", "bad_trace", "path"} <= row.keys() for row in rows)
 
 
 def test_diagnose_says_what_it_cannot_compare(shop: Path) -> None:

@@ -23,14 +23,16 @@ ValueType: TypeAlias = Literal["text", "number", "boolean", "other"]
 MOST_VALUES: Final = 200
 #: Keys that only texts of attributes have: the most frequent.
 MOST_KEYS: Final = 200
-#: Attributes that one query counts.
-_AT_ONCE: Final = 16
+#: Attributes that one query counts: the tables of more do not stay in the cache.
+_AT_ONCE: Final = 6
 #: Buckets of numbers are so many to a doubling: what lies in one differs by 2.2 % at most.
 BUCKETS_AN_OCTAVE: Final = 32
 #: Between the buckets of positive and of negative numbers; the exponents of doubles fit into it.
 _ORIGIN: Final = 1100 * BUCKETS_AN_OCTAVE
 #: How many rows of a group are the selection's, and how many the baseline's.
 _COUNTED: Final = "count(*) FILTER (s) AS a, count(*) - count(*) FILTER (s) AS b"
+#: The same where rows are many: a filter costs more than a sum.
+_SUMMED: Final = "sum(s::TINYINT)::BIGINT AS a, (count(*) - sum(s::TINYINT))::BIGINT AS b"
 _FIELDS: Final = ("service", "operation", "kind", "status", "status_message")
 _NUMBERS: Final = frozenset({"BIGINT", "UBIGINT", "DOUBLE"})
 
@@ -131,9 +133,7 @@ def _stored_keys(reader: Reader, texts: str) -> dict[str, set[str]]:
 
 
 def _count(reader: Reader, asked: Sides, wanted: Sequence[_Dimension], counts: dict[str, Counts]) -> None:
-    found = reader.sql(
-        " UNION ALL ".join(_values_sql(number, each, asked) for number, each in enumerate(wanted))
-    )
+    found = reader.sql(_values_sql(wanted, asked))
     _add_rows(found.to_pylist(), wanted, counts)
     numbers = {number: each for number, each in enumerate(wanted) if each.number is not None}
     if numbers:
@@ -163,12 +163,27 @@ def _add_rows(
             own.add(dimension.kind, row["value"], row["a"], row["b"])
 
 
-def _values_sql(number: int, dimension: _Dimension, asked: Sides) -> str:
-    """Values of one attribute, those first whose shares differ most."""
-    grouped = f"SELECT {dimension.value} AS v, {_COUNTED} FROM {asked.source} GROUP BY v"
-    return _most_different(
-        number, f"SELECT v::VARCHAR AS value, a, b FROM ({grouped}) WHERE v IS NOT NULL", asked
+def _values_sql(wanted: Sequence[_Dimension], asked: Sides) -> str:
+    """Values of some attributes, of each those first whose shares differ most."""
+    # In one pass: to find the side of every row again for each attribute costs as much as to count.
+    names = [f"v{number}" for number in range(len(wanted))]
+    columns = ", ".join(f"{each.value} AS {name}" for each, name in zip(wanted, names, strict=True))
+    value = f"coalesce({', '.join(f'{name}::VARCHAR' for name in names)})"
+    grouped = (
+        f"SELECT GROUPING({', '.join(names)}) AS g, {value} AS value, {_SUMMED}"
+        f" FROM (SELECT s, {columns} FROM {asked.source})"
+        f" GROUP BY GROUPING SETS ({', '.join(f'({name})' for name in names)})"
     )
+    every = (1 << len(wanted)) - 1
+    parts = (
+        _most_different(
+            number,
+            f"SELECT value, a, b FROM grouped WHERE g = {every ^ (1 << place)} AND value IS NOT NULL",
+            asked,
+        )
+        for number, place in enumerate(reversed(range(len(wanted))))
+    )
+    return f"WITH grouped AS MATERIALIZED ({grouped}) {' UNION ALL '.join(parts)}"
 
 
 def _most_different(number: int, grouped: str, asked: Sides) -> str:
@@ -186,7 +201,7 @@ def _buckets_sql(number: int, value: str | None, asked: Sides) -> str:
         f"CASE WHEN v = 0 THEN 0 ELSE sign(v) * ({_ORIGIN} + floor(log2(abs(v)) * {BUCKETS_AN_OCTAVE})) END"
     )
     return (
-        f"(SELECT {number} AS dimension, ({bucket})::INTEGER AS bucket, {_COUNTED}"
+        f"(SELECT {number} AS dimension, ({bucket})::INTEGER AS bucket, {_SUMMED}"
         f" FROM (SELECT ({value})::DOUBLE AS v, s FROM {asked.source})"
         " WHERE v IS NOT NULL AND isfinite(v) GROUP BY bucket)"
     )

@@ -18,6 +18,7 @@ from tracescape_analytics.root_cause.exemplars import PATH_SCHEMA, exemplars, si
 from tracescape_analytics.root_cause.failures import failures
 from tracescape_analytics.root_cause.measures import Measures, measured
 from tracescape_analytics.root_cause.moments import odd_stretches
+from tracescape_analytics.root_cause.paths import path_lines
 from tracescape_analytics.root_cause.stories import KINDS, Names, item_of, told
 from tracescape_analytics.span_forest import CALL_COLUMNS, IntArray, plant
 from tracescape_analytics.windows import MARGIN_NS, Window, checked
@@ -73,9 +74,9 @@ class Diagnosis:
 
     ``causes`` (columns of ``CAUSE_SCHEMA``, see docs/columns.md): what is named as a cause, the strongest
     first; empty when nothing is significant. ``suspects``: the same for every service that anything speaks
-    against, the causes among them. ``paths``: where the time of the typical and of the bad trace of each
-    cause went, by ``rank``. ``traces`` and ``base_traces`` count those whose main root starts in the window
-    and in the baseline. ``found`` says that the window was not given but stood out.
+    against, the causes among them. ``paths``: the critical paths of the typical and of the bad trace of each
+    cause side by side, by ``rank`` and ``step``. ``traces`` and ``base_traces`` count those whose main root
+    starts in the window and in the baseline. ``found`` says that the window was not given but stood out.
     """
 
     causes: pl.DataFrame
@@ -104,21 +105,24 @@ class Diagnosis:
         """The same: whoever types its name wants to read it."""
         return str(self)
 
+    def objects(self) -> list[dict[str, Any]]:
+        """The suspects for programs, an object each; ``path`` are the steps of ``paths``, of causes alone."""
+        paths: dict[int, list[dict[str, Any]]] = {}
+        for step in self.paths.iter_rows(named=True):
+            paths.setdefault(step.pop("rank"), []).append(step)
+        return [{**each, "path": paths.get(each["rank"], [])} for each in self.suspects.iter_rows(named=True)]
+
     def _told(self, cause: dict[str, Any]) -> list[str]:
         sure = "p < 1e-12" if cause["p_value"] < 1e-12 else f"p = {cause['p_value']:.1g}"
         since = _until(self.window[0], cause["since_ns"])
-        parts = self.paths.filter(pl.col("rank") == cause["rank"]).head(3)
+        parts = self.paths.filter(pl.col("rank") == cause["rank"])
         lines = [
             f"{cause['rank']}. {cause['service']} ({cause['kind']}, since {since}). {cause['sentence']}",
             f"   {_waits(cause)}{counted(cause['channels'], 'sign')} of it ({sure}).",
             f"   typical trace {cause['typical_trace'] or 'none'} → bad trace {cause['bad_trace'] or 'none'}"
-            + (", by what they waited for:" if len(parts) else ""),
+            + (", what they waited for, in order:" if len(parts) else ""),
         ]
-        for part in parts.iter_rows(named=True):
-            place = f"{part['service']} → {part['target']}" if part["target"] else part["service"]
-            typical, bad = readable_duration(part["typical_ns"]), readable_duration(part["bad_ns"])
-            lines.append(f"     {typical:>8} → {bad:>8}  {place} ({part['operation']})")
-        return lines
+        return lines + path_lines(list(parts.iter_rows(named=True)))
 
     def _hints(self) -> str:
         others, by = self.suspects.filter(~pl.col("named")), pl.col("explained_by")
@@ -127,7 +131,9 @@ class Diagnosis:
             f"\n{row['service']} ({row['kind']}) is explained by {row['explained_by']}."
             for row in follow.iter_rows(named=True)
         ]
-        if weak := others.filter(by.is_null()).head(_SHOWN_SUSPECTS)["service"].to_list():
+        # Beside a cause, what hardly moved is no use to anybody.
+        worth = pl.col("score") >= (DEFAULT.least if len(self.causes) else 0.0)
+        if weak := others.filter(by.is_null() & worth).head(_SHOWN_SUSPECTS)["service"].to_list():
             lines.append(f"\nNot proved, but it may be worth a look: {', '.join(weak)}.")
         return "".join(lines)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -10,18 +10,20 @@ import polars as pl
 from tracescape_analytics.root_cause.measures import Measures
 from tracescape_analytics.span_forest import IntArray
 
-#: The parts of two critical paths that differ most.
-SHOWN_PARTS: Final = 6
 #: A typical trace is neither fast nor slow as a whole among so many that are usual in what is asked.
 _NEAREST: Final = 25
 PATH_SCHEMA: Final = {
     "rank": pl.Int64,
+    "step": pl.Int64,
     "service": pl.String,
     "operation": pl.String,
     "target": pl.String,
     "typical_ns": pl.Int64,
     "bad_ns": pl.Int64,
 }
+
+
+_Step: TypeAlias = tuple[int, int, int]
 
 
 class Exemplars(NamedTuple):
@@ -86,30 +88,44 @@ def _with_none(every: pl.DataFrame, having: pl.DataFrame) -> pl.DataFrame:
 
 
 def side_by_side(measures: Measures, rank: int, found: Exemplars) -> pl.DataFrame:
-    """Critical time of both traces by service, operation and who is waited for; most different first."""
+    """The critical paths of both traces, a row a step: who is waited for, in the order of the bad one.
+
+    A step is a service and operation, or a call; however often a trace takes it, it is one row, and a step
+    that only the typical trace takes stands behind what it follows there. So rows add up to both paths.
+    """
     names = measures.owners.nodes.frame()["name"].to_list()
     operations = measures.trees.operations
-    rows = measures.times.filter(pl.col("trace").is_in([found.typical, found.bad]), pl.col("critical_ns") > 0)
-    spent = pl.col("critical_ns")
-    parts = rows.group_by("node", "operation", "callee").agg(
-        typical_ns=spent.filter(pl.col("trace") == found.typical).sum(),
-        bad_ns=spent.filter(pl.col("trace") == found.bad).sum(),
-    )
-    parts = parts.sort(
-        (pl.col("bad_ns") - pl.col("typical_ns")).abs(),
-        "node",
-        "operation",
-        "callee",
-        descending=[True, False, False, False],
-    ).head(SHOWN_PARTS)
-    return pl.DataFrame(
-        [
-            (rank, names[node], operations[operation], names[callee] if callee >= 0 else None, typical, bad)
-            for node, operation, callee, typical, bad in parts.iter_rows()
-        ],
-        schema=PATH_SCHEMA,
-        orient="row",
-    )
+    typical, bad = (_path(measures, trace) for trace in (found.typical, found.bad))
+    rows = []
+    for step, key in enumerate(_merged(list(bad), list(typical)), 1):
+        node, operation, callee = key
+        target = names[callee] if callee >= 0 else None
+        spent = typical.get(key, 0), bad.get(key, 0)
+        rows.append((rank, step, names[node], operations[operation], target, *spent))
+    return pl.DataFrame(rows, schema=PATH_SCHEMA, orient="row")
+
+
+def _path(measures: Measures, trace: int) -> dict[_Step, int]:
+    # Critical time of each step of a trace, in order of their first start; a caller before whom it calls.
+    trees, forest = measures.trees, measures.trees.forest
+    spans = np.flatnonzero((forest.trace == trace) & (measures.critical_ns > 0))
+    path: dict[_Step, int] = {}
+    for span in spans[np.argsort(forest.start[spans], kind="stable")]:
+        key = (int(trees.service[span]), int(trees.operation[span]), int(measures.owners.callee[span]))
+        path[key] = path.get(key, 0) + int(measures.critical_ns[span])
+    return path
+
+
+def _merged(order: list[_Step], other: list[_Step]) -> list[_Step]:
+    # All steps of ``order``, and each further one of ``other`` right behind the one that it follows there.
+    known, place = set(order), 0
+    for step in other:
+        if step in known:
+            place = order.index(step) + 1
+        else:
+            order.insert(place, step)
+            place += 1
+    return order
 
 
 def trace_id_of(measures: Measures, trace: int) -> str | None:
