@@ -15,6 +15,7 @@ import pyarrow as pa
 import workload
 from measure import in_turn, report
 
+from tracescape.rolling import REST_NS
 from tracescape_analytics.calls import counts_of_window
 from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep
 from tracescape_analytics.topology import topology
@@ -29,6 +30,7 @@ WHERE child.service <> parent.service GROUP BY ALL
 """
 COMMIT_ROWS = 100_000
 BUSY_SPANS, BUSY_MINUTES = 500_000, 4
+FEW_SPANS, FEW_MINUTES = 9_000, 22
 #: What ten million spans may take, and ten hours from roll-ups.
 TOPOLOGY_S, TEN_HOURS_MS = 1.5, 50
 _IDS = ["t0", "t1", "p"]
@@ -182,6 +184,29 @@ def minute_by_minute(folder: Path, frame: pl.DataFrame) -> None:
     print(f"  {each / beside:.0%} of the {beside:.2f} s of CPU that storing the decoded tables took")
 
 
+def few_a_minute(folder: Path, frame: pl.DataFrame) -> None:
+    """The same of a collector with little to do, which rolls up several minutes at once."""
+    path, begin, stored, kept = folder / "few.db", 1_000_000 * HOUR_NS, 0.0, 0.0
+    store = DuckDBStore(path)
+    keeper = Upkeep(store, rest_ns=REST_NS)
+    for minute in range(FEW_MINUTES * 3 // 2):
+        rows = packed(table(frame, minute * FEW_SPANS, FEW_SPANS), begin + minute * MINUTE_NS)
+        measured = minute >= FEW_MINUTES // 2  # before that, kernels are loaded
+        for quarter in range(4):
+            cpu = time.process_time()
+            store.append({"spans": rows.slice(quarter * FEW_SPANS // 4, FEW_SPANS // 4)})
+            stored += (time.process_time() - cpu) * measured
+            cpu = time.process_time()
+            keeper.step(begin + minute * MINUTE_NS + (quarter + 1) * MINUTE_NS // 4)
+            kept += (time.process_time() - cpu) * measured
+    keeper.close()
+    store.close()
+    path.unlink()
+    each = 1e6 / (FEW_MINUTES * FEW_SPANS)
+    print(f"\nroll-up upkeep, {FEW_SPANS:,} spans a minute: {kept * each:.2f} us of CPU a span")
+    print(f"  {kept / stored:.0%} of the {stored * each:.2f} us that storing the decoded tables took")
+
+
 def packed(rows: pa.Table, begin: int) -> pa.Table:
     """The same spans, all in the minute from ``begin`` on."""
     place = rows.schema.get_field_index("start_ns")
@@ -238,6 +263,7 @@ def main() -> None:
             upkeep(path, count, stored_s, options.rounds)
             path.unlink()
         minute_by_minute(Path(folder), frame)
+        few_a_minute(Path(folder), frame)
         ten_hours(Path(folder), frame)
 
 
