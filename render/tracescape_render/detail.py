@@ -226,8 +226,6 @@ def _by_importance(scene: Scene, groups: Groups, alone: BoolArray) -> list[int]:
     if scene.cause is not None:
         lit[scene.island[scene.cause.ends]] = True
         lit[scene.island[scene.cause.victims]] = True
-    if scene.suspect is not None:
-        lit[scene.island[scene.suspect.body]] = True
     sick = np.bincount(scene.island[alone], minlength=islands)
     calls = np.bincount(scene.island, scene.calls, islands)
     order = np.lexsort((-calls, -sick, ~lit))

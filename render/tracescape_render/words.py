@@ -39,6 +39,8 @@ _STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: 
 _RIM_SIGN: Final = "◡ an island's rim: its sick"
 _CAUSE_SIGN: Final = "┃ likely cause"
 _SUSPECT_SIGN: Final = "┆ suspect, not proved"
+#: A suspect's flag looks for room in steps of so many pixels.
+_FLAG_STEP: Final = 14.0
 _IDLE_WORDS: Final = "idle: too few calls to judge"
 #: The letters of a flag's name and reason, in points: on the cause, and smaller on a mere suspect.
 _CAUSE_LETTERS: Final = (20, 16)
@@ -172,6 +174,10 @@ class Words:
             actor.SetVisibility(rect is not None)
             if rect is not None:
                 actor.SetPosition((rect.left + rect.right) / 2, rect.bottom + PADDING)
+        if self.flag_rect is not None and self._scene.suspect is not None and self._mark is not None:
+            top, _ = to_screen(self._mark.top[None], projection, size)
+            line = leader_lines({0: self.flag_rect}, top, np.zeros(1))
+            self.leaders = np.concatenate([self.leaders, line])
         self._leaders.draw(self.leaders)
         self._write_labels()
         self._place_tooltip(size)
@@ -230,7 +236,7 @@ class Words:
         bodies = np.column_stack([xy, reach])[w > 0]
         place = arrange(
             top[None],
-            np.array([4.0]),
+            np.array([_FLAG_STEP]),
             [(rect.right - rect.left, rect.top - rect.bottom)],
             [0],
             size,

@@ -9,7 +9,7 @@ import pytest
 import pyvista as pv
 from numpy.typing import NDArray
 
-from support.scenes import SHOP_EDGES, SHOP_NODES, edges, nodes, ring
+from support.scenes import SHOP_EDGES, SHOP_NODES, crowd, edges, nodes, ring
 from tracescape_render.camera import to_screen
 from tracescape_render.detail import detailed
 from tracescape_render.focus import Focus, narrowed, within
@@ -173,6 +173,23 @@ def test_its_flag_is_small_near_it_and_covers_no_label() -> None:
     assert labels and not any(flag.overlaps(rect) for rect in labels.values())
     assert scene.suspect.body not in labels, "the flag names it"
     assert abs((flag.left + flag.right) / 2 - x) < 320 and abs(flag.bottom - y) < 250
+
+
+@pytest.mark.parametrize("number", range(8, 40, 5))
+def test_in_a_crowd_its_flag_covers_few_bodies_and_no_label_covers_it(number: int) -> None:
+    scene = build_scene(*crowd(40), seconds=1.0, causes=suspects(service=f"service-with-a-name-{number}"))
+    stage, _, plotter = _drawn(scene)
+    flag, labels = stage.flag_rect, list(stage.label_rects.values())
+    middles = [stage.on_screen(body) for body in range(40)]
+    stage.labels_on = False
+    stage.relabel()
+    lines = stage.leaders.copy()
+    plotter.close()
+    assert flag is not None and scene.suspect is not None
+    assert not any(flag.overlaps(rect) for rect in labels)
+    covered = [flag.left < x < flag.right and flag.bottom < y < flag.top for x, y in middles]
+    assert sum(covered) <= 1 and not covered[scene.suspect.body]
+    assert len(lines) == 1, "from the flag to the end of its dashed line"
 
 
 def test_it_stays_below_where_a_beacon_would_end() -> None:
