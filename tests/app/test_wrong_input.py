@@ -64,7 +64,9 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("value", [5, 1.5, math.nan, True, b"x", [], {}, object()], ids=lambda value: repr(value)[:7])
+@pytest.mark.parametrize(
+    "value", [5, 1.5, math.nan, True, b"x", [], {}, object()], ids=lambda value: repr(value)[:7]
+)
 @pytest.mark.parametrize(("method", "name", "words"), TEXTS)
 def test_what_is_no_text(store: Store, method: str, name: str, words: str, value: object) -> None:
     refused(lambda: getattr(store, method)(**{name: value}), words)
