@@ -234,7 +234,7 @@ def explore(
             panels = StorePanels(store)
             source = follow(store, ask, given=given, panels=panels)
             _prepare_kernels()
-            refresh_s = 1.0 if store.live else None  # a closed file does not change
+            refresh_s = 0.5 if store.live else None  # a closed file does not change
             start = dataclasses.replace(
                 start, title=f"Tracescape · {store.location}", command=explore_command(target, since, until)
             )
