@@ -249,7 +249,7 @@ def explore(
             source = follow(store, ask, given=shown.given, panels=panels)
             _prepare_kernels()
             moves = store.live and at is None and trace is None  # a closed file and the past do not
-            refresh_s = 1.0 if moves else None
+            refresh_s = 0.5 if moves else None
             start = dataclasses.replace(start, title=f"Tracescape · {store.location}", command=command)
             open_window(source, questions=panels, refresh_s=refresh_s, start=start)
             return

@@ -34,7 +34,7 @@ def open_window(
     source: Callable[[], Snapshot],
     *,
     questions: Questions | None = None,
-    refresh_s: float | None = 1.0,
+    refresh_s: float | None = 0.5,
     start: Start | None = None,
     on_select: OnSelect | None = None,
     on_ready: Callable[[Desktop], None] | None = None,
