@@ -57,13 +57,13 @@ def deployments(reader: Reader, since_ns: int, until_ns: int) -> pl.DataFrame:
     others = pl.col("up_to") - pl.col("all") - pl.col("last_up_to")
     away = (pl.col("minute") - pl.col("last_minute")) * MINUTE_NS > AWAY_NS
     new = seen.filter(pl.col("last_minute").is_null() | (away & (others >= AWAY_SPANS)))
-    rows = new.filter((pl.col("first_ns") >= since_ns) & (pl.col("up_to") > pl.col("all")))
-    rows = _with_versions_before(rows, found)
+    rows = _with_versions_before(new.filter(pl.col("first_ns") >= since_ns), found)
     return rows.select(pl.col(name).cast(dtype) for name, dtype in DEPLOYMENT_SCHEMA.items())
 
 
 def _with_versions_before(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
-    # Of the versions in the minutes before: the newest one, of those of one minute that of most spans.
+    # Of the versions in the minutes before: the newest one, of those of one minute that of most spans. Where
+    # there is none, the service itself appears.
     mine = rows.select("service", "version", "minute", start_ns="first_ns")
     older = found.select("service", before="version", at="minute", weight="spans")
     pairs = mine.join(older, on="service").filter(

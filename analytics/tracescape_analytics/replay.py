@@ -252,8 +252,8 @@ def _add_calls(legs: _Legs, trees: SpanForest, served: IntArray, caller: IntArra
     leaves = np.clip(end[served], start[client], end[client])
     legs.add("request", *ends, start[client], arrives, served)
     legs.add("work", *ends, start[served], end[served], served)
-    gave_up = trees.duration[served] > trees.duration[client]  # else it lies within, once clocks agree
-    legs.add("response", *ends, np.where(gave_up, end[client], leaves), end[client], served)
+    # Of a caller that gave up first, the server's end is cut to the client's: nothing comes back.
+    legs.add("response", *ends, leaves, end[client], served)
 
 
 def _add_messages(legs: _Legs, trees: SpanForest, taken: IntArray, sender: IntArray) -> None:

@@ -75,6 +75,17 @@ def test_versions_side_by_side_appear_once() -> None:
     assert found["version"].to_list() == ["2.0"]
 
 
+def test_a_version_that_is_seldom_used_does_not_appear_each_time() -> None:
+    rows = busy("cart@1", 0, 60, every=1.0) + busy("cart@2", 5, 60, every=12.0)
+    found = deployments(sent(*rows, resources=VERSIONS), BEGIN, BEGIN + 60 * MINUTE)
+    assert found["start_ns"].to_list() == [BEGIN + 5 * MINUTE], "12 spans of others are no time away"
+
+
+def test_a_service_that_appears_with_two_versions_was_not_deployed_to() -> None:
+    rows = busy("web@1", 0, 20) + busy("cart@1", 5, 20) + busy("cart@2", 5, 20)
+    assert deployments(sent(*rows, resources=VERSIONS), BEGIN, BEGIN + 20 * MINUTE).is_empty()
+
+
 def test_a_pause_of_a_whole_service_is_no_deployment() -> None:
     rows = busy("cart@1", 0, 10) + busy("cart@1", 50, 60)
     assert deployments(sent(*rows, resources=VERSIONS), BEGIN, BEGIN + 60 * MINUTE).is_empty()

@@ -114,6 +114,17 @@ def test_a_message_waits_in_its_queue() -> None:
     assert (found.root_ns, found.end_ns) == ((100, 200), 260)
 
 
+def test_a_queue_that_only_its_consumer_names() -> None:
+    topic = {"messaging_system": "kafka", "messaging_destination": "orders"}
+    rows = [
+        *CALL[:1],
+        span("B", "A", service="web", kind="producer", start=110, end=120),
+        span("C", "B", service="mail", kind="consumer", start=160, end=260, **topic),
+    ]
+    assert under_way(replay(*rows), 115)["message", "web", "kafka orders"] == 0.5
+    assert under_way(replay(*rows), 130)["message", "kafka orders", "mail"] == 0.25
+
+
 def test_a_queue_that_nobody_names_is_passed_by() -> None:
     rows = [
         *CALL[:1],

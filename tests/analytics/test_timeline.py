@@ -113,6 +113,18 @@ def test_blocks_and_open_minutes_and_spans_alone_say_the_same(tmp_path: Path) ->
     half.close()
 
 
+def test_sampled_calls_count_for_those_that_were_not_kept() -> None:
+    rows = a_request(0, BEGIN) + [
+        {**row, "trace_state": "ot=th:c", "trace_id": b"sampled........."}
+        for row in a_request(1, BEGIN, failed=True)
+    ]
+    found = timeline(reader(*rows), step_ns=MINUTE_NS, service="pay")
+    nodes = topology(reader(*rows)).nodes.filter(service="pay")
+    assert nodes.select("calls", "seen").rows() == [(5, 2)], "one of four was kept"
+    assert found.filter(service="pay").select("calls", "errors", "seen").rows() == [(5, 4, 2)]
+    assert found.filter(pl.col("service").is_null()).select("calls", "seen").rows() == [(10, 4)]
+
+
 def test_no_step_is_missing_and_nothing_is_no_rate_of_errors() -> None:
     found = timeline(reader(*rows_of([0, 600 * SECOND])), step_ns=MINUTE_NS)
     assert found["start_ns"].to_list() == [BEGIN + i * MINUTE_NS for i in range(11)]

@@ -113,6 +113,15 @@ def test_of_two_that_run_the_one_on_the_critical_path_is_waited_for() -> None:
     assert forest.span_id[running_at(forest, times, paths, 5)[1][0]] == 2
 
 
+@pytest.mark.parametrize(("critical", "other"), [(2, 3), (3, 2)])
+def test_the_critical_child_is_waited_for_though_another_ends_later(critical: int, other: int) -> None:
+    last = Span(0, 4, 1, 60, 100)
+    spans = [Span(0, 1, 0, 0, 100), Span(0, critical, 1, 0, 55), Span(0, other, 1, 0, 70), last]
+    forest, paths, times = analysed(spans)
+    assert forest.span_id[running_at(forest, times, paths, 30)[1][0]] == critical
+    assert forest.span_id[running_at(forest, times, paths, 57)[1][0]] == other
+
+
 def test_no_spans() -> None:
     forest, paths, times = analysed([])
     assert [len(column) for column in running_at(forest, times, paths, 0)] == [0, 0]
