@@ -28,6 +28,7 @@ from tracescape_render.text import (
     duration,
     rate,
     share,
+    short_names,
     state_words,
 )
 from tracescape_render.verdict import SICK, Cause, Graph, Suspect, first_cause, first_suspect, named
@@ -181,13 +182,15 @@ def build_scene(
     radii = _radii(calls, state)
     stands = places.positions.astype(np.float32)
     curves = control_points(stands, radii, source, target, island)
-    graph = Graph(services, shape == KINDS.index("service"), state, source, target, arc_calls)
+    answers = shape == KINDS.index("service")
+    names = short_names(services, answers.tolist())
+    graph = Graph(services, names, answers, state, source, target, arc_calls)
     cause = first_cause(causes, graph)
-    suspect = first_suspect(causes, services)
+    suspect = first_suspect(causes, graph)
     errors = _counts(nodes["errors"])
     return Scene(
         services=services,
-        labels=Lines(len(services), lambda body: display_name(services[body], LABEL_LENGTH)),
+        labels=Lines(len(services), lambda body: display_name(names[body], LABEL_LENGTH)),
         subtitles=Lines(len(services), lambda body: _subtitle(nodes.row(body, named=True), int(state[body]))),
         tooltips=Lines(len(services), lambda body: _tooltip(nodes.row(body, named=True), seconds)),
         calls=calls,
@@ -207,7 +210,7 @@ def build_scene(
         arc_seen=arcs_seen(weights(arc_calls, target), arc_state, cause),
         traffic=np.array(arc_calls / max(seconds, 1e-9), np.float32),
         island=island,
-        island_names=island_names(services, calls, island),
+        island_names=island_names(names, calls, island),
         plates=[outline.astype(np.float32) for outline in places.outlines],
         plate_shares=shares_by_island(state, island),
         size=size_of_world(places.outlines),

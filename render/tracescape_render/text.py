@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -28,6 +29,19 @@ class Lines(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         return map(self._write, self._numbers)
+
+
+def short_names(names: Sequence[str], whole: Sequence[bool]) -> list[str]:
+    """Names without the address after their ``@``, where the rest tells them apart.
+
+    A database is ``postgresql orders@db-1:5432``: of one such who would not know. Those that are ``whole``,
+    services, are called as they call themselves.
+    """
+    heads = [
+        name if kept else name.partition("@")[0] or name for name, kept in zip(names, whole, strict=True)
+    ]
+    alike = Counter(heads)
+    return [head if alike[head] == 1 else name for name, head in zip(names, heads, strict=True)]
 
 
 def display_name(name: object, length: int = LABEL_LENGTH) -> str:

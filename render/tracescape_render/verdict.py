@@ -33,9 +33,13 @@ SUSPECT_TRACES: Final = 3
 
 
 class Graph(NamedTuple):
-    """Bodies and calls as far as causes go. ``answers`` says whether a body has spans of its own."""
+    """Bodies and calls as far as causes go. ``answers`` says whether a body has spans of its own.
+
+    ``names`` are what ``services`` are called for people.
+    """
 
     services: Sequence[str]
+    names: Sequence[str]
     answers: NDArray[np.bool_]
     state: IntArray
     source: IntArray
@@ -98,15 +102,16 @@ def named(causes: pl.DataFrame | None) -> pl.DataFrame | None:
     return causes.filter("named")
 
 
-def first_suspect(causes: pl.DataFrame | None, services: Sequence[str]) -> Suspect | None:
-    """The first row of what `leading` gives, if it is no cause; None if it is not among ``services``."""
+def first_suspect(causes: pl.DataFrame | None, graph: Graph) -> Suspect | None:
+    """The first row of what `leading` gives, if it is no cause; None if it is not in the scene."""
     if causes is None or causes.is_empty():
         return None
     row = causes.row(0, named=True)
     service = str(row["service"])
-    if row.get("named", True) or service not in services:
+    if row.get("named", True) or service not in graph.services:
         return None
-    return Suspect(display_name(service, 2 * LABEL_LENGTH), reason(row), services.index(service))
+    body = graph.services.index(service)
+    return Suspect(display_name(graph.names[body], 2 * LABEL_LENGTH), reason(row), body)
 
 
 def first_cause(causes: pl.DataFrame | None, graph: Graph) -> Cause | None:
@@ -125,8 +130,9 @@ def first_cause(causes: pl.DataFrame | None, graph: Graph) -> Cause | None:
     if body == _NOBODY:
         return None
     arc = _arc(row, number, graph)
-    name = str(row["service"]) if arc is None else f"{row['source']} → {row['target']}"
-    start = body if arc is None else int(graph.source[arc])
+    ends = [body] if arc is None else [int(graph.source[arc]), int(graph.target[arc])]
+    name = " → ".join(graph.names[end] for end in ends)
+    start = ends[0]
     victims, links = _sufferers(start, graph, upstream=True)
     if arc is not None and graph.state[start] in SICK:
         victims, links = [start, *victims], [arc, *links]
@@ -137,7 +143,7 @@ def first_cause(causes: pl.DataFrame | None, graph: Graph) -> Cause | None:
         reason(row),
         body,
         arc,
-        [body] if arc is None else [int(graph.source[arc]), int(graph.target[arc])],
+        ends,
         np.array(victims, np.int64),
         np.array(links, np.int64),
     )

@@ -224,3 +224,18 @@ def test_durations_read_well(ns: float | None, text: str) -> None:
 def test_rates_and_shares_read_well() -> None:
     assert (rate(0.05), rate(1.5), rate(12_345.0), rate(-1.0)) == ("3/min", "1.5/s", "12,345/s", "–")
     assert (share(0, 10), share(1, 200), share(1, 2), share(1, 0)) == ("0 %", "0.5 %", "50 %", "–")
+
+
+def test_a_database_is_called_by_its_address_only_where_there_is_another_of_its_name() -> None:
+    names = {
+        "postgresql orders@db-1": "postgresql orders",
+        "redis carts@cache-1:6379": "redis carts@cache-1:6379",
+        "redis carts@cache-2:6379": "redis carts@cache-2:6379",
+        "redis@cache-3": "redis@cache-3",
+        "redis": "redis",
+        "@db": "@db",
+    }
+    bodies = [*((name, "database", 10, "healthy") for name in names), ("me@home", "service", 10, "healthy")]
+    scene = build_scene(nodes(*bodies), edges(("me@home", "postgresql orders@db-1")), seconds=1.0)
+    assert dict(zip(scene.services, scene.labels, strict=True)) == {**names, "me@home": "me@home"}
+    assert "orders@db-1" in scene.tooltips[0]
