@@ -76,7 +76,7 @@ def test_a_slow_request_waits_where_the_fault_is(store: ts.Store) -> None:
     critical = replay.spans.row(frame.critical, named=True)
     assert (critical["service"], critical["operation"]) == ("inventory", "UPDATE stock")
     legs = replay.legs[frame.legs].select("leg", "source", "target").rows()
-    assert ("away", "inventory", "postgresql inventory") in legs
+    assert ("away", "inventory", "postgresql inventory@inventory-db") in legs
     assert ("work", "checkout", "inventory") in legs
     edges = set(store.topology().edges.select("source", "target").rows())
     assert set(replay.legs.select("source", "target").rows()) <= edges

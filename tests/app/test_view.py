@@ -50,7 +50,7 @@ def test_a_window_with_nothing_before_it_has_no_cause(store: ts.Store) -> None:
 def test_a_diagnosis_is_shown_with_the_topology_it_belongs_to(store: ts.Store, tmp_path: Path) -> None:
     topology, found = store.topology(BROKEN, END), store.diagnose(BROKEN, END)
     scene = topology.scene(found)
-    assert scene.headline.startswith("postgresql inventory@inventory-db is the likely cause")
+    assert scene.headline.startswith("postgresql inventory is the likely cause")
     assert topology.scene().cause is None
     for theme in THEMES:
         path = topology.screenshot(tmp_path / f"{theme}.png", (320, 200), diagnosis=found, theme=theme)
@@ -98,7 +98,7 @@ def test_who_follows_a_store_waits_for_no_causes_and_asks_for_them_now_and_then_
 
 def test_of_a_file_the_first_answer_has_the_causes_for_there_is_no_second(store: ts.Store) -> None:
     scene = view.follow(store, lambda store: store.topology(BROKEN, END), given=True)().scene
-    assert scene.cause is not None and scene.cause.name == "postgresql inventory@inventory-db"
+    assert scene.cause is not None and scene.cause.name == "postgresql inventory"
 
 
 def settle() -> None:
