@@ -53,13 +53,14 @@ def damaged(error: Exception) -> bool:
 
 
 def check_whole(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Raises `StoreError` where the file ends before its last block: whatever reads that would fail.
+    """Raises `StoreError` where the file has not even room for the blocks in use: reading them would fail.
 
-    A file with a log beside it is not looked at: what the log has may be counted as blocks already.
+    Blocks that are free at its end DuckDB counts, and cuts off itself. A file with a log beside it is not
+    looked at: what the log has may be counted as blocks already.
     """
     if path.with_name(path.name + ".wal").exists():
         return
-    (row,) = connection.execute("SELECT total_blocks * block_size FROM pragma_database_size()").fetchall()
+    (row,) = connection.execute("SELECT used_blocks * block_size FROM pragma_database_size()").fetchall()
     if path.stat().st_size < row[0]:
         raise StoreError(f"{path} is cut off: {row[0] - path.stat().st_size:,} bytes are missing. {_BACKUP}")
 
