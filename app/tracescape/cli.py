@@ -229,9 +229,11 @@ def explore(
     trace: Annotated[str | None, typer.Option(help="The world as it was when this trace ended.")] = None,
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
+    from tracescape.moment import WIDTH
     from tracescape.panels import StorePanels
+    from tracescape.past import Past
     from tracescape.time_shown import TimeShown
-    from tracescape.view import explore_command, follow, placed, recent, start_of
+    from tracescape.view import beginning_at, explore_command, follow, placed, recent, start_of
     from tracescape.watching import Watch
     from tracescape_render import open_window
     from tracescape_render import screenshot as write_picture
@@ -244,12 +246,14 @@ def explore(
 
     with open_target(target) as store:
         if screenshot is None:
-            panels = StorePanels(store)
-            command = explore_command(target, shown.words(store))
-            source = follow(store, ask, given=shown.given, panels=panels)
+            moment = shown.moment(store)
+            panels = StorePanels(store, Past(store, target, width or (WIDTH if moment else None)))
+            command = explore_command(target, [] if moment else shown.words(store))
+            source = follow(store, recent if moment else ask, given=shown.given and not moment, panels=panels)
+            if moment:
+                source = beginning_at(moment.until_ns, source, panels)
             _prepare_kernels()
-            moves = store.live and at is None and trace is None  # a closed file and the past do not
-            refresh_s = 0.5 if moves else None
+            refresh_s = 0.5 if store.live else None  # a closed file does not move
             start = dataclasses.replace(start, title=f"Tracescape · {store.location}", command=command)
             open_window(source, questions=panels, refresh_s=refresh_s, start=start)
             return

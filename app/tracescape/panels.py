@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from tracescape.past import Past
 from tracescape_render.charts.chart import Chart
-from tracescape_render.snapshot import Details, Exemplar, Figures, Index
+from tracescape_render.snapshot import Details, Exemplar, Figures, Index, LineWish, MomentWish, Snapshot
+from tracescape_render.strip import Line
 from tracescape_storage.conditions import literal
 from tracescape_storage.errors import StoreError
 
@@ -24,8 +27,9 @@ _NAMES: Final = 20_000
 class StorePanels:
     """Answers in the window of the topology that was shown last; implements `Questions` of the renderer."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, past: Past | None = None) -> None:
         self._store = store
+        self.past = past or Past(store)
         self._lock = threading.Lock()
         self._topology: Topology | None = None
         self._new_places = False
@@ -80,6 +84,17 @@ class StorePanels:
     def trace(self, trace_id: str) -> Chart:
         """The waterfall."""
         return self._store.trace(trace_id).plot()
+
+    def line(self, wish: LineWish) -> Line:
+        """The timeline."""
+        return self.past.line(wish)
+
+    def moment(self, wish: MomentWish) -> Snapshot:
+        """The world as it was; who asks about it is answered about it."""
+        topology, snapshot = self.past.moment(wish)
+        about = StorePanels(self._store, self.past)
+        about.shows(topology)
+        return dataclasses.replace(snapshot, questions=about)
 
     def _shown(self) -> Topology | None:
         with self._lock:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tracescape.places import Places, Positions
 from tracescape.times import format_time
 from tracescape.watching import Watch
 from tracescape_storage.errors import StoreError
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 LIVE_WINDOW: Final = "5m"
 _MINUTE_NS: Final = 60 * 1_000_000_000
 _LIVE_WINDOW_NS: Final = 5 * _MINUTE_NS
-#: Where services stand: x, y, z and the label of an island.
-Positions = dict[str, tuple[float, ...]]
 _log = logging.getLogger(__name__)
 
 
@@ -85,7 +84,7 @@ def follow(
     dearer, are asked for now and then, and come with a later answer. ``given`` as in `Watch`; ``panels``
     hears what is shown.
     """
-    positions: Positions = store.reader.positions()
+    places = Places(store) if panels is None else panels.past.places
     watch = Watch(store, given=given)
 
     def snapshot() -> Snapshot:
@@ -96,7 +95,20 @@ def follow(
             panels.shows(topology)
         anew = panels is not None and panels.takes_new_places()
         newest = store.extent().last_start_ns if given else topology.until_ns - 1
-        return snapshot_of(topology, store, positions, causes, anew=anew, newest_ns=newest)
+        with places as positions:
+            return snapshot_of(topology, store, positions, causes, anew=anew, newest_ns=newest)
+
+    return snapshot
+
+
+def beginning_at(at_ns: int, source: Callable[[], Snapshot], panels: StorePanels) -> Callable[[], Snapshot]:
+    """A source whose first answer is a past moment, so that a window opens there; ``source`` is now."""
+    from tracescape_render.snapshot import MomentWish
+
+    first = [MomentWish(at_ns, causes=True)]
+
+    def snapshot() -> Snapshot:
+        return panels.moment(first.pop()) if first else source()
 
     return snapshot
 
@@ -109,10 +121,11 @@ def snapshot_of(
     *,
     anew: bool = False,
     newest_ns: int | None = None,
+    settled: bool = False,
 ) -> Snapshot:
     """What a window shows of ``topology``: the scene, its frames, and how fresh they are.
 
-    ``anew`` as in `placed`; ``newest_ns`` is the last start of all, else that of the window.
+    ``anew`` and ``settled`` as in `placed`; ``newest_ns`` is the last start of all, else that of the window.
     """
     from tracescape_render import Snapshot
 
@@ -121,7 +134,7 @@ def snapshot_of(
     if store is None or positions is None:
         scene = scene_of(topology, topology.location, positions, causes)
     else:
-        scene = placed(topology, store, positions, causes, anew=anew)
+        scene = placed(topology, store, positions, causes, anew=anew, settled=settled)
     return Snapshot(
         scene,
         topology.nodes,
@@ -175,15 +188,16 @@ def placed(
     causes: pl.DataFrame | None = None,
     *,
     anew: bool = False,
+    settled: bool = False,
 ) -> Scene:
     """The scene of ``topology``, with everybody at their place; newcomers get theirs, for good.
 
     ``positions`` are changed. With ``anew``, or where newcomers are more than all who have a place, everybody
-    gets a new one.
+    gets a new one; ``settled`` leaves those who have one there all the same.
     """
     from tracescape_render.placing import outgrown, stands
 
-    anew = anew or outgrown(topology.nodes["service"].to_list(), positions)
+    anew = anew or (not settled and outgrown(topology.nodes["service"].to_list(), positions))
     if anew:
         positions.clear()
     found = scene_of(topology, store.location, positions, causes)

@@ -11,11 +11,12 @@ _REMEMBERED: Final = 50
 
 
 class Place(NamedTuple):
-    """A view, what is selected and what is kept in focus there."""
+    """A view, what is selected and what is kept in focus there, and the moment: None for now."""
 
     view: View
     selected: str | None = None
     focus: Focus | None = None
+    at_ns: int | None = None
 
 
 class Journey:

@@ -8,7 +8,7 @@ cause of what is wrong has a colour that nothing else has, and a shaft of light 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -125,6 +125,29 @@ def theme(name: str) -> Theme:
     if name not in THEMES:
         raise ValueError(f"there is no theme {name!r}: {', '.join(THEMES)}")
     return THEMES[name]
+
+
+def in_the_past(theme: Theme) -> Theme:
+    """The same on another ground: what is past must not look like now. States keep their colours."""
+    below, above = theme.ground
+    if theme.glows:
+        return replace(
+            theme,
+            ground=(_towards(below, (70, 46, 16), 0.35), _towards(above, (104, 72, 30), 0.62)),
+            plate=_towards(theme.plate, (86, 62, 30), 0.55),
+            grid=_towards(theme.grid, (128, 96, 52), 0.6),
+        )
+    return replace(
+        theme,
+        ground=(_towards(below, (222, 196, 150), 0.7), _towards(above, (240, 222, 186), 0.7)),
+        plate=_towards(theme.plate, (252, 244, 228), 0.8),
+        grid=_towards(theme.grid, (190, 164, 120), 0.6),
+    )
+
+
+def _towards(colour: RGB, other: RGB, part: float) -> RGB:
+    red, green, blue = (round(a + (b - a) * part) for a, b in zip(colour, other, strict=True))
+    return red, green, blue
 
 
 def state_codes(names: list[str | None]) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from tracescape_render.charts.chart import Chart
 from tracescape_render.scene import Scene
+from tracescape_render.strip import Line
 
 STEP_SCHEMA: Final = {
     "start_ns": pl.Int64,
@@ -36,9 +37,13 @@ class Snapshot:
         nodes, edges: the frames of the topology that it was made from, as docs/columns.md has them.
         seconds: the length of the window, for rates; 0 for unknown.
         origin: where it comes from, for people: a file or a collector's address.
-        live: whether more may come.
+        live: whether more may come, also while this is a past moment.
         newest_ns: start of the newest span that is stored, epoch ns; None for none.
         sentence: the diagnosis of the first cause, one or two sentences; empty without one.
+        at_ns: the past moment that this is, epoch ns; None for what is newest. ``width_ns``: how much of the
+            time before it is seen. ``reasoned``: whether causes were asked for.
+        command: the beginning of the command line that shows the same; None for the window's own.
+        questions: who answers about what is seen; None for the window's own.
     """
 
     scene: Scene
@@ -49,6 +54,29 @@ class Snapshot:
     live: bool = False
     newest_ns: int | None = None
     sentence: str = ""
+    at_ns: int | None = None
+    width_ns: int = 0
+    reasoned: bool = True
+    command: Sequence[str] | None = None
+    questions: Questions | None = None
+
+
+class LineWish(NamedTuple):
+    """A timeline that is asked for: also the lines of ``service``; without ``range_ns`` all that is stored.
+
+    With ``marks`` those are looked for instead, which may take seconds.
+    """
+
+    service: str | None
+    range_ns: tuple[int, int] | None
+    marks: bool
+
+
+class MomentWish(NamedTuple):
+    """A moment that is asked for, epoch ns; with ``causes`` what broke then, which may take seconds."""
+
+    at_ns: int
+    causes: bool
 
 
 class Figures(NamedTuple):
@@ -123,6 +151,14 @@ class Questions(Protocol):
         """Everybody shall have a new place in the next snapshot. Returns at once."""
         ...
 
+    def line(self, wish: LineWish) -> Line:
+        """The timeline."""
+        ...
+
+    def moment(self, wish: MomentWish) -> Snapshot:
+        """The world as it was: ``at_ns`` is set, and everybody stands where they stand now."""
+        ...
+
 
 class NoQuestions:
     """For a window over something that nobody can be asked about: a scene alone."""
@@ -141,3 +177,11 @@ class NoQuestions:
 
     def lay_out(self) -> None:
         """Nobody moves."""
+
+    def line(self, wish: LineWish) -> Line:
+        """No time is stored."""
+        return Line()
+
+    def moment(self, wish: MomentWish) -> Snapshot:
+        """There is no past."""
+        raise LookupError("there is no past here")

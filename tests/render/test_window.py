@@ -90,7 +90,7 @@ def window(shared: Running) -> Running:
     shared.ask("window.set_page(0)")
     shared.ask("window.select(None)")
     shared.ask("window.world.see_everything(fly=False)")
-    shared.xdotool("mousemove", "20", "700")
+    shared.xdotool("mousemove", "20", "600")
     return shared
 
 
@@ -154,8 +154,8 @@ def test_an_answer_that_fails_is_said_in_the_panel_and_the_window_stays(window: 
 
 def test_a_drag_turns_the_world_and_selects_nothing(window: Running) -> None:
     before = window.ask("tuple(window.world.view.position)")
-    window.xdotool("mousemove", "500", "700", "mousedown", "1", "mousemove", "560", "690")
-    window.xdotool("mousemove", "620", "700", "mouseup", "1")
+    window.xdotool("mousemove", "500", "620", "mousedown", "1", "mousemove", "560", "610")
+    window.xdotool("mousemove", "620", "620", "mouseup", "1")
     after = window.wait(f"window.world.view.position != {before!r} and tuple(window.world.view.position)")
     assert after[0] < before[0] - 1, "the world follows the hand"
     assert window.ask("window.selected") is None
@@ -242,7 +242,7 @@ def test_the_pointer_tells_numbers_operations_and_versions_and_c_copies_them(win
     assert "versions  1.4.2, 1.4.3" in told and "200×  GET /cart/{user}" in told
     window.key("c")
     window.wait(f"clipboard() == {told!r}")
-    window.xdotool("mousemove", "20", "700")
+    window.xdotool("mousemove", "20", "600")
     window.wait("window.world.tip == ''")
 
 

@@ -31,7 +31,12 @@ m               world, map, tables   c               copy what is told
 k               copy this view       t               other colours
 l               labels               p               save a picture
 L               new places for all   ?               these keys
-q               quit"""
+q               quit
+
+Time: click or drag the strip; wheel on it for a shorter stretch
+Space           play, pause          End             now: live again
+, .             a step back, on      Home            the first moment
+- +             slower, faster       r               play the other way"""
 
 
 def handler_of(desktop: Desktop, event: QKeyEvent) -> Callable[[], object] | None:
@@ -45,7 +50,7 @@ def handler_of(desktop: Desktop, event: QKeyEvent) -> Callable[[], object] | Non
         }.get(key)
     if modifiers & Qt.KeyboardModifier.AltModifier:
         return desktop.back if key == Qt.Key.Key_Left else None
-    letters = {**_moving(desktop), **_looking(desktop), **_doing(desktop)}
+    letters = {**_moving(desktop), **_looking(desktop), **_doing(desktop), **_timing(desktop)}
     return _named(desktop).get(key) or letters.get(text) or letters.get(text.lower())
 
 
@@ -58,6 +63,9 @@ def _named(desktop: Desktop) -> dict[Qt.Key, Callable[[], object]]:
         Qt.Key.Key_Down: lambda: desktop.move_to(tilted(view, -_TURN_DEGREES)),
         Qt.Key.Key_Escape: desktop.let_go,
         Qt.Key.Key_Backspace: desktop.back,
+        Qt.Key.Key_Space: desktop.time.toggle,
+        Qt.Key.Key_End: desktop.time.now,
+        Qt.Key.Key_Home: desktop.time.first,
     }
 
 
@@ -89,6 +97,17 @@ def _looking(desktop: Desktop) -> Handlers:
         "b": desktop.set_bookmark,
         "B": desktop.next_bookmark,
         "m": desktop.next_page,
+    }
+
+
+def _timing(desktop: Desktop) -> Handlers:
+    return {
+        ",": lambda: desktop.time.step(-1),
+        ".": lambda: desktop.time.step(1),
+        "-": desktop.time.slower,
+        "+": desktop.time.faster,
+        "=": desktop.time.faster,
+        "r": desktop.time.reverse,
     }
 
 

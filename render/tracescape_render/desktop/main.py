@@ -25,6 +25,7 @@ from tracescape_render.desktop.search_box import SearchBox
 from tracescape_render.desktop.status import StatusLine
 from tracescape_render.desktop.style import style_sheet
 from tracescape_render.desktop.told import hidden_words, tip_text
+from tracescape_render.desktop.travelling import Travelling
 from tracescape_render.desktop.viewport import World
 from tracescape_render.effects import SPARE, STILL, Effects
 from tracescape_render.errors import RenderError
@@ -32,7 +33,7 @@ from tracescape_render.finding import Hit
 from tracescape_render.focus import Focus, body_named, narrowed, within
 from tracescape_render.journey import Journey, Place
 from tracescape_render.moving import nearer
-from tracescape_render.palette import THEMES, Theme
+from tracescape_render.palette import THEMES, Theme, in_the_past
 from tracescape_render.picture import save_window
 from tracescape_render.scene import Scene
 from tracescape_render.snapshot import Details, Index, Questions, Snapshot
@@ -60,9 +61,11 @@ class Desktop(QWidget):
     ) -> None:
         super().__init__()
         self._feed, self._start, self._on_select = feed, start, on_select
-        self._lay_out = questions.lay_out
-        self._details: Asker[str, Details] = Asker(questions.details, "details")
-        self._index_asker: Asker[str, Index] = Asker(lambda _: questions.index(), "names")
+        self._questions = questions
+        self._details: Asker[tuple[str, int | None, Questions], Details] = Asker(
+            lambda wish: wish[2].details(wish[0]), "details"
+        )
+        self._index_asker: Asker[Questions, Index] = Asker(lambda asked: asked.index(), "names")
         self._traces: Asker[str, Chart] = Asker(questions.trace, "traces")
         self._journey, self._effects = Journey(), Effects()
         self._index = Index()
@@ -71,6 +74,7 @@ class Desktop(QWidget):
         self._trouble, self._silent_since = "", 0.0
         self._asked_at = self._index_at = 0.0
         self.theme, self.focus, self.selected = start.theme, start.focus, start.selected
+        self._newest: Snapshot | None = None  # what now looks like, also while the past is shown
         self.snapshot: Snapshot
         self.scene: Scene
         self.closed = False
@@ -80,6 +84,10 @@ class Desktop(QWidget):
         """Show the first snapshot, once the window is on the screen."""
         self.world.stage.settle()
         self.snapshot = snapshot
+        self._newest = snapshot if snapshot.at_ns is None else None
+        self._had_bodies = len(snapshot.scene.positions) > 0
+        self.time.begin(snapshot)
+        self._wear()
         if self.selected is not None:
             body_named(snapshot.scene, self.selected)
         self._show(keep_view=False)
@@ -88,7 +96,7 @@ class Desktop(QWidget):
         if self._start.view is not None:
             self.world.look(self._start.view, fly=False)
         self.select(self.selected)
-        self._index_asker.want("")
+        self._index_asker.want(self._answering)
         self._clock.start(FRAME_MS)
         self._tick()
 
@@ -105,6 +113,7 @@ class Desktop(QWidget):
             self._ask_details()
             self.panel.tell(name, self.snapshot, self.theme)
         self.pages.mark(name)
+        self.time.select(name)
         if self.pages.currentIndex() == MAP:
             self._fill_page()
         if self._on_select is not None:
@@ -223,7 +232,8 @@ class Desktop(QWidget):
         """Wear other colours."""
         self.theme = theme
         self.setStyleSheet(style_sheet(theme))
-        self.world.use(theme)
+        self._wear()
+        self.time.use(theme)
         self._tell_panel()
         self._fill_page()
 
@@ -235,7 +245,8 @@ class Desktop(QWidget):
 
     def command(self) -> str:
         """The command line that shows what is seen now."""
-        return view_command(self._start.command, self.world.view, self.focus, self.selected, self.theme)
+        command = self.snapshot.command or self._start.command
+        return view_command(command, self.world.view, self.focus, self.selected, self.theme)
 
     def copy_command(self) -> None:
         """Put it on the clipboard."""
@@ -276,8 +287,11 @@ class Desktop(QWidget):
 
     def lay_out(self) -> None:
         """New places for all, which is rarely wanted: people remember where things are."""
+        if self.snapshot.at_ns is not None:
+            self.say("the past stays where it is: End goes back to now")
+            return
         self.say("new places for all, kept from now on")
-        self._lay_out()
+        self._questions.lay_out()
         self._feed.again()
 
     def toggle_labels(self) -> None:
@@ -323,6 +337,7 @@ class Desktop(QWidget):
         self.hide()
         for asker in (self._details, self._index_asker, self._traces):
             asker.stop()
+        self.time.close()
         self.world.close()
 
     # How it is built, and what it does by itself.
@@ -348,6 +363,7 @@ class Desktop(QWidget):
         self.panel = Panel(self.go_to, self.open_trace, lambda: self.select(None))
         self.panel.hide()
         self.status = StatusLine()
+        self.time = Travelling(self, self._questions, self.theme, self.world.canvas)
         self.box = SearchBox(self, self._names, self._found, lambda: self.world.canvas.setFocus())
         self.bar = Bar(
             self.box,
@@ -370,6 +386,7 @@ class Desktop(QWidget):
         whole.setSpacing(0)
         whole.addWidget(self.bar)
         whole.addLayout(middle, 1)
+        whole.addWidget(self.time.strip)
         whole.addWidget(self.status)
         self._help = QLabel(KEYS, self)
         self._help.setObjectName("help")
@@ -387,13 +404,51 @@ class Desktop(QWidget):
             self._trouble = _sentence(answer)
         elif answer is not None:
             self._trouble, self._silent_since = "", 0.0
-            self.snapshot = answer
-            self._show()
-            self._renew()
+            self._newest = answer
+            if self.time.is_now:
+                self._show_snapshot(answer)
+        self.time.tick()
+        self.world.pace = self.time.pace
         self._take_answers()
         if self.pages.currentIndex() == WORLD:
             self.world.tick()
         self._tell_status()
+
+    @property
+    def _answering(self) -> Questions:
+        """Who answers about what is shown."""
+        return self.snapshot.questions or self._questions
+
+    def _show_snapshot(self, snapshot: Snapshot) -> None:
+        other = (self.snapshot.at_ns is None) != (snapshot.at_ns is None)
+        self.snapshot = snapshot
+        if other:
+            self._wear()
+        self._show()
+        self._renew()
+
+    def show_past(self, snapshot: Snapshot) -> None:
+        """Show a moment; whoever is in it has no other details than those of then."""
+        moved = snapshot.at_ns != self.snapshot.at_ns
+        if moved:
+            self._known, self._asked_at, self._index_at = None, 0.0, 0.0
+        self._show_snapshot(snapshot)
+        if moved:
+            self._tell_panel()
+
+    def show_now(self) -> None:
+        """Show the newest again, as soon as it is known."""
+        self._known, self._asked_at, self._index_at = None, 0.0, 0.0
+        if self._newest is None:
+            self._feed.again()
+        else:
+            self._show_snapshot(self._newest)
+            self._tell_panel()
+
+    def _wear(self) -> None:
+        """The past has a ground of its own."""
+        past = self.snapshot.at_ns is not None
+        self.world.use(in_the_past(self.theme) if past else self.theme)
 
     def _show(self, *, keep_view: bool = True) -> None:
         """What of the snapshot is in focus."""
@@ -406,10 +461,11 @@ class Desktop(QWidget):
             self.say(f"{display_name(self.focus.service)} is gone, so everything is shown")
             self.focus = None
         self.scene = scene
-        empty = self.world.stage.scene is None or not len(self.world.stage.scene.positions)
+        first = not self._had_bodies and len(scene.positions) > 0
+        self._had_bodies = self._had_bodies or first
         self.world.stage.lights_on = self._effects.level < STILL
         self.world.stage.spare = self._effects.level == SPARE
-        self.world.show(scene, keep_view=keep_view and not empty)
+        self.world.show(scene, keep_view=keep_view and not first)
         if self.selected is not None:
             self.world.mark(self.selected, reveal=False)
         self._tell_bar()
@@ -421,18 +477,18 @@ class Desktop(QWidget):
             self._ask_details()
         if now - self._index_at > _INDEX_EVERY_S:
             self._index_at = now
-            self._index_asker.want("")
+            self._index_asker.want(self._answering)
         self.pages.follow(self.snapshot, self.scene, self.selected, self.theme)
 
     def _ask_details(self) -> None:
         assert self.selected is not None
         self._asked_at = time.monotonic()
-        self._details.want(self.selected)
+        self._details.want((self.selected, self.snapshot.at_ns, self._answering))
 
     def _take_answers(self) -> None:
-        for name, details in self._details.take():
-            if name != self.selected:
-                continue  # somebody else is selected by now
+        for (name, at_ns, _), details in self._details.take():
+            if name != self.selected or at_ns != self.snapshot.at_ns:
+                continue  # somebody else is selected by now, or another time is shown
             if isinstance(details, Exception):
                 self._tell_panel(trouble=_sentence(details))
             else:
@@ -468,7 +524,7 @@ class Desktop(QWidget):
         self.world.see_everything()
 
     def _place(self) -> Place:
-        return Place(self.world.view, self.selected, self.focus)
+        return Place(self.world.view, self.selected, self.focus, self.time.player.at_ns)
 
     def _approach(self, place: NDArray[np.float32]) -> None:
         """As near as one can see what is around it."""
@@ -479,6 +535,10 @@ class Desktop(QWidget):
         self._tell_bar()
 
     def _return_to(self, place: Place) -> None:
+        if place.at_ns is None:
+            self.time.now()
+        elif place.at_ns != self.time.player.at_ns:
+            self.time.stay(place.at_ns)
         if place.focus != self.focus:
             self.focus = place.focus
             self._show()

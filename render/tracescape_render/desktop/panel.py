@@ -75,7 +75,7 @@ class Panel(QFrame):
         self._say(snapshot, service, theme)
         if details is not None and details.reason:
             self._body.addWidget(words(display_name(details.reason, 300), wrap=True))
-        self._figures(row, snapshot.seconds, details)
+        self._figures(row, snapshot.seconds, details, "now" if snapshot.at_ns is None else "then")
         if trouble:
             self._body.addWidget(words(trouble, quiet=True, wrap=True))
         elif details is None:
@@ -131,10 +131,10 @@ class Panel(QFrame):
         self._body.addSpacing(4)
         self._body.addWidget(told)
 
-    def _figures(self, row: dict[str, Any], seconds: float, details: Details | None) -> None:
+    def _figures(self, row: dict[str, Any], seconds: float, details: Details | None, when: str) -> None:
         now = details.now if details is not None and details.now is not None else _figures_of(row, seconds)
         before = details.before if details is not None else None
-        heads = ("", "now", "before", "") if before is not None else ("", "now")
+        heads = ("", when, "before", "") if before is not None else ("", when)
         grid = _grid(self._body, "", heads)
         for place, (name, written) in enumerate(
             (

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout
 
 from tracescape_render.desktop.pieces import Elided, restyle, words
 from tracescape_render.snapshot import Snapshot
+from tracescape_render.strip import clock_words
 from tracescape_render.text import display_name
 
 _SAID_FOR_S: Final = 6.0
@@ -41,7 +42,7 @@ class StatusLine(QFrame):
     def tell(self, snapshot: Snapshot, trouble: str, hidden: str, speed: str) -> None:
         """How things are now; ``trouble`` is why nothing new comes, empty if all is well."""
         origin = display_name(snapshot.origin, 60)
-        self._source.setText(trouble or (f"live from {origin}" if snapshot.live else origin))
+        self._source.setText(trouble or _source(snapshot, origin))
         if self._source.property("warning") != bool(trouble):
             self._source.setProperty("warning", bool(trouble))
             restyle(self._source)
@@ -56,7 +57,15 @@ class StatusLine(QFrame):
         return [each.text() for each in (self._source, self._age, self._said, self._hidden, self._speed)]
 
 
+def _source(snapshot: Snapshot, origin: str) -> str:
+    if snapshot.at_ns is not None:
+        return f"the past of {origin}"
+    return f"live from {origin}" if snapshot.live else origin
+
+
 def _age(snapshot: Snapshot) -> str:
+    if snapshot.at_ns is not None:
+        return f"as of {clock_words(snapshot.at_ns)}"
     if snapshot.newest_ns is None:
         return "no spans yet"
     seconds = time.time() - snapshot.newest_ns / 1e9

@@ -12,6 +12,14 @@ _SHEET: Final = """
 * {{ font-family: "Inter", "Segoe UI", "DejaVu Sans", sans-serif; font-size: 12px; color: {text}; }}
 #window, #stack {{ background: {ground}; }}
 #bar {{ background: {panel}; border-bottom: 1px solid {line}; }}
+#timeline {{ background: {panel}; border-top: 1px solid {line}; }}
+#banner {{ background: {past}; color: {past_ink}; font-size: 13px; font-weight: 600; padding: 5px 14px;
+  border-radius: 5px; }}
+QLabel[badge="true"] {{ font-weight: 700; padding: 3px 8px; border-radius: 4px; color: {past_ink};
+  background: {quiet}; }}
+QLabel[badge="true"][state="now"] {{ background: {live}; }}
+QLabel[badge="true"][state="past"], QLabel[badge="true"][state="trace"] {{ background: {past}; }}
+QPushButton[play="true"] {{ padding: 4px 6px; min-width: 16px; }}
 #status {{ background: {panel}; border-top: 1px solid {line}; }}
 #status QLabel {{ color: {quiet}; font-size: 11px; }}
 #status QLabel[warning="true"] {{ color: {warning}; }}
@@ -56,6 +64,10 @@ QMenu::item:selected {{ background: {raised}; }}
 QToolTip {{ background: {panel}; color: {text}; border: 1px solid {line}; }}
 """
 
+#: The past: parchment, which no state has.
+_PAST: Final = (222, 196, 146)
+_PAST_LIGHT: Final = (122, 88, 34)
+
 
 def style_sheet(theme: Theme) -> str:
     """Qt's style sheet for ``theme``."""
@@ -72,6 +84,9 @@ def style_sheet(theme: Theme) -> str:
         accent=_hex(theme.arc),
         warning=_hex(theme.marks[1]),
         cause=_hex(theme.cause),
+        live=_hex(theme.states[HEALTHY]),
+        past=_hex(_PAST if theme.glows else _PAST_LIGHT),
+        past_ink=_hex((14, 10, 4) if theme.glows else (255, 255, 255)),
     )
 
 

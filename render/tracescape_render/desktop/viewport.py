@@ -134,7 +134,8 @@ class World:
         self._settling: tuple[Scene, Transition, float, float] | None = None  # from when, until when
         self._everything: View | None = None
         self._dirty = True
-        self._began = time.monotonic()
+        self._lit_s, self._ticked = 0.0, time.monotonic()
+        self.pace = 1.0  # how fast the lights move: 0 where time stands still, negative backwards
         self._frames: list[float] = []
         self.hovered: int | None = None
         self.canvas: Any = _Canvas(parent, self)
@@ -203,8 +204,13 @@ class World:
         self._fly()
         self._settle()
         self._approach()
-        if self.stage.lights_on and self.stage.scene is not None and len(self.stage.scene.source):
-            self.stage.animate(time.monotonic() - self._began)
+        now = time.monotonic()
+        # A hundred times as fast would be a flicker: it is ten times.
+        self._lit_s += (now - self._ticked) * math.copysign(abs(self.pace) ** 0.5, self.pace)
+        self._ticked = now
+        lit = self.stage.lights_on and self.stage.scene is not None and len(self.stage.scene.source)
+        if lit and (self.pace or self._dirty):
+            self.stage.animate(self._lit_s)
             self._dirty = True
         seen = (self.stage.view(), self.stage.size, id(self.stage.scene), self.stage.labels_on)
         if seen != self._seen:

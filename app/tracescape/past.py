@@ -1,0 +1,92 @@
+"""What a window is told of the past of a store: its timeline, and the world as it was at a moment."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from tracescape.moment import WIDTH
+from tracescape.places import Places
+from tracescape.time_shown import moment_words
+from tracescape.times import parse_duration
+from tracescape_analytics.errors import UnknownServiceError
+from tracescape_render.snapshot import LineWish, MomentWish, Snapshot
+from tracescape_render.strip import LINE_SCHEMA, MARK_SCHEMA, Line
+
+if TYPE_CHECKING:
+    from tracescape.store import Store, Topology
+
+_MINUTE_NS: Final = 60 * 1_000_000_000
+#: In a store of less time than this, a moment looks back on a minute: five would be much of all there is.
+_SHORT_NS: Final = 60 * _MINUTE_NS
+
+
+class Past:
+    """Answers about ``store``, on any thread; ``target`` is how a command line names it.
+
+    ``width`` is how long a moment looks back, else 5 minutes, and one in a store of less than an hour.
+    """
+
+    def __init__(self, store: Store, target: str | None = None, width: str | None = None) -> None:
+        self._store = store
+        self._target = target or store.location
+        self._width = width
+        self.places = Places(store)
+
+    def width_ns(self) -> int:
+        """How long a moment looks back."""
+        if self._width is not None:
+            return parse_duration(self._width)
+        extent = self._store.extent()
+        short = extent.spans > 0 and extent.last_start_ns - extent.first_start_ns < _SHORT_NS
+        return _MINUTE_NS if short else parse_duration(WIDTH)
+
+    def line(self, wish: LineWish) -> Line:
+        """The timeline, as `Store.timeline` and `Store.marks` have it."""
+        extent = self._store.extent()
+        if not extent.spans:
+            return Line(selected=wish.service)
+        stored = extent.first_start_ns, extent.last_start_ns + 1
+        since, until = wish.range_ns or stored
+        since, until = max(since, stored[0]), min(until, stored[1])
+        if until <= since:  # pruned meanwhile
+            since, until = stored
+        if wish.marks:
+            marks = self._store.marks(since, until).select(list(MARK_SCHEMA))
+            return Line(since, until, stored, marks=marks)
+        return Line(since, until, stored, self._steps(since, until, wish.service), selected=wish.service)
+
+    def moment(self, wish: MomentWish) -> tuple[Topology, Snapshot]:
+        """What the core says of the time before a moment, and how it looks."""
+        from tracescape.view import explore_command, snapshot_of
+        from tracescape.watching import Watch
+
+        moment = self._store.at(wish.at_ns, self.width_ns())
+        topology = moment.topology()
+        causes = None
+        if wish.causes:
+            watch = Watch(self._store, given=True)
+            causes = watch.causes(topology)
+            topology = watch.completed(topology)
+        with self.places as positions:
+            shown = snapshot_of(topology, self._store, positions, causes, settled=bool(positions))
+        told = shown.scene.caption if topology.spans else moment.note
+        scene = dataclasses.replace(shown.scene, caption=f"the past · {told}")
+        width = moment.until_ns - moment.since_ns
+        return topology, dataclasses.replace(
+            shown,
+            scene=scene,
+            at_ns=wish.at_ns,
+            width_ns=width,
+            reasoned=wish.causes,
+            command=explore_command(self._target, moment_words(wish.at_ns, width)),
+        )
+
+    def _steps(self, since: int, until: int, service: str | None) -> pl.DataFrame:
+        columns = list(LINE_SCHEMA)
+        try:
+            return self._store.timeline(since, until, service=service).select(columns)
+        except UnknownServiceError:  # it was not called in this stretch of time
+            return self._store.timeline(since, until).select(columns)

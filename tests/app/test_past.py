@@ -1,0 +1,148 @@
+"""What a window shows of a past moment equals what the core says of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import tracescape as ts
+from support.shop_store import MINUTE_NS, broken_shop
+from tracescape.panels import StorePanels
+from tracescape.past import Past
+from tracescape.view import beginning_at, follow
+from tracescape_render.palette import STATES
+from tracescape_render.snapshot import LineWish, MomentWish
+from tracescape_storage.duckdb_file import DuckDBStore
+
+BEGIN = 1_760_000_040_000_000_000  # a whole minute
+BROKEN, END = BEGIN + 4 * MINUTE_NS, BEGIN + 6 * MINUTE_NS
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ts.Store]:
+    """Four minutes of a healthy shop, two in which inventory's database is slow, one healthy again."""
+    with broken_shop(tmp_path_factory.mktemp("past") / "shop.db", BEGIN, 4, 2, 1) as opened:
+        yield opened
+
+
+@pytest.fixture
+def panels(store: ts.Store) -> StorePanels:
+    return StorePanels(store, Past(store, "shop.db", "2m"))
+
+
+@pytest.mark.parametrize("minutes", [1, 3, 4.5, 6, 7])
+def test_the_scene_of_a_moment_holds_what_the_core_says_of_it(panels: StorePanels, minutes: float) -> None:
+    at = BEGIN + round(minutes * MINUTE_NS)
+    shown = panels.moment(MomentWish(at, causes=False))
+    then = panels._store.at(at, "2m").topology()
+    assert_frame_equal(pl.DataFrame(shown.nodes), pl.DataFrame(then.nodes))
+    assert_frame_equal(pl.DataFrame(shown.edges), pl.DataFrame(then.edges))
+    body = {name: number for number, name in enumerate(shown.scene.services)}
+    assert set(body) >= set(then.nodes["service"])
+    for row in then.nodes.iter_rows(named=True):
+        drawn = body[row["service"]]
+        assert STATES[shown.scene.state[drawn]] == row["state"]
+        assert shown.scene.calls[drawn] == row["calls"]
+        assert shown.scene.errors[drawn] == row["errors"]
+    assert shown.scene.arc_calls.sum() == then.edges["calls"].sum()
+    assert (shown.at_ns, shown.width_ns, shown.seconds) == (at, 2 * MINUTE_NS, 120.0)
+    assert shown.scene.caption.startswith("the past · ")
+
+
+def test_everybody_stands_where_they_stand_now(store: ts.Store, panels: StorePanels) -> None:
+    now = follow(store, lambda s: s.topology(), panels=panels)().scene
+    for minutes in (1, 2, 5, 7):
+        then = panels.moment(MomentWish(BEGIN + minutes * MINUTE_NS, causes=False)).scene
+        for number, name in enumerate(then.services):
+            place = now.services.index(name)
+            np.testing.assert_array_equal(then.positions[number], now.positions[place])
+
+
+def test_causes_are_told_where_they_are_asked_for(panels: StorePanels) -> None:
+    plain = panels.moment(MomentWish(END, causes=False))
+    found = panels.moment(MomentWish(END, causes=True))
+    assert (plain.reasoned, plain.scene.cause) == (False, None)
+    assert found.reasoned
+    assert found.scene.cause is not None
+    assert found.scene.services[found.scene.cause.body] == "postgresql inventory@inventory-db"
+
+
+def test_a_panel_over_the_past_tells_of_the_past(panels: StorePanels) -> None:
+    calm = panels.moment(MomentWish(BROKEN, causes=False))
+    sick = panels.moment(MomentWish(END, causes=False))
+    assert calm.questions is not None
+    assert sick.questions is not None
+    before, after = (shown.questions.details("inventory").now for shown in (calm, sick) if shown.questions)
+    assert before is not None
+    assert after is not None
+    assert (after.p95_ns or 0) > 1.5 * (before.p95_ns or 0)
+    assert panels.details("inventory").now is None  # of now nothing was shown yet
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        (BEGIN - MINUTE_NS, "the first span starts"),
+        (END + 60 * MINUTE_NS, "the last span starts"),
+        (1, "the first span starts"),
+    ],
+)
+def test_a_moment_of_which_nothing_is_stored_is_empty_and_says_why(
+    panels: StorePanels, at: int, why: str
+) -> None:
+    for causes in (False, True):
+        shown = panels.moment(MomentWish(at, causes=causes))
+        assert shown.scene.services == []
+        assert why in shown.scene.caption
+
+
+def test_the_timeline_is_that_of_the_store(store: ts.Store, panels: StorePanels) -> None:
+    whole = panels.line(LineWish(None, None, marks=False))
+    extent = store.extent()
+    assert whole.stored_ns == (extent.first_start_ns, extent.last_start_ns + 1)
+    assert_frame_equal(whole.steps, pl.DataFrame(store.timeline().select(whole.steps.columns)))
+    chosen = panels.line(LineWish("inventory", (BROKEN, END), marks=False))
+    assert (chosen.since_ns, chosen.until_ns) == (BROKEN, END)
+    assert set(chosen.steps["service"]) == {None, "inventory"}
+    marked = panels.line(LineWish(None, None, marks=True))
+    assert marked.marks is not None
+    assert "change" in marked.marks["kind"].to_list()
+
+
+def test_a_service_that_was_not_called_then_leaves_the_whole(panels: StorePanels) -> None:
+    line = panels.line(LineWish("nobody", None, marks=False))
+    assert set(line.steps["service"]) == {None}
+    assert line.steps.height > 0
+
+
+def test_a_stretch_that_was_pruned_meanwhile_is_everything(panels: StorePanels) -> None:
+    line = panels.line(LineWish(None, (1, 2), marks=False))
+    assert (line.since_ns, line.until_ns) == line.stored_ns
+
+
+def test_an_empty_store_has_an_empty_timeline(tmp_path: Path) -> None:
+    DuckDBStore(tmp_path / "empty.db").close()
+    with ts.open(tmp_path / "empty.db") as empty:
+        past = Past(empty)
+        for marks in (False, True):
+            assert past.line(LineWish(None, None, marks=marks)).empty
+        assert "no spans yet" in past.moment(MomentWish(BEGIN, causes=True))[1].scene.caption
+
+
+def test_the_command_of_a_moment_shows_it_again(panels: StorePanels) -> None:
+    at = END + 1
+    shown = panels.moment(MomentWish(at, causes=False))
+    assert shown.command == ["tracescape", "explore", "shop.db", f"--at={at}", f"--width={2 * MINUTE_NS}ns"]
+
+
+def test_a_window_that_opens_in_the_past_knows_the_way_to_now(store: ts.Store, panels: StorePanels) -> None:
+    source = beginning_at(END, follow(store, lambda s: s.topology(), panels=panels), panels)
+    assert [source().at_ns, source().at_ns, source().at_ns] == [END, None, None]
+
+
+def test_a_moment_looks_back_a_minute_where_little_is_stored(store: ts.Store) -> None:
+    assert Past(store).width_ns() == MINUTE_NS
+    assert Past(store, width="7m").width_ns() == 7 * MINUTE_NS
