@@ -183,7 +183,7 @@ def _short(item: str) -> str:
 def _of_what(kind: str) -> str:
     if "error" in kind or "fail" in kind:
         return " of traces"
-    return " in time" if "messages" in kind else " of requests"
+    return " taken in time" if "messages" in kind else " of requests"
 
 
 def _share(value: float) -> str:

@@ -184,7 +184,7 @@ def test_a_lost_consumer_is_a_void_under_the_beacon_in_a_chosen_window(lost: ts.
     scene = view.follow(lost, lambda store: store.topology(*window), given=True)().scene
     assert STATES[scene.state[scene.services.index("fulfilment")]] == "absent"
     assert scene.cause is not None and scene.cause.name == "fulfilment"
-    assert scene.cause.reason == "messages not taken: 99 % → 0 % in time"
+    assert scene.cause.reason == "messages not taken: 99 % → 0 % taken in time"
 
 
 def test_who_is_gone_is_a_void_though_nobody_is_named_as_a_cause(lost: ts.Store) -> None:

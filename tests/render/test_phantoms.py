@@ -50,7 +50,7 @@ def test_whom_a_cause_names_carries_the_beacon_though_no_edge_is_left() -> None:
     assert scene.cause is not None
     assert scene.services[scene.cause.body] == "fulfilment"
     assert STATES[scene.state[scene.cause.body]] == "absent"
-    assert scene.cause.reason == "messages not taken: 100 % → 0 % in time"
+    assert scene.cause.reason == "messages not taken: 100 % → 0 % taken in time"
     assert scene.arc_seen[-1] > 0.5 > scene.arc_seen[0], "the rest recedes, and not the way to it"
     assert (scene.services[scene.source[-1]], scene.services[scene.target[-1]]) == ("checkout", "fulfilment")
 
