@@ -48,8 +48,8 @@ def encodable(name: str, value: object) -> str:
     return value
 
 
-def number(name: str, value: object) -> float:
-    """``value``, if it is a finite number. Raises ``ValueError``."""
+def number(name: str, value: object) -> None:
+    """Raises ``ValueError`` unless ``value`` is a finite number."""
     # What compares and adds like a number is one, NumPy's too; a text that looks like one is none.
     if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
         raise _wrong(name, "a number", value)
@@ -59,7 +59,6 @@ def number(name: str, value: object) -> float:
         finite = False
     if not finite:
         raise _wrong(name, "a number", value)
-    return value  # type: ignore[return-value]  # likewise
 
 
 def whole(name: str, value: object) -> int:

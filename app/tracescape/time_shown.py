@@ -86,4 +86,4 @@ def written_moment(at_ns: int) -> str:
 
 def _end_of(store: Store, trace_id: str) -> When:
     found = tracescape_analytics.trace.load_trace(store.reader, parse_trace_id(store.reader, trace_id))
-    return int(found.spans["end_ns"].max()) + 1  # type: ignore[arg-type]  # a trace has spans, and these ends
+    return int(found.spans["end_ns"].to_numpy().max()) + 1

@@ -59,9 +59,9 @@ def _asked(number: int, kind: str, cases: int) -> bool:
 
 
 def _first(store: ts.Store, suspect: dict[str, str], since: int, until: int) -> tuple[str, str] | None:
-    where = {"service": suspect["service"], "operation": suspect["operation"], "since": since, "until": until}
-    failed = store.select(status="error", **where)  # type: ignore[arg-type]  # by name
-    slow = store.select(slowest=1 / 3, **where)  # type: ignore[arg-type]  # by name
+    service, operation = suspect["service"], suspect["operation"]
+    failed = store.select(service=service, operation=operation, since=since, until=until, status="error")
+    slow = store.select(service=service, operation=operation, since=since, until=until, slowest=1 / 3)
     try:
         compared = store.compare(failed if suspect["kind"] == "errors" else slow)
     except ts.StoreError:

@@ -134,6 +134,25 @@ def test_the_panel_of_a_suspect_says_that_nothing_is_proved_and_others_say_nothi
     assert said not in window.ask("window.panel.texts()")
 
 
+def test_whoever_sees_everything_makes_room_for_a_flag_that_comes_later(window: Running) -> None:
+    cause = "{'kind': 'errors', 'service': 'cart', 'named': True, 'source': None, 'target': None}"
+    before = window.ask("list(window.world.view.position)")
+    window.ask(f"answers.update(causes=pl.DataFrame([{cause}]))")
+    window.wait("window.snapshot.scene.beacon is not None")
+    window.wait("window.world.view == window.world.stage.overview()")
+    assert window.ask("list(window.world.view.position)") != before
+
+
+def test_whoever_looks_elsewhere_stays_there_when_a_flag_comes(window: Running) -> None:
+    cause = "{'kind': 'errors', 'service': 'cart', 'named': True, 'source': None, 'target': None}"
+    window.xdotool("mousemove", "400", "400", "click", "4")
+    window.wait("window.world.view != window.world._everything")
+    before = window.ask("list(window.world.view.position)")
+    window.ask(f"answers.update(causes=pl.DataFrame([{cause}]))")
+    window.wait("window.snapshot.scene.beacon is not None")
+    assert window.ask("list(window.world.view.position)") == before
+
+
 def test_a_late_answer_about_what_is_no_longer_selected_is_dropped(window: Running) -> None:
     window.ask("Shop.gate.clear()")
     window.ask("window.select('web')")

@@ -149,7 +149,12 @@ class World:
         self._tip.hide()
 
     def show(self, scene: Scene, *, keep_view: bool = True) -> None:
-        """Draw another scene. Who stands elsewhere in it goes there."""
+        """Draw another scene. Who stands elsewhere in it goes there.
+
+        Whoever sees everything goes on doing so when a beacon comes, whose flag needs room, or goes.
+        """
+        sees_all = self._sees_everything()
+        flagged = self.stage.scene is not None and self.stage.scene.beacon is not None
         now = time.monotonic()
         arrival = now + _SETTLING_S if self._settling is None else self._settling[3]
         self._settling = None
@@ -161,6 +166,8 @@ class World:
             self.stage.show(scene, keep_view=True)
         if not keep_view:
             self.see_everything(fly=False)
+        elif sees_all and flagged != (scene.beacon is not None):
+            self.see_everything()
         self._look_again()
 
     def open(self, body: int) -> bool:
@@ -190,9 +197,12 @@ class World:
 
     def resized(self) -> None:
         """Whoever sees everything goes on doing so."""
-        if self.stage.scene is not None and self._everything == self.view:
+        if self._sees_everything():
             self.see_everything(fly=False)
         self.changed()
+
+    def _sees_everything(self) -> bool:
+        return self.stage.scene is not None and self._everything == self.view
 
     def see_everything(self, *, fly: bool = True) -> None:
         """From where all can be seen."""
