@@ -124,6 +124,16 @@ class Replay:
             first + (last - first) * gone,
         )
 
+    @property
+    def critical(self) -> Segments:
+        """The critical path of the main root: rows of ``spans`` and when each is on it, by time."""
+        return self._segments
+
+    @property
+    def fragments(self) -> int:
+        """How many spans name a parent that is not stored: not sent yet, lost, or pruned."""
+        return int((self._trees.forest.origin == ORPHAN).sum())
+
     def share(self, share: float) -> Frame:
         """The trace at a share of the way, 0 (its start) to 1 (its end)."""
         return self.at(self.start_ns + round((self.end_ns - self.start_ns) * min(max(share, 0.0), 1.0)))

@@ -78,6 +78,15 @@ def test_an_error_is_known_once_its_span_has_ended() -> None:
     assert found.legs.filter(pl.col("failed"))["leg"].to_list() == ["request", "work", "response"]
 
 
+def test_the_critical_path_is_what_frames_say_and_a_missing_parent_is_counted() -> None:
+    found = replay(*CALL, span("F", "E", service="pay", start=140, end=150))
+    path = found.critical
+    told = {at: found.at(at).critical for at in range(100, 200)}
+    rows = zip(path.span.tolist(), path.start.tolist(), path.end.tolist(), strict=True)
+    assert {at: row for row, start, end in rows for at in range(start, end)} == told
+    assert (found.fragments, replay(*CALL).fragments) == (1, 0)
+
+
 def test_before_the_start_and_after_the_end_nothing_runs() -> None:
     found = replay(*CALL)
     for at in (-5, 99, 200, 10**18):
