@@ -33,6 +33,14 @@ diffuseColor = vec3(0.0);
 """
 
 
+#: A cross, where an error happened: the same however the spot is turned.
+_CROSS: Final = """\
+//VTK::Color::Impl
+vec2 arm = abs(offsetVCVSOutput.xy);
+if (abs(arm.x - arm.y) > 0.3 || max(arm.x, arm.y) > 0.85) { discard; }
+"""
+
+
 def _vtk_array(values: NDArray[np.generic], name: str) -> vtkDataArray:
     # VTK leaves its helper untyped.
     array: vtkDataArray = numpy_to_vtk(np.ascontiguousarray(values), deep=True)  # type: ignore[no-untyped-call]
@@ -116,12 +124,12 @@ def splats(
 
     ``shader`` draws the spots, in VTK's words.
     """
-    mesh.GetPointData().SetScalars(_vtk_array(colours, "rgb"))
+    recolour(mesh, colours)
     mapper = vtkPointGaussianMapper()
     mapper.SetInputData(mesh)
     mapper.SetScaleFactor(radius)
     if scale is not None:
-        mesh.GetPointData().AddArray(_vtk_array(scale.astype(np.float32), "scale"))
+        resize(mesh, scale)
         mapper.SetScaleArray("scale")
     mapper.SetEmissive(adds)
     if not adds:
@@ -129,6 +137,27 @@ def splats(
     mapper.SetColorModeToDirectScalars()
     actor = vtkActor()
     actor.SetMapper(mapper)
+    if adds:
+        actor.ForceTranslucentOn()  # after the ground, whatever its colours are at first
+    return actor
+
+
+def recolour(mesh: pv.PolyData, colours: NDArray[np.uint8]) -> None:
+    """Give the points of `splats` these colours, uint8 (n, 3)."""
+    mesh.GetPointData().SetScalars(_vtk_array(colours, "rgb"))
+
+
+def resize(mesh: pv.PolyData, scale: NDArray[np.float32]) -> None:
+    """Give the points of `splats` with a scale these sizes, float32 (n,); 0 is not seen."""
+    mesh.GetPointData().AddArray(_vtk_array(scale.astype(np.float32), "scale"))
+
+
+def signs(
+    mesh: pv.PolyData, colours: NDArray[np.uint8], scale: NDArray[np.float32], *, cross: bool = False
+) -> vtkActor:
+    """Signs that face the viewer: discs or crosses."""
+    actor = splats(mesh, colours, 1.0, scale, adds=False, shader=_CROSS if cross else _DISC)
+    actor.GetProperty().SetLighting(False)
     return actor
 
 

@@ -40,13 +40,25 @@ class View(NamedTuple):
 
 def overview(scene: Scene, aspect: float) -> View:
     """From in front and above, as near as everything with its labels still fits a window of ``aspect``."""
-    points = _extent(scene)
+    return _fitting(_extent(scene), _FRAME if scene.beacon is None else _FLAGGED, aspect)
+
+
+def around(scene: Scene, bodies: NDArray[np.int64], aspect: float) -> View:
+    """The same for some of the bodies, with their neighbourhood."""
+    if not len(bodies):
+        return overview(scene, aspect)
+    middle = scene.positions[bodies].astype(np.float64)
+    room = 2.2 * scene.radii[bodies][:, None].astype(np.float64) * np.ones(3)
+    feet = middle * [1.0, 1.0, 0.0]
+    return _fitting(np.vstack([middle + room, middle - room, feet]), _FRAME, aspect)
+
+
+def _fitting(points: NDArray[np.float64], frame: _Frame, aspect: float) -> View:
     elevation = np.radians(_ELEVATION)
     back = np.array([0.0, -np.cos(elevation), np.sin(elevation)])
     right = np.array([1.0, 0.0, 0.0])
     up = np.cross(back, right)
     slope = np.tan(np.radians(VIEW_ANGLE / 2))
-    frame = _FRAME if scene.beacon is None else _FLAGGED
     focus = points.mean(axis=0)
     distance = float(np.linalg.norm(points - focus, axis=1).max()) / slope
     for _ in range(12):  # what moves nearer grows; a dozen rounds settle that

@@ -121,9 +121,15 @@ def groups_of(scene: Scene, budget: Budget) -> Groups:
 
 
 def detailed(
-    scene: Scene, budget: Budget, wanted: Iterable[int] = (), groups: Groups | None = None
+    scene: Scene,
+    budget: Budget,
+    wanted: Iterable[int] = (),
+    groups: Groups | None = None,
+    kept: IntArray | None = None,
 ) -> Detail:
     """``scene`` within ``budget``; the groups ``wanted`` are opened, the first soonest, while there is room.
+
+    The services ``kept`` (numbers) are drawn themselves whatever becomes of their islands.
 
     Each service is in exactly one drawn body. The first cause, those that suffer from it and the way between
     them are always drawn, or else the suspect; other sick services as far as the budget goes, the worst
@@ -135,7 +141,7 @@ def detailed(
     count = len(scene.positions)
     if count <= budget.bodies:
         return _whole(scene, groups)
-    alone = _alone(scene, budget.bodies)
+    alone = _alone(scene, budget.bodies, kept)
     opened = _opened(scene, groups, alone, budget.bodies, wanted)
     is_open = np.zeros(len(groups.sizes), bool)
     is_open[list(opened)] = True
@@ -175,9 +181,11 @@ def _whole(scene: Scene, groups: Groups) -> Detail:
     )
 
 
-def _alone(scene: Scene, most: int) -> BoolArray:
+def _alone(scene: Scene, most: int, kept: IntArray | None) -> BoolArray:
     """Who is drawn whatever becomes of its island."""
     alone = np.zeros(len(scene.positions), bool)
+    if kept is not None:
+        alone[kept[:most]] = True
     if scene.cause is not None:
         alone[scene.cause.ends] = True
         alone[scene.cause.body] = True

@@ -33,8 +33,15 @@ class Levels:
         detail: how that is put together; scene: what is drawn of it, with marks for where the camera is.
     """
 
-    def __init__(self, whole: Scene, budget: Budget, before: Levels | None = None) -> None:
-        """``before`` is what was shown until now: what was open there stays open."""
+    def __init__(
+        self,
+        whole: Scene,
+        budget: Budget,
+        before: Levels | None = None,
+        kept: NDArray[np.int64] | None = None,
+    ) -> None:
+        """``before`` is what was shown until now: what was open there stays open. ``kept`` as `detailed`."""
+        self._kept = kept
         self.whole = whole
         self.budget = budget
         self._groups = groups_of(whole, budget)
@@ -110,7 +117,7 @@ class Levels:
         self.scene: Scene = detail.scene if same else dataclasses.replace(detail.scene, size=self._size)
 
     def _detailed(self) -> Detail:
-        return detailed(self.whole, self.budget, [*self._asked, *self._near], self._groups)
+        return detailed(self.whole, self.budget, [*self._asked, *self._near], self._groups, self._kept)
 
     def _away(self, camera: tuple[float, float, float]) -> NDArray[np.float64]:
         """How far the camera is from the middle of each group, (g,)."""

@@ -104,7 +104,7 @@ def mark_of(scene: Scene) -> NDArray[np.int64]:
 def wires(points: NDArray[np.float32], colours: NDArray[np.uint8]) -> pv.PolyData:
     """Arcs (m, steps, 3) as thin lines, paler at the caller as `tubes`; colours RGBA, uint8 (m, 4)."""
     count, steps = points.shape[:2]
-    lines = pv.PolyData(points.reshape(-1, 3), lines=_polylines(count, steps))
+    lines = pv.PolyData(points.reshape(-1, 3), lines=joined(count, steps))
     lines.point_data["rgba"] = _coming_out(colours, steps)
     return lines
 
@@ -112,7 +112,7 @@ def wires(points: NDArray[np.float32], colours: NDArray[np.uint8]) -> pv.PolyDat
 def tubes(points: NDArray[np.float32], radii: NDArray[np.float32], colours: NDArray[np.uint8]) -> pv.PolyData:
     """Arcs (m, steps, 3) as tubes that come out from the caller to the callee; colours RGBA, uint8 (m, 4)."""
     count, steps = points.shape[:2]
-    lines = pv.PolyData(points.reshape(-1, 3), lines=_polylines(count, steps))
+    lines = pv.PolyData(points.reshape(-1, 3), lines=joined(count, steps))
     lines.point_data["width"] = np.repeat(radii, steps)
     lines.point_data["rgba"] = _coming_out(colours, steps)
     return lines.tube(scalars="width", absolute=True, n_sides=7 if count <= 100 else 3, radius=0.03)
@@ -141,13 +141,18 @@ def plates(scene: Scene, colour: RGB) -> pv.PolyData:
     return mesh
 
 
-def rims(scene: Scene, theme: Theme) -> pv.PolyData:
-    """A tube around each plate. As much of it as bodies are sick is in their colour, thick, and in front."""
+def rims(scene: Scene, theme: Theme, *, quiet: bool = False) -> pv.PolyData:
+    """A tube around each plate. As much of it as bodies are sick is in their colour, thick, and in front.
+
+    ``quiet`` rims recede: something else is looked at.
+    """
     size = scene.size
     corners, sides = (120, 6) if len(scene.plates) <= 12 else (60, 3)
     if len(scene.plates) > _ROUND_RIMS:
         corners = 40
     sick_seen, rest_seen = (1.0, 0.75) if scene.cause is None else (0.62, 0.3)
+    if quiet:
+        sick_seen, rest_seen = 0.4, 0.3
     points: list[NDArray[np.float64]] = []
     lines: list[int] = []
     colours: list[RGB] = []
@@ -227,7 +232,7 @@ def suspicion(scene: Scene, colour: RGB) -> pv.PolyData:
     heights = np.linspace(foot, top, 2 * _DASHES_UP)
     for low, high in heights.reshape(-1, 2).tolist():
         lines.append(np.array([[place[0], place[1], low], [place[0], place[1], high]]))
-    parts = [pv.PolyData(line, lines=_polylines(1, len(line))) for line in lines]
+    parts = [pv.PolyData(line, lines=joined(1, len(line))) for line in lines]
     return _coloured(pv.merge(parts).tube(radius=0.055 * size, n_sides=6), colour, 1.0)
 
 
@@ -236,7 +241,7 @@ def stems(scene: Scene) -> pv.PolyData:
     feet = scene.positions.copy()
     feet[:, 2] = 0.02
     pairs = np.stack([scene.positions, feet], axis=1)
-    return pv.PolyData(pairs.reshape(-1, 3), lines=_polylines(len(pairs), 2))
+    return pv.PolyData(pairs.reshape(-1, 3), lines=joined(len(pairs), 2))
 
 
 def grid(scene: Scene, colour: RGB) -> pv.PolyData:
@@ -250,7 +255,7 @@ def grid(scene: Scene, colour: RGB) -> pv.PolyData:
     along_x = [np.column_stack([fine, np.full(40, tick), np.full(40, -0.12)]) for tick in ticks]
     along_y = [points[:, [1, 0, 2]] for points in along_x]
     points = np.vstack(along_x + along_y)
-    mesh = pv.PolyData(points.astype(np.float32), lines=_polylines(2 * len(ticks), 40))
+    mesh = pv.PolyData(points.astype(np.float32), lines=joined(2 * len(ticks), 40))
     fade = np.clip(1.0 - np.linalg.norm(points[:, :2], axis=1) / reach, 0, 1)[:, None] ** 0.8
     mesh.point_data["rgba"] = np.column_stack([np.tile(colour, (len(points), 1)), 190 * fade]).astype(
         np.uint8
@@ -346,7 +351,7 @@ def _broken_ring(radius: float, thickness: float) -> pv.PolyData:
     for number in range(10):
         angle = np.linspace(0, 2 * np.pi * 0.06, 6) + 2 * np.pi * number / 10
         points = np.column_stack([radius * np.cos(angle), radius * np.sin(angle), np.zeros(6)])
-        parts.append(pv.PolyData(points, lines=_polylines(1, 6)))
+        parts.append(pv.PolyData(points, lines=joined(1, 6)))
     return pv.merge(parts).tube(radius=thickness, n_sides=6)
 
 
@@ -355,7 +360,8 @@ def _between(ground: RGB, colour: RGB, share: float) -> RGB:
     return mixed[0], mixed[1], mixed[2]
 
 
-def _polylines(count: int, length: int) -> NDArray[np.int64]:
+def joined(count: int, length: int) -> NDArray[np.int64]:
+    """Cells that join each ``length`` points of ``count`` lines, as VTK wants them."""
     cells = np.empty((count, length + 1), np.int64)
     cells[:, 0] = length
     cells[:, 1:] = np.arange(count * length).reshape(count, length)

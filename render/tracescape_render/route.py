@@ -112,10 +112,15 @@ class Route:
         found: BoolArray = self.lit_ns[:, 0] < NEVER
         return found
 
+    @property
+    def broken_ns(self) -> IntArray:
+        """When an error happened in each node, int64 (k,); `NEVER` where none did."""
+        return self._node.broken
+
     def at(self, at_ns: int, linger_ns: int = 0) -> RouteMoment:
         """The moment ``at_ns``; what arrived less than ``linger_ns`` ago is still seen, fading."""
         frame = self.replay.at(at_ns)
-        nodes, leg, legs = len(self.names), self._leg, frame.legs
+        leg, legs = self._leg, frame.legs
         owners = leg.owner[legs]
         on_wire = np.zeros(len(self.node), bool)
         on_wire[owners[owners >= 0]] = True
@@ -242,8 +247,8 @@ class Route:
 
 class _Legs(NamedTuple):
     # Of each leg. ``owner``: the span that waits for it on the wire, -1; ``holder``: the node that has it
-    # without a span; ``asks``: whether its source waits for it though it sends no spans; ``moves``: it is seen
-    # to. ``by_end``: those that move, by ``ended``. ``parent`` is of spans.
+    # without a span; ``asks``: its source waits for it though it sends no spans; ``moves``: it is seen to.
+    # ``by_end``: those that move, by ``ended``. ``parent`` is of spans.
     owner: IntArray
     holder: IntArray
     asks: BoolArray

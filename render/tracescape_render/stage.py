@@ -13,13 +13,17 @@ from vtkmodules.vtkRenderingCore import vtkActor
 from tracescape_render import meshes
 from tracescape_render.actors import glyphs, line_actor, mesh_actor, ring_actor, spheres, splats, unit
 from tracescape_render.arcs import FAINTEST, STEPS, polylines
-from tracescape_render.camera import VIEW_ANGLE, View, close_up, overview, pick, to_screen
+from tracescape_render.camera import VIEW_ANGLE, View, around, close_up, overview, pick, to_screen
 from tracescape_render.labels import Rect
 from tracescape_render.levels import Levels
 from tracescape_render.lights import Lights
 from tracescape_render.painting import Paint, paint
 from tracescape_render.palette import DARK, DEGRADED, FAILING, Theme
 from tracescape_render.renderer import UNKNOWN, Budget, Profile, profile_of, renderer_named
+from tracescape_render.riding import Ride, numbers_of, picture_of, ride_on, with_picture
+from tracescape_render.riding_actors import RidingActors
+from tracescape_render.riding_words import LEGEND
+from tracescape_render.route import Route, RouteMoment
 from tracescape_render.scene import GROUP, KINDS, Scene
 from tracescape_render.verdict import SICK
 from tracescape_render.words import Words
@@ -30,6 +34,8 @@ _MESHES: Final = 300
 _ALL_ROUND: Final = 400
 _LINK_RADIUS: Final = 0.055
 _SPARE: Final = Budget(500, 400)
+#: In a world of no more bodies than these, whoever rides a request sees all of it.
+_SMALL_WORLD: Final = 40
 
 
 class Stage:
@@ -52,6 +58,12 @@ class Stage:
         self.lights_on = True
         self.spare = False  # draw a part of what the renderer could carry: it is slower than its name says
         self._levels: Levels | None = None
+        self._route: Route | None = None
+        self._moment: RouteMoment | None = None
+        self._ride: Ride | None = None
+        self._sentence = ""
+        self._told: Scene | None = None  # the scene of the ride as it is told now
+        self._riding: RidingActors | None = None
         self._selected: int | None = None
         self._selection = ring_actor(theme.selection)
         self._set_up()
@@ -59,7 +71,7 @@ class Stage:
     @property
     def scene(self) -> Scene | None:
         """What is drawn: in a large world islands are one body each until somebody comes near."""
-        return None if self._levels is None else self._levels.scene
+        return self._told or (None if self._levels is None else self._levels.scene)
 
     @property
     def whole(self) -> Scene | None:
@@ -72,8 +84,75 @@ class Stage:
         ``keep_view`` leaves the camera where it is, and what is open open.
         """
         selected = self._selected_name()
-        self._levels = Levels(scene, self._budget(), self._levels if keep_view else None)
+        before = self._levels if keep_view else None
+        self._levels = Levels(scene, self._budget(), before, self._kept(scene))
         self._draw(selected, keep_view=keep_view)
+
+    def ride(self, route: Route | None) -> None:
+        """From now on draw a request on the scene, and the rest of the world dimmed; None for the world.
+
+        `ride_to` says which moment of it. Whatever it touches is drawn itself, as far as it is there.
+        """
+        self._route, self._moment = route, None if route is None else route.at(route.replay.start_ns)
+        if self.whole is not None:
+            self.show(self.whole, keep_view=True)
+
+    def ride_to(self, at_ns: int, linger_ns: int = 0) -> None:
+        """Draw the request at a moment; what arrived less than ``linger_ns`` ago is still seen, fading."""
+        assert self._route is not None
+        self._moment = self._route.at(at_ns, linger_ns)
+        if self._ride is not None:
+            self._show_moment()
+
+    @property
+    def riding(self) -> Ride | None:
+        """What of the request is drawn, None where no request is."""
+        return self._ride
+
+    @property
+    def sentence(self) -> str:
+        """What happens to the request at this moment; empty where none is ridden."""
+        return self._sentence if self._ride is not None else ""
+
+    def overview_of_ride(self) -> View:
+        """The view that shows what the request touches: in a small world everything."""
+        assert self.scene is not None
+        width, height = self.size
+        if self._ride is None or len(self.scene.services) <= _SMALL_WORLD:
+            return self.overview()
+        return around(self.scene, self._ride.bodies, width / height)
+
+    def _kept(self, scene: Scene) -> NDArray[np.int64] | None:
+        if self._route is None:
+            return None
+        numbers = numbers_of(self._route.names, scene.services)
+        return numbers[numbers >= 0]
+
+    def _begin_ride(self) -> None:
+        assert self._levels is not None
+        self._ride = self._told = self._riding = None
+        if self._route is not None:
+            self._ride = ride_on(self._route, self._levels.scene)
+            self._told = self._ride.scene
+
+    def _show_moment(self) -> None:
+        assert self._ride is not None
+        assert self._moment is not None
+        assert self._riding is not None
+        picture = picture_of(self._ride, self._moment, self.theme)
+        gone, new = self._riding.show(picture)
+        for actor in gone:
+            self._renderer.RemoveActor(actor)
+            self._actors.remove(actor)
+        for actor in new:
+            self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
+            self._actors.append(actor)
+        self._sentence = picture.sentence
+        self._told = with_picture(self._ride, picture)
+        bad = bool(self._moment.failed.any()) or bool(self._moment.lost.any())
+        self._words.retell(
+            self._told, picture.sentence, self.theme.marks[FAILING] if bad else self.theme.text
+        )
 
     def approach(self) -> bool:
         """Open the islands that the camera is near to, and close those that it has left.
@@ -121,11 +200,15 @@ class Stage:
         assert self._levels is not None
         for actor in self._actors:
             self._renderer.RemoveActor(actor)
-        scene = self._levels.scene
-        self._words.use(scene, self.theme, self._note())
+        self._begin_ride()
+        scene = self._levels.scene if self._ride is None else self._ride.scene
+        always = frozenset() if self._ride is None else frozenset(self._ride.bodies.tolist())
+        self._words.use(scene, self.theme, self._note(), always, "" if self._ride is None else LEGEND)
         self._actors = self._world(scene)
         for actor in self._actors:
             self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
+        if self._ride is not None:
+            self._show_moment()
         if not keep_view:
             self.look(self.overview())
         self.select(scene.services.index(selected) if selected in scene.services else None)
@@ -298,14 +381,14 @@ class Stage:
         painted = paint(scene, theme)
         actors += [
             mesh_actor(meshes.plates(scene, theme.plate), "rgb", floor=True),
-            mesh_actor(meshes.rims(scene, theme), "rgb", floor=True),
+            mesh_actor(meshes.rims(scene, theme, quiet=self._ride is not None), "rgb", floor=True),
             line_actor(meshes.stems(scene), theme.stem, min(1.0, (100 / len(scene.positions)) ** 0.5)),
-            *_bodies(scene, painted),
+            *_bodies(scene, painted, self._others(scene)),
         ]
         actors += self._marks(scene, painted)
         if len(scene.source):
             actors += self._arcs(scene, painted)
-        if len(scene.source) and self.lights_on:
+        if len(scene.source) and self.lights_on and self._ride is None:
             size = scene.size**0.5
             actors.append(self._lights.light(scene, theme, size, self._profile.lights))
         else:
@@ -314,18 +397,28 @@ class Stage:
             actors.append(mesh_actor(meshes.beacon(scene, theme.cause), "rgba"))
         if scene.suspect is not None:
             actors.append(mesh_actor(meshes.suspicion(scene, theme.text_quiet), "rgba"))
+        if self._ride is not None:
+            self._riding = RidingActors(self._ride, theme)
+            actors += self._riding.actors
         return actors
+
+    def _others(self, scene: Scene) -> NDArray[np.bool_]:
+        """Bodies that a ride does not draw itself, (n,)."""
+        others = np.ones(len(scene.positions), bool)
+        if self._ride is not None:
+            others[self._ride.bodies] = False
+        return others
 
     def _marks(self, scene: Scene, painted: Paint) -> list[vtkActor]:
         """What the sick wear, and the halos of those that are there."""
-        mark = meshes.mark_of(scene)
-        sick = np.flatnonzero(mark >= 0)
+        mark, others = meshes.mark_of(scene), self._others(scene)
+        sick = np.flatnonzero((mark >= 0) & others)
         if not len(sick):
             return []
         radii, shapes = _drawn_radii(scene)[sick], meshes.mark_shapes(len(sick))
         worn = glyphs(scene.positions[sick], radii, painted.marks[sick], shapes, mark[sick], lit=False)
         glowing = np.flatnonzero(np.isin(scene.state, (FAILING, DEGRADED)))
-        if not len(glowing) or not self.theme.glows:
+        if not len(glowing) or not self.theme.glows or self._ride is not None:
             return [worn]
         strength = 0.55 if scene.cause is None else 0.3
         halo = splats(
@@ -387,12 +480,12 @@ class Stage:
         self._selection.GetProperty().SetColor(*unit(self.theme.selection))
 
 
-def _bodies(scene: Scene, painted: Paint) -> list[vtkActor]:
-    """All bodies; in a large world the spheres are shaded spots, which many renderers draw much sooner."""
+def _bodies(scene: Scene, painted: Paint, drawn: NDArray[np.bool_]) -> list[vtkActor]:
+    """Those bodies; in a large world the spheres are shaded spots, which many renderers draw much sooner."""
     radii, shapes = _drawn_radii(scene), meshes.body_shapes(len(scene.radii))
-    spots = (scene.shape == KINDS.index("service")) & (len(radii) > _MESHES)
-    grouped = scene.shape == GROUP
-    solid = ~spots & ~grouped
+    spots = (scene.shape == KINDS.index("service")) & (len(radii) > _MESHES) & drawn
+    grouped = (scene.shape == GROUP) & drawn
+    solid = ~spots & ~grouped & drawn
     parts = []
     if grouped.any():
         dome = meshes.domes(scene.positions[grouped], radii[grouped], painted.bodies[grouped])

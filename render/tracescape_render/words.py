@@ -12,7 +12,7 @@ from tracescape_render.camera import VIEW_ANGLE, to_screen
 from tracescape_render.labels import Rect, arrange
 from tracescape_render.leaders import Leaders, leader_lines
 from tracescape_render.lettering import BOLD, PADDING, colour, measure, text_actor, text_size
-from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, STATES, Theme
+from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, RGB, STATES, Theme
 from tracescape_render.scene import (
     GROUP,
     KINDS,
@@ -79,6 +79,7 @@ class Words:
         self._free = [text_actor(15) for _ in range(LABEL_POOL)]
         self._label_style = self._free[0].GetTextProperty()
         self._writers: dict[int, vtkTextActor] = {}  # body: the actor that writes its label
+        self._always: frozenset[int] = frozenset()
         self._sizes: dict[str, tuple[float, float]] = {}
         self._name = text_actor(14, face=BOLD)
         self._headline = text_actor(25, face=BOLD)
@@ -106,9 +107,21 @@ class Words:
         for actor in [self._name, self._headline, self._caption, *self._legend, *hidden]:
             renderer.AddViewProp(actor)
 
-    def use(self, scene: Scene, theme: Theme, note: str = "") -> None:
-        """Write about ``scene`` from now on, in the colours of ``theme``; ``note`` follows the caption."""
+    def use(
+        self,
+        scene: Scene,
+        theme: Theme,
+        note: str = "",
+        always: frozenset[int] = frozenset(),
+        legend: str = "",
+    ) -> None:
+        """Write about ``scene`` from now on, in the colours of ``theme``; ``note`` follows the caption.
+
+        Bodies that are ``always`` told have their second line in any world; ``legend`` stands instead of the
+        legend of shapes.
+        """
         self._scene, self._theme = scene, theme
+        self._always = always
         self._sizes = {}
         self.rects = {}
         self._write_labels()  # every label of the old scene goes
@@ -126,7 +139,17 @@ class Words:
             colour(actor, theme.text_quiet)
         self._mark = _mark_of(scene)
         self._write_flag()
-        self._write_legend()
+        self._write_legend(legend)
+
+    def retell(self, scene: Scene, headline: str, ink: RGB) -> None:
+        """The same bodies, told anew: labels that have changed are written anew when they are placed."""
+        before, self._scene = self._scene, scene
+        self._headline.SetInput(headline)
+        colour(self._headline, ink, self._theme.ground[1], 0.75)
+        for body in list(self._writers):
+            same = before.subtitles[body] == scene.subtitles[body] and before.state[body] == scene.state[body]
+            if not same:
+                self._write(self._writers[body], body)
 
     def _write_flag(self) -> None:
         """Large and bright on the cause; on a suspect small, on the ground of labels."""
@@ -271,7 +294,7 @@ class Words:
             seen[self._mark.body] = False  # the flag names it
         order = np.lexsort((-1.0 / np.maximum(w, 1e-9), -scene.priority))
         wanted = order[seen[order]][: 4 * LABEL_POOL]
-        sizes = [self._size_of(_label(scene, body)) for body in wanted.tolist()]
+        sizes = [self._size_of(self._label(body)) for body in wanted.tolist()]
         minded = np.flatnonzero(w > 0)
         minded = minded[np.argsort(-clearance[minded], kind="stable")[:_MINDED]]
         sick = minded[np.isin(scene.state[minded], SICK)]
@@ -296,6 +319,8 @@ class Words:
         """How many labels: in a large world those who suffer and some others; the sick come first."""
         if len(self._scene.state) <= _ALL_NAMED:
             return LABEL_POOL
+        if self._always:
+            return min(len(self._always) + _NAMED // 2, LABEL_POOL)
         if self._scene.cause is not None:
             return min(len(self._scene.cause.victims) + _NAMED // 2, LABEL_POOL)
         sick = int(np.isin(self._scene.state, SICK).sum())
@@ -327,9 +352,19 @@ class Words:
             self._sizes[text] = text_size(text, self._label_style)
         return self._sizes[text]
 
+    def _label(self, body: int) -> str:
+        """The name, and numbers for the sick; in a large world with a cause for those who suffer from it."""
+        scene = self._scene
+        told = body in self._always or (scene.cause is not None and body in scene.cause.victims)
+        most = _ALL_NAMED if scene.cause is not None else _ALL_NUMBERED
+        aside = not told and (len(scene.state) > most or bool(self._always))
+        if aside or not scene.subtitles[body]:
+            return scene.labels[body]
+        return f"{scene.labels[body]}\n{scene.subtitles[body]}"
+
     def _write(self, actor: vtkTextActor, body: int) -> None:
         scene, theme = self._scene, self._theme
-        actor.SetInput(_label(scene, body))
+        actor.SetInput(self._label(body))
         if scene.state[body] in SICK:
             mark, ink = (np.array(theme.marks[scene.state[body]]), np.array(theme.text))
             mixed = (0.6 * mark + 0.4 * ink).astype(int).tolist()
@@ -344,7 +379,7 @@ class Words:
         text_width, text_height = measure(self._tooltip)
         self._tooltip.SetPosition(width - text_width - 28, height - text_height - 28)
 
-    def _write_legend(self) -> None:
+    def _write_legend(self, instead: str) -> None:
         theme = self._theme
         first, *states, shapes = self._legend
         suspected = _SUSPECT_SIGN if self._scene.suspect is not None else ""
@@ -356,7 +391,7 @@ class Words:
             colour(actor, theme.states[code] if code in (HEALTHY, IDLE) else theme.marks[code])
         grouped = bool((self._scene.shape == GROUP).any())
         rim = [_RIM_SIGN] if np.isin(self._scene.state, SICK).any() else []
-        shapes.SetInput("    ".join([*_SHAPE_SIGNS[: len(KINDS) + grouped], *rim]))
+        shapes.SetInput(instead or "    ".join([*_SHAPE_SIGNS[: len(KINDS) + grouped], *rim]))
         colour(shapes, theme.text_quiet)
 
 
@@ -365,13 +400,3 @@ def _on_screen(scene: Scene, depth: NDArray[np.float64], height: int) -> NDArray
     slope = np.tan(np.radians(VIEW_ANGLE / 2))
     radii: NDArray[np.float64] = scene.radii / np.maximum(depth, 1e-9) / slope * height / 2
     return radii
-
-
-def _label(scene: Scene, body: int) -> str:
-    """The name, and numbers for the sick; in a large world with a cause for those who suffer from it."""
-    suffers = scene.cause is not None and body in scene.cause.victims
-    most = _ALL_NAMED if scene.cause is not None else _ALL_NUMBERED
-    aside = not suffers and len(scene.state) > most
-    if aside or not scene.subtitles[body]:
-        return scene.labels[body]
-    return f"{scene.labels[body]}\n{scene.subtitles[body]}"
