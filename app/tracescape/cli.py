@@ -226,9 +226,22 @@ def explore(
         str | None, typer.Option(help="The world as it was then: 15m, ISO time or epoch ns.")
     ] = None,
     width: Annotated[str | None, typer.Option(help="How long that moment looks back; else 5m.")] = None,
-    trace: Annotated[str | None, typer.Option(help="The world as it was when this trace ended.")] = None,
+    trace: Annotated[
+        str | None, typer.Option(help="Replay this trace through the world as it was when it ended.")
+    ] = None,
+    share: Annotated[
+        str | None, typer.Option(help="How far its replay is: 0.4 or 40%; else where most is to be seen.")
+    ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a film (mp4, mkv, webm, gif, webp): of the trace's replay, of the time from --since"
+            " to --until, else of a flight around. Needs no display."
+        ),
+    ] = None,
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
+    from tracescape import pictures
     from tracescape.moment import WIDTH
     from tracescape.panels import StorePanels
     from tracescape.past import Past
@@ -236,8 +249,10 @@ def explore(
     from tracescape.view import beginning_at, explore_command, follow, placed, recent, start_of
     from tracescape.watching import Watch
     from tracescape_render import open_window
-    from tracescape_render import screenshot as write_picture
 
+    if share is not None and trace is None:
+        raise ValueError("--share is how far the replay of a trace is: name one with --trace")
+    reached = pictures.share_of(share)
     start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select)
     shown = TimeShown(since, until, at, width, trace)
 
@@ -245,7 +260,7 @@ def explore(
         return shown.topology(store) if shown.given else recent(store)
 
     with open_target(target) as store:
-        if screenshot is None:
+        if screenshot is None and video is None:
             moment = shown.moment(store)
             panels = StorePanels(store, Past(store, target, width or (WIDTH if moment else None)))
             command = explore_command(target, [] if moment else shown.words(store))
@@ -254,7 +269,8 @@ def explore(
                 source = beginning_at(moment.until_ns, source, panels)
             _prepare_kernels()
             refresh_s = 0.5 if store.live else None  # a closed file does not move
-            start = dataclasses.replace(start, title=f"Tracescape · {store.location}", command=command)
+            title = f"Tracescape · {store.location}"
+            start = dataclasses.replace(start, title=title, command=command, trace=trace, share=reached)
             open_window(source, questions=panels, refresh_s=refresh_s, start=start)
             return
         _prepare_kernels()
@@ -266,16 +282,12 @@ def explore(
         watch = Watch(store, given=shown.given)
         causes = watch.causes(topology)
         scene = placed(watch.completed(topology), store, store.reader.positions(), causes)
-        write_picture(
-            scene,
-            screenshot,
-            start.size,
-            start.theme,
-            view=start.view,
-            focus=start.focus,
-            selected=start.selected,
-        )
-        out.print(str(screenshot), markup=False)
+        route = None if trace is None else pictures.route_in(store, trace)
+        if screenshot is not None:
+            out.print(str(pictures.picture(scene, screenshot, start, route, reached)), markup=False)
+        if video is not None:
+            played = (topology.since_ns, topology.until_ns) if since or until else None
+            out.print(str(pictures.film(store, scene, video, start, route, played)), markup=False)
 
 
 @app.command()

@@ -9,21 +9,41 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tracescape_render.errors import RenderError
+    from tracescape_render.film import film_flight, film_ride, film_time
     from tracescape_render.picture import screenshot
+    from tracescape_render.route import Route, route_of
     from tracescape_render.scene import Scene, build_scene
     from tracescape_render.snapshot import Snapshot
     from tracescape_render.start import Start
     from tracescape_render.window import open_window
 
-__all__ = ["RenderError", "Scene", "Snapshot", "Start", "build_scene", "open_window", "screenshot"]
+__all__ = [
+    "RenderError",
+    "Route",
+    "Scene",
+    "Snapshot",
+    "Start",
+    "build_scene",
+    "film_flight",
+    "film_ride",
+    "film_time",
+    "open_window",
+    "route_of",
+    "screenshot",
+]
 
 _HOMES = {
     "RenderError": "errors",
+    "Route": "route",
     "Scene": "scene",
     "Snapshot": "snapshot",
     "Start": "start",
     "build_scene": "scene",
+    "film_flight": "film",
+    "film_ride": "film",
+    "film_time": "film",
     "open_window": "window",
+    "route_of": "route",
     "screenshot": "picture",
 }
 

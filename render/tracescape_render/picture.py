@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     import pyvista as pv
     from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
+    from tracescape_render.route import Route
+
 _WINDOW_KIND: Final = "VTK_DEFAULT_OPENGL_WINDOW"
+#: In a picture of a request, what arrived within this share of its time is still seen.
+_LINGERS: Final = 0.01
 
 
 def check_graphics(*, display: bool) -> None:
@@ -39,16 +43,19 @@ def screenshot(
     view: View | None = None,
     focus: Focus | None = None,
     selected: str | None = None,
+    route: Route | None = None,
+    at_ns: int | None = None,
 ) -> Path:
     """Write ``scene`` to ``path`` and return it; the file is whole or absent.
 
     ``view`` is where the camera stands, by default where everything is seen; ``focus`` hides the rest,
-    ``selected`` marks a service and shows its numbers.
+    ``selected`` marks a service and shows its numbers. ``route`` is a request that is drawn at a moment of
+    it, epoch ns; by default at the one that tells most.
 
     Raises:
         RenderError: system libraries are missing, the file cannot be written, or a service is not there.
     """
-    target = _writable(Path(path))
+    target = writable(Path(path))
     if focus is not None:
         scene = narrowed(scene, within(scene, focus))
     chosen = None if selected is None else body_named(scene, selected)
@@ -61,7 +68,13 @@ def screenshot(
         plotter.render_window.Render()
         stage.settle()
         stage.show(scene)
-        stage.select(chosen)
+        if route is not None:
+            stage.ride(route)
+            at_ns = route.telling() if at_ns is None else at_ns
+            stage.ride_to(at_ns, round(_LINGERS * (route.replay.end_ns - route.replay.start_ns)))
+            stage.look(stage.overview_of_ride())
+        else:
+            stage.select(chosen)
         if view is not None:
             stage.look(view)
         stage.relabel()
@@ -88,6 +101,24 @@ def off_screen_plotter(size: tuple[int, int]) -> pv.Plotter:
             os.environ[_WINDOW_KIND] = before
 
 
+def grabbed(window: vtkRenderWindow) -> bytes:
+    """What ``window`` shows: rows of RGB bytes from the top."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
+
+    window.Render()
+    grab = vtkWindowToImageFilter()
+    grab.SetInput(window)
+    grab.SetInputBufferTypeToRGB()
+    grab.ReadFrontBufferOff()
+    grab.Update()
+    image = grab.GetOutput()
+    width, height, _ = image.GetDimensions()
+    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)  # type: ignore[no-untyped-call]
+    rows: bytes = pixels[::-1].tobytes()
+    return rows
+
+
 def save_window(window: vtkRenderWindow, path: Path) -> Path:
     """Write what ``window`` shows to ``path`` as PNG, which says what renderer drew it.
 
@@ -98,7 +129,7 @@ def save_window(window: vtkRenderWindow, path: Path) -> Path:
 
     from tracescape_render.renderer import renderer_named
 
-    target = _writable(path)
+    target = writable(path)
     window.Render()
     grab = vtkWindowToImageFilter()
     grab.SetInput(window)
@@ -120,7 +151,8 @@ def save_window(window: vtkRenderWindow, path: Path) -> Path:
     return target
 
 
-def _writable(path: Path) -> Path:
+def writable(path: Path) -> Path:
+    """``path``, if a file can be there. Raises `RenderError` that says why not."""
     if not path.parent.is_dir():
         raise RenderError(f"The folder {path.parent} does not exist; make it, or name another file.")
     if path.is_dir():

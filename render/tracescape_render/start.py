@@ -14,7 +14,8 @@ from tracescape_render.palette import DARK, Theme
 class Start:
     """Everything that a command line can say about it.
 
-    ``command`` is the beginning of the command line that reproduces a view.
+    ``command`` is the beginning of the command line that reproduces a view. ``trace`` is ridden from the
+    beginning on, from a ``share`` of its way if that is given.
     """
 
     title: str = "Tracescape"
@@ -23,4 +24,6 @@ class Start:
     view: View | None = None
     focus: Focus | None = None
     selected: str | None = None
+    trace: str | None = None
+    share: float | None = None
     command: Sequence[str] = ("tracescape", "explore")

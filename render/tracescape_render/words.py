@@ -45,6 +45,8 @@ _IDLE_WORDS: Final = "idle: too few calls to judge"
 #: The letters of a flag's name and reason, in points: on the cause, and smaller on a mere suspect.
 _CAUSE_LETTERS: Final = (20, 16)
 _SUSPECT_LETTERS: Final = (15, 13)
+#: The headline's, as long as it is short, and where it has to be small to fit.
+_HEADLINE_LETTERS: Final = (25, 14)
 
 Matrix = NDArray[np.float64]
 Size = tuple[int, int]
@@ -82,7 +84,7 @@ class Words:
         self._always: frozenset[int] = frozenset()
         self._sizes: dict[str, tuple[float, float]] = {}
         self._name = text_actor(14, face=BOLD)
-        self._headline = text_actor(25, face=BOLD)
+        self._headline = text_actor(_HEADLINE_LETTERS[0], face=BOLD)
         self._caption = text_actor(14)
         self._tooltip = text_actor(15)
         self._flag = text_actor(20, face=BOLD)
@@ -209,6 +211,7 @@ class Words:
         """The head-up display; the places that it takes."""
         width, height = size
         self._name.SetPosition(26, height - 32)
+        _fit(self._headline, width - 40)
         self._headline.SetPosition(25, height - 66)
         self._caption.SetPosition(26, height - 90)
         x = 26.0
@@ -393,6 +396,15 @@ class Words:
         rim = [_RIM_SIGN] if np.isin(self._scene.state, SICK).any() else []
         shapes.SetInput(instead or "    ".join([*_SHAPE_SIGNS[: len(KINDS) + grouped], *rim]))
         colour(shapes, theme.text_quiet)
+
+
+def _fit(actor: vtkTextActor, width: float) -> None:
+    """Write as large as fits, within bounds."""
+    style, text = actor.GetTextProperty(), actor.GetInput() or ""
+    style.SetFontSize(_HEADLINE_LETTERS[0])
+    wide = text_size(text, style)[0]
+    if wide > width > 0:
+        style.SetFontSize(max(int(_HEADLINE_LETTERS[0] * width / wide), _HEADLINE_LETTERS[1]))
 
 
 def _on_screen(scene: Scene, depth: NDArray[np.float64], height: int) -> NDArray[np.float64]:
