@@ -48,7 +48,7 @@ def screenshot(
     Raises:
         RenderError: system libraries are missing, the file cannot be written, or a service is not there.
     """
-    target = _writable(Path(path))
+    target = writable(Path(path))
     if focus is not None:
         scene = narrowed(scene, within(scene, focus))
     chosen = None if selected is None else body_named(scene, selected)
@@ -98,7 +98,7 @@ def save_window(window: vtkRenderWindow, path: Path) -> Path:
 
     from tracescape_render.renderer import renderer_named
 
-    target = _writable(path)
+    target = writable(path)
     window.Render()
     grab = vtkWindowToImageFilter()
     grab.SetInput(window)
@@ -120,7 +120,7 @@ def save_window(window: vtkRenderWindow, path: Path) -> Path:
     return target
 
 
-def _writable(path: Path) -> Path:
+def writable(path: Path) -> Path:
     if not path.parent.is_dir():
         raise RenderError(f"The folder {path.parent} does not exist; make it, or name another file.")
     if path.is_dir():
