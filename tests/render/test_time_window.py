@@ -131,7 +131,7 @@ def test_a_click_on_the_strip_shows_the_world_of_that_moment_and_says_so(window:
     assert window.ask("window.status.texts()[0]") == "the past of localhost:4318"
     assert window.ask("window.world.stage.theme.ground != window.theme.ground")
     assert window.ask("window.world.pace") == 0.0
-    assert "--at=" in window.ask("window.command()")
+    assert "--at=" in window.ask("window.taking.command()")
 
 
 def test_dragging_goes_through_moments_and_ends_at_the_last(window: Running) -> None:
@@ -160,8 +160,8 @@ def test_what_is_newest_is_shown_again_with_one_key(window: Running) -> None:
 def test_while_the_past_is_shown_nothing_new_takes_its_place(window: Running) -> None:
     window.ask("window.time.go(BEGIN + 100 * SECOND)")
     window.wait("window.snapshot.at_ns == BEGIN + 100 * SECOND")
-    window.ask("setattr(window, '_newest', None)")
-    window.wait("window._newest is not None")  # more came from the source
+    window.ask("setattr(window.showing, 'newest', None)")
+    window.wait("window.showing.newest is not None")  # more came from the source
     assert window.ask("window.snapshot.at_ns == BEGIN + 100 * SECOND")
 
 

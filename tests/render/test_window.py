@@ -59,6 +59,24 @@ def operations():
         "calls": [200, 90, 80], "errors": [0, 1, 4], "p95_ns": [1e6, None, 2e6]},
         schema=OPERATION_SCHEMA)
 
+class Guest:
+    def __init__(self, page):
+        self.page, self.ticks, self.gone, self.pressed = page, 0, False, False
+    def enter(self):
+        return self.page
+    def leave(self):
+        self.gone = True
+    def tick(self):
+        self.ticks += 1
+    def handler(self, event):
+        return (lambda: setattr(self, "pressed", True)) if event.text() == "n" else None
+    def use(self, theme):
+        self.theme = theme.name
+    def words(self):
+        return ["--guest"]
+
+guests = []
+
 def main(**options):
     start = Start(title="tracescape test", size=(1280, 800), **options)
     try:
@@ -85,7 +103,7 @@ def window(shared: Running) -> Running:
     """The window, as it was when it was opened."""
     shared.ask("answers.update(nodes=SHOP_NODES, edges=SHOP_EDGES, failure=None, causes=None)")
     shared.wait("window.snapshot.nodes.equals(SHOP_NODES)")
-    shared.ask("window.set_hops(None)")
+    shared.ask("window.choice.set_hops(None)")
     shared.ask("window.box.clear()")
     shared.ask("window.set_page(0)")
     shared.ask("window.select(None)")
@@ -112,9 +130,30 @@ def test_a_click_selects_the_service_under_it_and_its_panel_fills(window: Runnin
     window.wait("window.selected is None and not window.panel.isVisible()")
 
 
+@pytest.mark.parametrize("key", ["Escape", "BackSpace"])
+def test_who_takes_the_stage_has_its_keys_and_leads_back_to_where_one_was(window: Running, key: str) -> None:
+    window.ask("window.select('cart')")
+    window.ask("window.set_page(1)")
+    window.ask("guests.append(Guest(0)) or window.visiting.enter(guests[-1])")
+    window.wait("guests[-1].ticks > 0 and window.pages.currentIndex() == 0")
+    window.key("n")
+    window.wait("guests[-1].pressed")
+    assert window.ask("window.selected") == "cart"  # n did not go to the worst
+    assert "--guest" in window.ask("window.taking.command()")
+    window.ask("window.select('web')")
+    window.ask("window.world.look(window.world.view._replace(position=(1.0, 2.0, 30.0)), fly=False)")
+    window.ask("guests.append(Guest(2)) or window.visiting.enter(guests[-1])")
+    window.wait("guests[-2].gone and window.pages.currentIndex() == 2")
+    window.key(key)
+    window.wait("guests[-1].gone and window.visiting.guest is None")
+    window.wait("window.pages.currentIndex() == 1 and window.selected == 'cart'")
+    window.wait("window.world.view.position != (1.0, 2.0, 30.0)")
+    assert "--guest" not in window.ask("window.taking.command()")
+
+
 def test_a_panel_names_who_calls_and_who_is_called(window: Running) -> None:
     window.ask("window.select('checkout')")
-    window.wait("window._known is not None")
+    window.wait("window.asked.known is not None")
     texts = window.ask("window.panel.texts()")
     callers, callees = texts.index("CALLED BY"), texts.index("CALLS")
     assert callers < callees
@@ -160,15 +199,15 @@ def test_a_late_answer_about_what_is_no_longer_selected_is_dropped(window: Runni
     window.ask("window.select('cart')")
     window.wait("'asking for more …' in window.panel.texts()")
     window.ask("Shop.gate.set()")
-    window.wait("window._known is not None")
-    assert window.ask("(window._known.service, window.panel.service)") == ("cart", "cart")
+    window.wait("window.asked.known is not None")
+    assert window.ask("(window.asked.known.service, window.panel.service)") == ("cart", "cart")
 
 
 def test_an_answer_that_fails_is_said_in_the_panel_and_the_window_stays(window: Running) -> None:
     window.ask("window.select('email')")
     window.wait("'the collector went away' in window.panel.texts()")
     window.click("cart")
-    window.wait("window._known is not None and window._known.service == 'cart'")
+    window.wait("window.asked.known is not None and window.asked.known.service == 'cart'")
 
 
 def test_a_drag_turns_the_world_and_selects_nothing(window: Running) -> None:
@@ -204,11 +243,11 @@ def test_n_goes_to_the_worst_and_backspace_comes_back(window: Running) -> None:
 
 
 def test_a_bookmark_is_gone_back_to(window: Running) -> None:
-    window.ask("window.go_to('cart')")
+    window.ask("window.going.to('cart')")
     marked = window.ask("tuple(window.world.view.position)")
     window.key("b")
     window.wait("'bookmark 1 set' in ' '.join(window.status.texts())")
-    window.ask("window.go_to('bank.example')")
+    window.ask("window.going.to('bank.example')")
     window.key("shift+b")
     window.wait("window.selected == 'cart'")
     assert window.ask("tuple(window.world.view.position)") == pytest.approx(marked, abs=0.01)
@@ -254,7 +293,7 @@ def test_hops_hide_the_rest_and_the_status_says_how_much(window: Running) -> Non
 
 
 def test_the_pointer_tells_numbers_operations_and_versions_and_c_copies_them(window: Running) -> None:
-    window.wait("window._index.operations.height == 3")
+    window.wait("window.asked.index.operations.height == 3")
     window.point("cart")
     told = window.wait("window.world.tip")
     assert "300 calls" in told and "p95 9 ms" in told
@@ -293,7 +332,7 @@ def test_the_command_that_k_copies_reproduces_the_view(window: Running) -> None:
     from tracescape_render.view_command import parsed_view
 
     window.ask("window.select('checkout')")
-    window.ask("(window.set_hops(2), window.toggle_way('up'), None)[-1]")
+    window.ask("(window.choice.set_hops(2), window.choice.toggle_way('up'), None)[-1]")
     window.ask("window.next_theme()")
     window.key("k")
     words = window.wait("clipboard().startswith('tracescape explore') and clipboard()").split()
@@ -310,7 +349,7 @@ def test_names_of_ten_thousand_characters_and_markup_are_elided_plain_text(windo
     window.ask(f"answers.update(nodes=hostile, edges=edges(({markup!r}, {long!r})))")
     window.wait("len(window.scene.services) == 2")
     window.ask(f"window.select({markup!r})")
-    window.wait("window._known is not None")
+    window.wait("window.asked.known is not None")
     texts = window.ask("window.panel.texts()")
     assert markup in texts
     assert max(map(len, texts)) < 400
@@ -348,12 +387,12 @@ def test_a_source_that_fails_is_said_and_recovers_with_what_is_new(window: Runni
 
 
 def test_frames_that_take_too_long_cost_the_lights_first_and_the_status_says_so(window: Running) -> None:
-    window.ask("window._effects.reset() or window._show()")
+    window.ask("window.showing.effects.reset() or window.showing.show()")
     assert window.ask("window.world.stage.lights_on")
-    window.ask("[window._saw_frame(0.4) for _ in range(9)]")
+    window.ask("[window.showing.saw_frame(0.4) for _ in range(9)]")
     window.wait("not window.world.stage.lights_on")
     window.wait("'lights off' in window.status.texts()[3]")
-    window.ask("window._effects.reset() or window._show()")
+    window.ask("window.showing.effects.reset() or window.showing.show()")
 
 
 def test_new_places_are_gone_to_step_by_step(window: Running) -> None:
@@ -385,7 +424,7 @@ def test_a_large_world_opens_where_one_clicks_searches_or_comes_near(window: Run
     window.wait("stage.service_of(stage.body_of(name, reveal=False)) == name")
     assert window.ask("window.selected") is None, "an island is opened, not selected"
     window.ask(f"hidden = window.scene.services[stage._levels.detail.body.tolist().index({group})]")
-    window.ask("window.go_to(hidden)")
+    window.ask("window.going.to(hidden)")
     assert window.ask("stage.service_of(stage.selected) == hidden == window.selected")
     window.wait("window.world._flight is None")
     assert window.ask("stage.service_of(stage.selected) == hidden"), "near it stays open"

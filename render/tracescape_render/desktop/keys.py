@@ -45,7 +45,7 @@ def handler_of(desktop: Desktop, event: QKeyEvent) -> Callable[[], object] | Non
     if modifiers & Qt.KeyboardModifier.ControlModifier:
         return {
             Qt.Key.Key_F: desktop.search,
-            Qt.Key.Key_C: desktop.copy_told,
+            Qt.Key.Key_C: desktop.taking.copy_told,
             Qt.Key.Key_Q: desktop.close,
         }.get(key)
     if modifiers & Qt.KeyboardModifier.AltModifier:
@@ -57,10 +57,10 @@ def handler_of(desktop: Desktop, event: QKeyEvent) -> Callable[[], object] | Non
 def _named(desktop: Desktop) -> dict[Qt.Key, Callable[[], object]]:
     view = desktop.world.view
     return {
-        Qt.Key.Key_Left: lambda: desktop.move_to(turned(view, _TURN_DEGREES)),
-        Qt.Key.Key_Right: lambda: desktop.move_to(turned(view, -_TURN_DEGREES)),
-        Qt.Key.Key_Up: lambda: desktop.move_to(tilted(view, _TURN_DEGREES)),
-        Qt.Key.Key_Down: lambda: desktop.move_to(tilted(view, -_TURN_DEGREES)),
+        Qt.Key.Key_Left: lambda: desktop.going.move_to(turned(view, _TURN_DEGREES)),
+        Qt.Key.Key_Right: lambda: desktop.going.move_to(turned(view, -_TURN_DEGREES)),
+        Qt.Key.Key_Up: lambda: desktop.going.move_to(tilted(view, _TURN_DEGREES)),
+        Qt.Key.Key_Down: lambda: desktop.going.move_to(tilted(view, -_TURN_DEGREES)),
         Qt.Key.Key_Escape: desktop.let_go,
         Qt.Key.Key_Backspace: desktop.back,
         Qt.Key.Key_Space: desktop.time.toggle,
@@ -72,30 +72,30 @@ def _named(desktop: Desktop) -> dict[Qt.Key, Callable[[], object]]:
 def _moving(desktop: Desktop) -> Handlers:
     view = desktop.world.view
     return {
-        "w": lambda: desktop.move_to(flown(view, forward=1)),
-        "s": lambda: desktop.move_to(flown(view, forward=-1)),
-        "a": lambda: desktop.move_to(flown(view, right=-1)),
-        "d": lambda: desktop.move_to(flown(view, right=1)),
-        "e": lambda: desktop.move_to(flown(view, up=1)),
-        "x": lambda: desktop.move_to(flown(view, up=-1)),
+        "w": lambda: desktop.going.move_to(flown(view, forward=1)),
+        "s": lambda: desktop.going.move_to(flown(view, forward=-1)),
+        "a": lambda: desktop.going.move_to(flown(view, right=-1)),
+        "d": lambda: desktop.going.move_to(flown(view, right=1)),
+        "e": lambda: desktop.going.move_to(flown(view, up=1)),
+        "x": lambda: desktop.going.move_to(flown(view, up=-1)),
     }
 
 
 def _looking(desktop: Desktop) -> Handlers:
     return {
-        "0": lambda: desktop.set_hops(None),
-        "1": lambda: desktop.set_hops(1),
-        "2": lambda: desktop.set_hops(2),
-        "3": lambda: desktop.set_hops(3),
-        "4": lambda: desktop.set_hops(4),
-        "[": lambda: desktop.toggle_way("up"),
-        "]": lambda: desktop.toggle_way("down"),
-        "f": desktop.see_everything,
-        "g": desktop.go_to_selected,
-        "n": desktop.go_to_worst,
+        "0": lambda: desktop.choice.set_hops(None),
+        "1": lambda: desktop.choice.set_hops(1),
+        "2": lambda: desktop.choice.set_hops(2),
+        "3": lambda: desktop.choice.set_hops(3),
+        "4": lambda: desktop.choice.set_hops(4),
+        "[": lambda: desktop.choice.toggle_way("up"),
+        "]": lambda: desktop.choice.toggle_way("down"),
+        "f": desktop.going.see_everything,
+        "g": desktop.going.to_selected,
+        "n": desktop.going.to_worst,
         "/": desktop.search,
-        "b": desktop.set_bookmark,
-        "B": desktop.next_bookmark,
+        "b": desktop.going.set_bookmark,
+        "B": desktop.going.next_bookmark,
         "m": desktop.next_page,
     }
 
@@ -113,12 +113,12 @@ def _timing(desktop: Desktop) -> Handlers:
 
 def _doing(desktop: Desktop) -> Handlers:
     return {
-        "c": desktop.copy_told,
-        "k": desktop.copy_command,
+        "c": desktop.taking.copy_told,
+        "k": desktop.taking.copy_command,
         "t": desktop.next_theme,
         "l": desktop.toggle_labels,
         "L": desktop.lay_out,
-        "p": desktop.save_picture,
+        "p": desktop.taking.save_picture,
         "?": desktop.toggle_help,
         "q": desktop.close,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 import polars as pl
@@ -26,17 +27,14 @@ _STILL_S: Final = 0.4
 _STEPS_OF_RANGE: Final = 0.002
 
 
-class Traveller(Protocol):
-    """What a window does for who goes through time in it."""
+class Shows(Protocol):
+    """Who shows what somebody who goes through time has come to."""
 
-    def show_past(self, snapshot: Snapshot) -> None:
+    def past(self, snapshot: Snapshot) -> None:
         """Show a moment."""
 
-    def show_now(self) -> None:
+    def now(self) -> None:
         """Show the newest again."""
-
-    def say(self, text: str) -> None:
-        """Tell something that passes."""
 
 
 class _Asked(NamedTuple):
@@ -47,10 +45,15 @@ class _Asked(NamedTuple):
 
 
 class Travelling:
-    """Where in time a window is. Not thread-safe: only the asking is done on other threads."""
+    """Where in time a window is. Not thread-safe: only the asking is done on other threads.
 
-    def __init__(self, window: Traveller, questions: Questions, theme: Theme, over: QWidget) -> None:
-        self._window, self._questions = window, questions
+    ``shows`` shows moments, ``say`` tells something that passes, the banner is ``over`` the world.
+    """
+
+    def __init__(
+        self, shows: Shows, say: Callable[[str], object], questions: Questions, theme: Theme, over: QWidget
+    ) -> None:
+        self._shows, self._say = shows, say
         self._moments: Asker[MomentWish, Snapshot] = Asker(questions.moment, "moments")
         self._causes: Asker[MomentWish, Snapshot] = Asker(questions.moment, "moments-causes")
         self._lines: Asker[LineWish, Line] = Asker(questions.line, "timeline")
@@ -124,7 +127,7 @@ class Travelling:
         self.player.now()
         self._forget()
         if was_past:
-            self._window.show_now()
+            self._shows.now()
 
     def first(self) -> None:
         """The first moment."""
@@ -187,7 +190,7 @@ class Travelling:
         self.player.advance(min(seconds, 0.5))
         if self.is_now and not was_now:
             self._forget()
-            self._window.show_now()
+            self._shows.now()
         self._take_lines()
         self._want_moment(now)
         self._take_moments()
@@ -203,7 +206,7 @@ class Travelling:
 
     def _can(self) -> bool:
         if self.line.empty:
-            self._window.say("there is no time to go through yet")
+            self._say("there is no time to go through yet")
         return not self.line.empty
 
     def _forget(self) -> None:
@@ -263,7 +266,7 @@ class Travelling:
                     continue  # what is shown says more
                 else:
                     self.trouble, self._shown = "", answer
-                    self._window.show_past(answer)
+                    self._shows.past(answer)
 
     def _has_causes(self, at_ns: int) -> bool:
         return self._shown is not None and self._shown.at_ns == at_ns and self._shown.reasoned
