@@ -227,11 +227,19 @@ def explore(
     ] = None,
     width: Annotated[str | None, typer.Option(help="How long that moment looks back; else 5m.")] = None,
     trace: Annotated[str | None, typer.Option(help="The world as it was when this trace ended.")] = None,
+    inside: Annotated[
+        bool, typer.Option("--inside", help="Step inside that trace: it stands as a wall of spans.")
+    ] = False,
+    beside: Annotated[
+        str | None, typer.Option(help="Inside, with another trace beside it: an id, or typical.")
+    ] = None,
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
     from tracescape.moment import WIDTH
     from tracescape.panels import StorePanels
     from tracescape.past import Past
+    from tracescape.stepping_in import inside as step_inside
+    from tracescape.stepping_in import picture, wish_of
     from tracescape.time_shown import TimeShown
     from tracescape.view import beginning_at, explore_command, follow, placed, recent, start_of
     from tracescape.watching import Watch
@@ -240,11 +248,20 @@ def explore(
 
     start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select)
     shown = TimeShown(since, until, at, width, trace)
+    wish = wish_of(trace, beside, stepping=inside)
 
     def ask(store: Store) -> Topology:
         return shown.topology(store) if shown.given else recent(store)
 
     with open_target(target) as store:
+        if wish is not None and screenshot is not None:
+            _prepare_kernels()
+            picture(step_inside(store, wish), screenshot, start.size, theme)
+            out.print(str(screenshot), markup=False)
+            return
+        if wish is not None:
+            step_inside(store, wish)  # what is wrong with it is said before a window opens
+            start = dataclasses.replace(start, inside=wish)
         if screenshot is None:
             moment = shown.moment(store)
             panels = StorePanels(store, Past(store, target, width or (WIDTH if moment else None)))

@@ -56,9 +56,9 @@ def framed(
     half_width: float = 1.0,
     half_height: float = 1.0,
 ) -> View:
-    """As near as ``points`` (n, 3) fit a part of a window of ``aspect``, looking against ``back``, a unit vector.
+    """As near as ``points`` (n, 3) fit a part of a window of ``aspect``, looking against ``back``.
 
-    The part is that of `_Frame`: its middle and its half sizes, from -1 to 1.
+    ``back`` is a unit vector. The part is that of `_Frame`: its middle and its half sizes, from -1 to 1.
     """
     right = np.cross([0.0, 0.0, 1.0], back)
     right /= np.linalg.norm(right)

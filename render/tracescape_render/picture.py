@@ -121,6 +121,7 @@ def save_window(window: vtkRenderWindow, path: Path) -> Path:
 
 
 def writable(path: Path) -> Path:
+    """The same path; raises `RenderError` where no file can be there."""
     if not path.parent.is_dir():
         raise RenderError(f"The folder {path.parent} does not exist; make it, or name another file.")
     if path.is_dir():

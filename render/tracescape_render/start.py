@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tracescape_render.camera import View
 from tracescape_render.focus import Focus
 from tracescape_render.palette import DARK, Theme
+
+if TYPE_CHECKING:
+    from tracescape_render.inside.asked import InsideWish
 
 
 @dataclass(frozen=True)
 class Start:
     """Everything that a command line can say about it.
 
-    ``command`` is the beginning of the command line that reproduces a view.
+    ``inside`` is a trace that is stepped into. ``command`` is the beginning of the command line that
+    reproduces a view.
     """
 
     title: str = "Tracescape"
@@ -23,4 +28,5 @@ class Start:
     view: View | None = None
     focus: Focus | None = None
     selected: str | None = None
+    inside: InsideWish | None = None
     command: Sequence[str] = ("tracescape", "explore")

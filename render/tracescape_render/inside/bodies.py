@@ -42,11 +42,11 @@ class Strips(NamedTuple):
 
 
 class Pins(NamedTuple):
-    """Notes where they are: ``level``, ``at`` (0 … 1), ``count`` at that place, ``note`` the first of them."""
+    """Notes where they are: ``level``, ``at`` (0 … 1), ``number`` there, ``note`` the first."""
 
     level: IntArray
     at: FloatArray
-    count: IntArray
+    number: IntArray
     note: IntArray
 
 
@@ -62,7 +62,7 @@ class Bodies:
         slot: int64, the colour of its service, of the most of a crowd.
         critical, void: bool, whether a part of the critical path, or a missing span, is in it.
         work: where spans worked; elsewhere they waited.
-        lit: the critical path. ``steps``: float64 (k, 3), where it goes from one row to another: at, from, to.
+        lit: the critical path. ``steps``: float64 (k, 3), where it goes to another row: at, lower, upper.
         pins: notes.
         lanes_a_row, rows: how lanes became rows.
         spans: how many spans are in the range.
@@ -126,7 +126,7 @@ class Bodies:
 
 
 def bodies(wall: Standing, reach: Reach, rows: int = ROWS, columns: int = COLUMNS) -> Bodies:
-    """What is drawn of ``wall`` in ``reach``, at most ``rows`` × ``columns`` bodies. O(n + rows × columns)."""
+    """What is drawn of ``wall`` in ``reach``, at most ``rows`` × ``columns`` crowds. O(n + crowds)."""
     per_row = max(-(-reach.lanes // rows), 1)
     count = max(-(-reach.lanes // per_row), 1)
     grid = _Grid(reach, per_row, count, columns)
@@ -325,7 +325,7 @@ def _filled(grid: _Grid, row: IntArray, left: FloatArray, right: FloatArray) -> 
     share += np.bincount(base + last, np.where(one, 0.0, until - last), size)
     long = last > first + 1
     between = grid.covered(row[long], first[long] + 1, last[long])
-    return share.reshape(grid.rows, grid.columns) + between
+    return np.asarray(share.reshape(grid.rows, grid.columns) + between, np.float64)
 
 
 def _steps(grid: _Grid, wall: Standing) -> FloatArray:
@@ -348,14 +348,15 @@ def _steps(grid: _Grid, wall: Standing) -> FloatArray:
     np.maximum.at(highest, where, high)
     place = np.zeros(len(names))
     place[where] = at
-    return np.column_stack([place, np.maximum(lowest, 0), np.minimum(highest, grid.rows - 1)])
+    ends: FloatArray = np.column_stack([place, np.maximum(lowest, 0), np.minimum(highest, grid.rows - 1)])
+    return ends
 
 
 def _pins(wall: Standing, reach: Reach) -> Pins:
     """Notes of one level that are too near to each other are one pin."""
     notes = wall.notes
     seen = np.flatnonzero((notes.time >= reach.first) & (notes.time <= reach.last))
-    at = (notes.time[seen] - reach.first) / reach.length
+    at = np.asarray((notes.time[seen] - reach.first) / reach.length, np.float64)
     cell = notes.level[seen] * NOTE_COLUMNS + np.minimum(
         (at * NOTE_COLUMNS).astype(np.int64), NOTE_COLUMNS - 1
     )

@@ -27,7 +27,7 @@ def wall_screenshot(
     """Write ``wall`` to ``path`` and return it; the file is whole or absent.
 
     ``reach`` is the part that is drawn, by default all; ``selected`` is a span that is framed; those in
-    ``found`` stand out. Raises `RenderError` where system libraries are missing or the file cannot be written.
+    ``found`` stand out. Raises `RenderError` where libraries are missing or the file cannot be written.
     """
     target = writable(Path(path))
     check_graphics(display=False)

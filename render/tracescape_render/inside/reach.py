@@ -11,7 +11,7 @@ EASY_LANES: Final = 28
 
 
 class Reach(NamedTuple):
-    """Time from ``first`` to ``last``, ns as in `Standing`, and lanes from ``low`` up to, not with, ``high``."""
+    """Time from ``first`` to ``last``, ns as in `Standing`, and lanes from ``low`` to before ``high``."""
 
     first: float
     last: float

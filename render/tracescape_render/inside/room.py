@@ -1,6 +1,6 @@
 """Where rows, shares of time and notes are in space, and what is under a pixel.
 
-Time goes along x, rows go up (z) and back (y) like the tiers of a stand; notes hang on a board below, in front.
+Time goes along x, rows go up (z) and back (y) like the tiers of a stand; notes hang on a board below.
 """
 
 from __future__ import annotations

@@ -85,7 +85,8 @@ def body_colours(drawn: Bodies, theme: Theme, found: NDArray[np.bool_] | None = 
 
 def _faded(colour: NDArray[np.float64], share: NDArray[np.float64], theme: Theme) -> NDArray[np.float64]:
     ground = np.mean(theme.ground, axis=0)
-    return ground + (colour - ground) * share[:, None]
+    mixed: NDArray[np.float64] = ground + (colour - ground) * share[:, None]
+    return mixed
 
 
 def waiting_boxes(drawn: Bodies, room: Room, colours: NDArray[np.float64], theme: Theme) -> Boxes:
@@ -271,7 +272,7 @@ def pin_mesh(drawn: Bodies, room: Room, theme: Theme) -> pv.PolyData:
     """Notes: squares, those of trouble stand on a corner; the more there are, the larger."""
     pins = drawn.pins
     here = np.isin(pins.level, room.levels)
-    level, count = pins.level[here], pins.count[here]
+    level, count = pins.level[here], pins.number[here]
     yz = np.array([room.strip(each) for each in level.tolist()]).reshape(-1, 2)
     size = np.minimum(0.17 + 0.06 * np.log2(np.maximum(count, 1)), 0.44)
     middle = np.column_stack([room.x(pins.at[here]), yz[:, 0] - 0.06, yz[:, 1]])
@@ -292,8 +293,9 @@ def note_threads(wall: Standing, drawn: Bodies, room: Room, body: int | None) ->
         return None
     notes = wall.notes
     mine = np.flatnonzero(notes.span == drawn.span[body])
-    share = (notes.time[mine] - drawn.reach.first) / drawn.reach.length
-    mine, share = mine[(share >= 0) & (share <= 1)][:200], share[(share >= 0) & (share <= 1)][:200]
+    reach = drawn.reach
+    mine = mine[(notes.time[mine] >= reach.first) & (notes.time[mine] <= reach.last)][:200]
+    share = np.asarray((notes.time[mine] - reach.first) / reach.length, np.float64)
     if not len(mine):
         return None
     yz = np.array([room.strip(level) for level in notes.level[mine].tolist()])

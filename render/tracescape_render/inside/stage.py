@@ -184,8 +184,7 @@ class WallStage:
 
     def settle(self) -> str:
         """The renderer's name, which is known once the window is."""
-        name = renderer_named(self._plotter.render_window.ReportCapabilities())
-        return name
+        return renderer_named(self._plotter.render_window.ReportCapabilities())
 
     def _slack(self) -> float:
         """Some pixels, in world units at the distance of the wall."""
@@ -221,13 +220,12 @@ class WallStage:
         stems = shapes.stems(self.wall, drawn, room)
         if stems is not None:
             actors.append(line_actor(stems, theme.stem, 0.9))
-        for boxes in (
+        boxes = (
             shapes.waiting_boxes(drawn, room, colours, theme),
             shapes.working_boxes(drawn, room, colours),
             shapes.lit_boxes(drawn, room, theme),
-        ):
-            if len(boxes.low):
-                actors.append(mesh_actor(shapes.box_mesh(boxes, theme), "rgb"))
+        )
+        actors += [mesh_actor(shapes.box_mesh(each, theme), "rgb") for each in boxes if len(each.low)]
         missing = np.flatnonzero(drawn.void)
         if len(missing):
             actors.append(
@@ -270,7 +268,7 @@ class WallStage:
 
     def _crowded(self, spans: NDArray[np.int64]) -> list[int]:
         alone = np.isin(spans, self.drawn.span)
-        return spans[~alone][:2_000].tolist()
+        return [int(span) for span in spans[~alone][:2_000]]
 
     def _draw_over(self) -> None:
         """What the pointer and the selection add."""

@@ -133,7 +133,7 @@ def note_words(wall: Standing, note: int) -> str:
 
 def pin_words(wall: Standing, drawn: Bodies, pin: int) -> str:
     """Of a note, or how many are at the place of the first."""
-    count = int(drawn.pins.count[pin])
+    count = int(drawn.pins.number[pin])
     text = note_words(wall, int(drawn.pins.note[pin]))
     return text if count == 1 else f"{count:,} {LEVELS[drawn.pins.level[pin]]} here; the first:\n{text}"
 

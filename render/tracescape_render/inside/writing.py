@@ -114,11 +114,11 @@ class Writing:
         span = np.maximum(drawn.span, 0)
         changed = alone & np.isin(span, told_changes(wall))
         width = drawn.right - drawn.left
+        self._urgent = alone & (changed | drawn.ill | drawn.void)
         weight = width + 4.0 * changed + 2.0 * (drawn.ill & alone) + 1.5 * drawn.void + 0.6 * drawn.critical
-        told = np.sort(drawn.count[~alone])[-_CROWDS:]
-        weight = np.where(
-            alone, weight, np.where(drawn.count >= max(told.min(initial=2), 2), 0.2 * width, -1.0)
-        )
+        sizes = np.sort(drawn.count[~alone])[-_CROWDS:]
+        least = max(int(sizes[0]), 2) if len(sizes) else 2
+        weight = np.where(alone, weight, np.where(drawn.count >= least, 0.2 * width, -1.0))
         order = np.argsort(-weight, kind="stable")[:_ASKED]
         return changed, order[weight[order] >= 0.0]
 
@@ -149,6 +149,8 @@ class Writing:
             )
             room_after = free[number, 0] if after[number] < 1.0 else float(size[0])
             found = self._fitted(placing, text, begin, end, middle, room_after, free_left[number, 0])
+            if found is None and self._urgent[body]:
+                found = self._over(placing, text, begin, middle)
             if found is not None:
                 labels.append(Label(*found, self._ink_of(body)))
         return labels
@@ -191,6 +193,15 @@ class Writing:
             return placing.taken_at(cut, Rect(begin + 2, bottom, begin + 2 + wide, bottom + high))
         return None
 
+    def _over(self, placing: _Placing, text: str, begin: float, middle: float) -> tuple[str, Rect] | None:
+        """What must be told may stand over others: above or below its span."""
+        wide, high = self._size_of(text)
+        for up in (1.0, -1.0, 2.0, -2.0):
+            bottom = middle + up * high - high / 2
+            if found := placing.taken_at(text, Rect(begin, bottom, begin + wide, bottom + high)):
+                return found
+        return None
+
     def _note_labels(self, projection: Matrix, size: Size, taken: list[Rect]) -> list[Label]:
         drawn, room, wall, theme = self._drawn, self._room, self._wall, self._theme
         pins = np.flatnonzero(np.isin(drawn.pins.level, room.levels))[: 4 * _NOTES_ASKED]
@@ -203,7 +214,7 @@ class Writing:
         for number, pin in enumerate(pins.tolist()[:_NOTES_ASKED]):
             if w[number] <= 0 or len(labels) >= 16:
                 continue
-            level, count = int(drawn.pins.level[pin]), int(drawn.pins.count[pin])
+            level, count = int(drawn.pins.level[pin]), int(drawn.pins.number[pin])
             text = display_name(wall.note_texts["text"][int(drawn.pins.note[pin])] or "", 46)
             text = text if count == 1 else f"{count:,}×  {text}"
             following = np.flatnonzero((drawn.pins.level[pins] == level) & (xy[:, 0] > xy[number, 0] + 1))
