@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import os
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -12,10 +14,12 @@ import polars as pl
 import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.trace
+import tracescape_analytics.trace_pairs
+import tracescape_analytics.trace_wall
 from tracescape.arguments import checks_arguments
 from tracescape_analytics.replay import Replay, load_replay
-from tracescape_analytics.trace_pairs import Pairs, pairs
-from tracescape_analytics.trace_wall import Wall, wall_of
+from tracescape_analytics.trace_pairs import pairs
+from tracescape_analytics.trace_wall import wall_of
 
 if TYPE_CHECKING:
     from tracescape.comparing import Comparison
@@ -74,11 +78,13 @@ class Trace(tracescape_analytics.trace.Trace):
 
     def wall(self) -> Wall:
         """Where each span stands on a wall, what is lit or waited, events and logs: see docs/time.md."""
-        return wall_of(self, self._trees, self._reader)
+        return Wall(**_values(wall_of(self, self._trees, self._reader)), _trace=self)
 
-    def beside(self, other: tracescape_analytics.trace.Trace) -> Pairs:
+    def beside(self, other: Trace) -> Pairs:
         """This trace and another one, span by span along call paths; ``print`` tells what differs."""
-        return pairs(self, other)
+        if not isinstance(other, Trace):
+            raise ValueError("a trace stands beside another one: store.trace(id) gives one")
+        return Pairs(**_values(pairs(self, other)), _traces=(self, other))
 
     def plot(self) -> Chart:
         """The waterfall with the critical path: shown in a notebook, kept with ``.save("x.svg")``."""
@@ -93,6 +99,50 @@ class Trace(tracescape_analytics.trace.Trace):
     def _repr_html_(self) -> str:
         more = ".plot() · .critical_path() · .waterfall() · .spans · .events · .logs · .span(id)"
         return f'{self.plot()._repr_html_()}<div style="opacity:.65">{more}</div>'
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Wall(tracescape_analytics.trace_wall.Wall):
+    """A trace as a wall of spans: data, and a place."""
+
+    _trace: Trace = dataclasses.field(repr=False)
+
+    def show(self) -> None:
+        """The wall: inline in a notebook, else a window to move in that stays until it is closed."""
+        from tracescape.stepping_in import show
+        from tracescape_render.inside.asked import InsideAnswer
+
+        show(InsideAnswer((self._trace,), (self,)))
+
+    def screenshot(
+        self, path: str | os.PathLike[str], *, size: tuple[int, int] = (1600, 900), theme: str = "dark"
+    ) -> Path:
+        """Write a picture of it to ``path`` (PNG) and return that."""
+        from tracescape.stepping_in import picture
+        from tracescape_render.inside.asked import InsideAnswer
+
+        return picture(InsideAnswer((self._trace,), (self,)), path, size, theme)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Pairs(tracescape_analytics.trace_pairs.Pairs):
+    """Two traces span by span: data, and their walls above each other."""
+
+    _traces: tuple[Trace, Trace] = dataclasses.field(repr=False)
+
+    def show(self) -> None:
+        """Both walls: inline in a notebook, else a window to move in that stays until it is closed."""
+        from tracescape.stepping_in import beside, show
+
+        show(beside(*self._traces))
+
+    def screenshot(
+        self, path: str | os.PathLike[str], *, size: tuple[int, int] = (1600, 900), theme: str = "dark"
+    ) -> Path:
+        """Write a picture of both to ``path`` (PNG) and return that."""
+        from tracescape.stepping_in import beside, picture
+
+        return picture(beside(*self._traces), path, size, theme)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

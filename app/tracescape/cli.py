@@ -239,12 +239,20 @@ def explore(
             " to --until, else of a flight around. Needs no display."
         ),
     ] = None,
+    inside: Annotated[
+        bool, typer.Option("--inside", help="Step inside that trace: it stands as a wall of spans.")
+    ] = False,
+    beside: Annotated[
+        str | None, typer.Option(help="Inside, with another trace beside it: an id, or typical.")
+    ] = None,
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
     from tracescape import pictures
     from tracescape.moment import WIDTH
     from tracescape.panels import StorePanels
     from tracescape.past import Past
+    from tracescape.stepping_in import inside as step_inside
+    from tracescape.stepping_in import picture, wish_of
     from tracescape.time_shown import TimeShown
     from tracescape.view import beginning_at, explore_command, follow, placed, recent, start_of
     from tracescape.watching import Watch
@@ -255,11 +263,22 @@ def explore(
     reached = pictures.share_of(share)
     start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select)
     shown = TimeShown(since, until, at, width, trace)
+    wish = wish_of(trace, beside, stepping=inside)
+    if wish is not None and (video is not None or share is not None):
+        raise ValueError("--inside is a place, not a replay: leave out --video and --share, or --inside")
 
     def ask(store: Store) -> Topology:
         return shown.topology(store) if shown.given else recent(store)
 
     with open_target(target) as store:
+        if wish is not None and screenshot is not None:
+            _prepare_kernels()
+            picture(step_inside(store, wish), screenshot, start.size, theme)
+            out.print(str(screenshot), markup=False)
+            return
+        if wish is not None:
+            step_inside(store, wish)  # what is wrong with it is said before a window opens
+            start = dataclasses.replace(start, inside=wish)
         if screenshot is None and video is None:
             moment = shown.moment(store)
             panels = StorePanels(store, Past(store, target, width or (WIDTH if moment else None)))
@@ -270,7 +289,8 @@ def explore(
             _prepare_kernels()
             refresh_s = 0.5 if store.live else None  # a closed file does not move
             title = f"Tracescape · {store.location}"
-            start = dataclasses.replace(start, title=title, command=command, trace=trace, share=reached)
+            ridden = None if wish else trace
+            start = dataclasses.replace(start, title=title, command=command, trace=ridden, share=reached)
             open_window(source, questions=panels, refresh_s=refresh_s, start=start)
             return
         _prepare_kernels()

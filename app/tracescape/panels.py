@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from tracescape.past import Past
+from tracescape.stepping_in import inside
 from tracescape_render.charts.chart import Chart
+from tracescape_render.inside.asked import InsideAnswer, InsideWish
 from tracescape_render.snapshot import Details, Exemplar, Figures, Index, LineWish, MomentWish, Snapshot
 from tracescape_render.strip import Line
 from tracescape_storage.conditions import literal
@@ -84,6 +86,10 @@ class StorePanels:
     def trace(self, trace_id: str) -> Chart:
         """The waterfall."""
         return self._store.trace(trace_id).plot()
+
+    def inside(self, wish: InsideWish) -> InsideAnswer:
+        """Walls of spans."""
+        return inside(self._store, wish)
 
     def line(self, wish: LineWish) -> Line:
         """The timeline."""

@@ -40,7 +40,8 @@ class View(NamedTuple):
 
 def overview(scene: Scene, aspect: float) -> View:
     """From in front and above, as near as everything with its labels still fits a window of ``aspect``."""
-    return _fitting(_extent(scene), _FRAME if scene.beacon is None else _FLAGGED, aspect)
+    frame = _FRAME if scene.beacon is None else _FLAGGED
+    return framed(_extent(scene), _back(), aspect, **frame._asdict())
 
 
 def around(scene: Scene, bodies: NDArray[np.int64], aspect: float) -> View:
@@ -50,14 +51,31 @@ def around(scene: Scene, bodies: NDArray[np.int64], aspect: float) -> View:
     middle = scene.positions[bodies].astype(np.float64)
     room = 2.2 * scene.radii[bodies][:, None].astype(np.float64) * np.ones(3)
     feet = middle * [1.0, 1.0, 0.0]
-    return _fitting(np.vstack([middle + room, middle - room, feet]), _FRAME, aspect)
+    return framed(np.vstack([middle + room, middle - room, feet]), _back(), aspect, **_FRAME._asdict())
 
 
-def _fitting(points: NDArray[np.float64], frame: _Frame, aspect: float) -> View:
+def _back() -> NDArray[np.float64]:
     elevation = np.radians(_ELEVATION)
-    back = np.array([0.0, -np.cos(elevation), np.sin(elevation)])
-    right = np.array([1.0, 0.0, 0.0])
-    up = np.cross(back, right)
+    return np.array([0.0, -np.cos(elevation), np.sin(elevation)])
+
+
+def framed(
+    points: NDArray[np.float64],
+    back: NDArray[np.float64],
+    aspect: float,
+    *,
+    across: float = 0.0,
+    up: float = 0.0,
+    half_width: float = 1.0,
+    half_height: float = 1.0,
+) -> View:
+    """As near as ``points`` (n, 3) fit a part of a window of ``aspect``, looking against ``back``.
+
+    ``back`` is a unit vector. The part is that of `_Frame`: its middle and its half sizes, from -1 to 1.
+    """
+    right = np.cross([0.0, 0.0, 1.0], back)
+    right /= np.linalg.norm(right)
+    above = np.cross(back, right)
     slope = np.tan(np.radians(VIEW_ANGLE / 2))
     focus = points.mean(axis=0)
     distance = float(np.linalg.norm(points - focus, axis=1).max()) / slope
@@ -65,10 +83,10 @@ def _fitting(points: NDArray[np.float64], frame: _Frame, aspect: float) -> View:
         away = points - (focus + back * distance)
         depth = -(away @ back)
         x = away @ right / depth / (slope * aspect)
-        y = away @ up / depth / slope
-        focus = focus + right * (_middle(x) - frame.across) * distance * slope * aspect
-        focus = focus + up * (_middle(y) - frame.up) * distance * slope
-        distance *= max(_half(x) / frame.half_width, _half(y) / frame.half_height)
+        y = away @ above / depth / slope
+        focus = focus + right * (_middle(x) - across) * distance * slope * aspect
+        focus = focus + above * (_middle(y) - up) * distance * slope
+        distance *= max(_half(x) / half_width, _half(y) / half_height)
         distance = max(distance, float((points @ back).max() - focus @ back) + 4.0)
     return View(_triple(focus + back * distance), _triple(focus))
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import polars as pl
 
 from tracescape_render.charts.chart import Chart
 from tracescape_render.scene import Scene
 from tracescape_render.strip import Line
+
+if TYPE_CHECKING:
+    from tracescape_render.inside.asked import InsideAnswer, InsideWish
 
 STEP_SCHEMA: Final = {
     "start_ns": pl.Int64,
@@ -147,6 +150,10 @@ class Questions(Protocol):
         """The waterfall of a trace."""
         ...
 
+    def inside(self, wish: InsideWish) -> InsideAnswer:
+        """A trace to step inside of, or two of them beside each other."""
+        ...
+
     def lay_out(self) -> None:
         """Everybody shall have a new place in the next snapshot. Returns at once."""
         ...
@@ -174,6 +181,10 @@ class NoQuestions:
     def trace(self, trace_id: str) -> Chart:
         """No trace is known."""
         raise LookupError(f"trace {trace_id} cannot be opened from here")
+
+    def inside(self, wish: InsideWish) -> InsideAnswer:
+        """No trace is known."""
+        raise LookupError(f"trace {wish.trace_id} cannot be opened from here")
 
     def lay_out(self) -> None:
         """Nobody moves."""

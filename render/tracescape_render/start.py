@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tracescape_render.camera import View
 from tracescape_render.focus import Focus
 from tracescape_render.palette import DARK, Theme
+
+if TYPE_CHECKING:
+    from tracescape_render.inside.asked import InsideWish
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class Start:
     """Everything that a command line can say about it.
 
     ``command`` is the beginning of the command line that reproduces a view. ``trace`` is ridden from the
-    beginning on, from a ``share`` of its way if that is given.
+    beginning on, from a ``share`` of its way if that is given; ``inside`` is a trace that is stepped into.
     """
 
     title: str = "Tracescape"
@@ -26,4 +30,5 @@ class Start:
     selected: str | None = None
     trace: str | None = None
     share: float | None = None
+    inside: InsideWish | None = None
     command: Sequence[str] = ("tracescape", "explore")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from tracescape_render.asking import Feed
 from tracescape_render.errors import RenderError
 from tracescape_render.focus import body_named
+from tracescape_render.palette import DARK, Theme
 from tracescape_render.picture import check_graphics
 from tracescape_render.snapshot import NoQuestions, Questions, Snapshot
 from tracescape_render.start import Start
@@ -22,6 +23,8 @@ from tracescape_render.system import display_answers, display_name
 
 if TYPE_CHECKING:
     from tracescape_render.desktop.main import Desktop
+    from tracescape_render.desktop.wall_window import WallWindow
+    from tracescape_render.inside.asked import InsideAnswer, InsideWish
 
 _END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _ON_SCREEN_S: Final = 10.0
@@ -80,6 +83,44 @@ def open_window(
         desktop.close()
         desktop.deleteLater()
         running.sendPostedEvents(desktop, 52)  # QEvent.DeferredDelete: nothing is left to be freed later
+        running.processEvents()
+
+
+def open_wall(
+    answer: InsideAnswer,
+    *,
+    ask: Callable[[InsideWish], InsideAnswer] | None = None,
+    theme: Theme = DARK,
+    size: tuple[int, int] = (1280, 800),
+    on_ready: Callable[[WallWindow], None] | None = None,
+) -> None:
+    """Open a window with nothing but a trace, or two, from inside, and stay in it until it is closed.
+
+    ``ask`` answers where others are asked for, on another thread; without it there are none. Raises
+    `RenderError` as `open_window`.
+    """
+    _check_display()
+    from tracescape_render.desktop.main import application
+    from tracescape_render.desktop.wall_window import WallWindow
+    from tracescape_render.inside.asked import InsideWish
+
+    running = application()
+    wish = InsideWish(answer.traces[-1].trace_id, answer.traces[0].trace_id if len(answer.traces) > 1 else "")
+    window = WallWindow(wish, answer, ask or NoQuestions().inside, theme, size)
+    try:
+        window.show()
+        _wait_for(running.processEvents, window.on_screen)
+        window.begin()
+        running.processEvents()
+        with _ending(window.close):
+            if on_ready is not None:
+                on_ready(window)
+            if not window.closed:
+                running.exec()
+    finally:
+        window.close()
+        window.deleteLater()
+        running.sendPostedEvents(window, 52)  # as above
         running.processEvents()
 
 

@@ -28,7 +28,8 @@ n               go to the worst      Backspace       back (Alt-Left)
 [               callers only         ]               called only
 b               bookmark             B               next bookmark
 m               world, map, tables   c               copy what is told
-k               copy this view       t               other colours
+i               step inside a trace  t               other colours
+k               copy this view
 l               labels               p               save a picture
 L               new places for all   ?               these keys
 q               quit
@@ -97,6 +98,7 @@ def _looking(desktop: Desktop) -> Handlers:
         "b": desktop.going.set_bookmark,
         "B": desktop.going.next_bookmark,
         "m": desktop.next_page,
+        "i": desktop.inside.step_in,
     }
 
 

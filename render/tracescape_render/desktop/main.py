@@ -15,6 +15,7 @@ from tracescape_render.desktop.asked import Asked
 from tracescape_render.desktop.bar import Bar
 from tracescape_render.desktop.choice import Choice
 from tracescape_render.desktop.going import Going
+from tracescape_render.desktop.inside import Inside
 from tracescape_render.desktop.keys import KEYS, handler_of
 from tracescape_render.desktop.menu import show_menu
 from tracescape_render.desktop.pages import TRACE, WORLD, Pages
@@ -28,6 +29,7 @@ from tracescape_render.desktop.told import hidden_words, tip_text
 from tracescape_render.desktop.travelling import Travelling
 from tracescape_render.desktop.viewport import World
 from tracescape_render.desktop.visiting import Visiting
+from tracescape_render.desktop.wall_page import WALL_KEYS
 from tracescape_render.finding import Hit
 from tracescape_render.palette import THEMES, Theme
 from tracescape_render.scene import Scene
@@ -62,6 +64,7 @@ class Desktop(QWidget):
         self.showing = Showing(self)
         self.choice = Choice(self, start.selected, start.focus)
         self.going, self.taking, self.visiting = Going(self), Taking(self), Visiting(self)
+        self.inside, self.opened_trace = Inside(self), ""
         self._build()
 
     def begin(self, snapshot: Snapshot) -> None:
@@ -74,6 +77,8 @@ class Desktop(QWidget):
             self.world.look(self.start.view, fly=False)
         self.select(self.selected or (None if focus is None else focus.service))
         self.asked.names(snapshot)
+        if self.start.inside is not None:
+            self.inside.step_in(self.start.inside)
         self._clock.start(FRAME_MS)
         self._tick()
 
@@ -159,6 +164,7 @@ class Desktop(QWidget):
 
     def toggle_help(self) -> None:
         """The page of keys."""
+        self._help.setText(WALL_KEYS if self.visiting.guest is self.inside else KEYS)
         self._help.setVisible(not self._help.isVisible())
         self._place_help()
 
@@ -197,6 +203,7 @@ class Desktop(QWidget):
         self._clock.stop()
         self.hide()
         self.visiting.close()
+        self.inside.close()
         self.asked.stop()
         self.time.close()
         self.world.close()
@@ -255,6 +262,7 @@ class Desktop(QWidget):
             actions={
                 "back": ("where one was before  (Backspace)", self.back),
                 "worst": ("go to the worst  (n)", self.going.to_worst),
+                "inside": ("step inside the trace that was opened last  (i)", self.inside.step_in),
                 "colours": ("other colours  (t)", self.next_theme),
                 "?": ("keys", self.toggle_help),
             },
@@ -294,6 +302,7 @@ class Desktop(QWidget):
         self.world.pace = self.time.pace
         self._take_answers()
         self.visiting.tick()
+        self.inside.follow()
         if self.pages.currentIndex() == WORLD:
             self.world.tick()
         self._tell_status()
@@ -306,6 +315,7 @@ class Desktop(QWidget):
             if isinstance(chart, Exception):
                 self.say(f"trace {trace_id}: {_sentence(chart)}")
             else:
+                self.opened_trace = trace_id
                 self.pages.open_trace(chart)
                 self.set_page(TRACE)
 

@@ -10,7 +10,7 @@ from tracescape_render.palette import HEALTHY, IDLE, RGB, Theme
 
 _SHEET: Final = """
 * {{ font-family: "Inter", "Segoe UI", "DejaVu Sans", sans-serif; font-size: 12px; color: {text}; }}
-#window, #stack {{ background: {ground}; }}
+#window, #stack, #inside {{ background: {ground}; }}
 #bar {{ background: {panel}; border-bottom: 1px solid {line}; }}
 #timeline {{ background: {panel}; border-top: 1px solid {line}; }}
 #banner {{ background: {past}; color: {past_ink}; font-size: 13px; font-weight: 600; padding: 5px 14px;

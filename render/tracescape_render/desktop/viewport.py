@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
@@ -35,12 +35,40 @@ _MOST_SETTLING: Final = 600
 Handler = Callable[[float, float], None]
 
 
-class _Canvas(QtInteractor):  # type: ignore[misc]  # pyvistaqt is untyped
+class Viewer(Protocol):
+    """Who draws on a canvas, and hears of it."""
+
+    def painted(self, seconds: float) -> None:
+        """A frame took so long."""
+
+    def resized(self) -> None:
+        """The canvas has another size."""
+
+    def pressed(self, event: QMouseEvent) -> None:
+        """A button went down."""
+
+    def moved(self, event: QMouseEvent) -> None:
+        """The pointer moved."""
+
+    def released(self, event: QMouseEvent) -> None:
+        """A button went up."""
+
+    def double_clicked(self, event: QMouseEvent) -> None:
+        """A button went down twice."""
+
+    def wheeled(self, notches: float) -> None:
+        """The wheel was turned."""
+
+    def left(self) -> None:
+        """The pointer left."""
+
+
+class Canvas(QtInteractor):  # type: ignore[misc]  # pyvistaqt is untyped
     """Qt's widget that VTK draws into. The mouse is ours, and keys are the window's."""
 
-    def __init__(self, parent: QWidget, world: World) -> None:
+    def __init__(self, parent: QWidget, world: Viewer) -> None:
         super().__init__(parent, auto_update=False, multi_samples=0)
-        self._world: World | None = world
+        self._world: Viewer | None = world
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -138,7 +166,7 @@ class World:
         self.pace = 1.0  # how fast the lights move: 0 where time stands still, negative backwards
         self._frames: list[float] = []
         self.hovered: int | None = None
-        self.canvas: Any = _Canvas(parent, self)
+        self.canvas: Any = Canvas(parent, self)
         self.stage = Stage(self.canvas, moving=True, theme=theme)
         self.stage.tells = False
         self._tip = QLabel(self.canvas)

@@ -68,6 +68,12 @@ class Visiting:
         self._window.going.return_to(place)
         return True
 
+    def dismiss(self) -> None:
+        """The guest goes because somebody went to another page; one stays there."""
+        guest, self.guest, self._from = self.guest, None, None
+        if guest is not None:
+            guest.leave()
+
     def close(self) -> None:
         """The window closes."""
         guest, self.guest = self.guest, None

@@ -1,0 +1,32 @@
+"""What a window asks to step inside of a trace, and what it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from tracescape_analytics.trace import Trace
+from tracescape_analytics.trace_pairs import Pairs
+from tracescape_analytics.trace_wall import Wall
+
+#: Instead of an id: whichever trace of the same kind is as such traces usually are.
+TYPICAL: Final = "typical"
+
+
+class InsideWish(NamedTuple):
+    """A trace by its id, alone or ``beside`` another one: an id, or `TYPICAL`; empty for none."""
+
+    trace_id: str
+    beside: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class InsideAnswer:
+    """The walls of the traces, the one that was asked for last, and their spans in full.
+
+    ``pairs`` are those of two; the first is their left.
+    """
+
+    traces: tuple[Trace, ...]
+    walls: tuple[Wall, ...]
+    pairs: Pairs | None = None
