@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracescape_render.arcs import control_points, weights
+from tracescape_render.contrast import SAME
 from tracescape_render.outlines import outline
 from tracescape_render.palette import SEVERITY, STATES
 from tracescape_render.renderer import Budget
@@ -193,7 +194,10 @@ def _alone(scene: Scene, most: int, kept: IntArray | None) -> BoolArray:
             alone[ends[scene.cause.links]] = True
     if scene.suspect is not None:
         alone[scene.suspect.body] = True
-    sick = np.flatnonzero(np.isin(scene.state, SICK) & ~alone)
+    told = np.isin(scene.state, SICK)
+    if scene.contrast is not None:
+        told |= scene.contrast.change != SAME
+    sick = np.flatnonzero(told & ~alone)
     worst_first = sick[np.argsort(-scene.priority[sick], kind="stable")]
     alone[worst_first[: max(0, most - int(alone.sum()))]] = True
     return alone
@@ -261,6 +265,10 @@ def _summed(scene: Scene, groups: Groups, parts: _Parts, budget: Budget) -> Deta
     weight = weights(joined.calls, target)
     weight[(parts.group[source] >= 0) | (parts.group[target] >= 0)] *= _WAYS_SEEN
     seen = arcs_seen(weight, joined.state, cause)
+    contrast = scene.contrast
+    if contrast is not None:
+        contrast = contrast.collapsed(kept, state, joined.of, joined.state)
+        seen = contrast.arcs_seen(seen)
     drawn = np.sort(np.argsort(-seen, kind="stable")[: budget.arcs])
     if cause is not None:
         drawn = np.union1d(drawn, [*cause.links, *([] if cause.arc is None else [cause.arc])]).astype(
@@ -287,7 +295,7 @@ def _summed(scene: Scene, groups: Groups, parts: _Parts, budget: Budget) -> Deta
         state=state,
         shape=shape,
         seen=np.where((shape == GROUP) & ~np.isin(state, SICK), _CALM, 1.0).astype(np.float32)
-        * bodies_seen(state, cause),
+        * (bodies_seen(state, cause) if contrast is None else contrast.bodies_seen()),
         priority=priorities(calls, errors, state, shape, cause),
         source=source,
         target=target,
@@ -304,6 +312,7 @@ def _summed(scene: Scene, groups: Groups, parts: _Parts, budget: Budget) -> Deta
         cause=cause,
         beacon=beacon_of(positions, curves, cause),
         suspect=None if scene.suspect is None else scene.suspect._replace(body=int(body[scene.suspect.body])),
+        contrast=None if contrast is None else contrast.taken(np.arange(count), drawn),
     )
     left_out = float(joined.calls.sum() - flow.sum())
     note = _note(int(members[len(kept) :].sum()), len(body), shown, groups)

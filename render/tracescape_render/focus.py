@@ -73,13 +73,16 @@ def within(scene: Scene, focus: Focus) -> BoolArray:
     return kept
 
 
-def narrowed(scene: Scene, kept: BoolArray) -> Scene:
+def narrowed(scene: Scene, kept: BoolArray, ways: BoolArray | None = None) -> Scene:
     """``scene`` with only the bodies that ``kept`` (n,) names, the arcs between them, their islands.
+
+    Of the arcs only those that ``ways`` (m,) names, if that is given.
 
     Bodies stay where they are; islands shrink to them. The headline still speaks of everything.
     """
     bodies = np.flatnonzero(kept)
-    arcs = np.flatnonzero(kept[scene.source] & kept[scene.target]) if len(scene.source) else scene.source
+    between = kept[scene.source] & kept[scene.target]
+    arcs = np.flatnonzero(between if ways is None else between & ways)
     number = np.full(len(kept), -1, np.int64)
     number[bodies] = np.arange(len(bodies))
     islands = np.unique(scene.island[bodies])
@@ -103,6 +106,7 @@ def narrowed(scene: Scene, kept: BoolArray) -> Scene:
         cause=cause,
         beacon=scene.beacon if cause is not None else None,
         suspect=_narrowed_suspect(scene.suspect, number),
+        contrast=None if scene.contrast is None else scene.contrast.taken(bodies, arcs),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -32,6 +32,9 @@ from tracescape_render.text import (
     state_words,
 )
 from tracescape_render.verdict import SICK, Cause, Graph, Suspect, first_cause, first_suspect, named
+
+if TYPE_CHECKING:
+    from tracescape_render.contrast import Contrast
 
 #: Bodies by what they stand for; a scene's ``shape`` array indexes this.
 KINDS: Final = ("service", "database", "queue", "external", "entry")
@@ -89,6 +92,7 @@ class Scene:
         beacon: where the cause is marked, float32 (3,): a body's middle or an arc's; None without a cause.
         headline: what is wrong, in one line; caption: what is seen, in one line.
         suspect: where there is no cause, whom the diagnosis suspects without proof, if anybody.
+        contrast: how everybody differs from another moment; None for a scene of one.
     """
 
     services: list[str]
@@ -121,6 +125,7 @@ class Scene:
     headline: str
     caption: str
     suspect: Suspect | None = None
+    contrast: Contrast | None = None
 
     def worst(self) -> int | None:
         """The body that most needs a look: the cause, else the worst state, then the most errors.

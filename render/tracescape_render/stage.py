@@ -25,6 +25,7 @@ from tracescape_render.riding_actors import RidingActors
 from tracescape_render.riding_words import LEGEND
 from tracescape_render.route import Route, RouteMoment
 from tracescape_render.scene import GROUP, KINDS, Scene
+from tracescape_render.shells import shells, sleeves
 from tracescape_render.verdict import SICK
 from tracescape_render.words import Words
 
@@ -386,6 +387,8 @@ class Stage:
             *_bodies(scene, painted, self._others(scene)),
         ]
         actors += self._marks(scene, painted)
+        if scene.contrast is not None:
+            actors += shells(scene, scene.contrast, _whole_radii(scene), painted, self.theme)
         if len(scene.source):
             actors += self._arcs(scene, painted)
         if len(scene.source) and self.lights_on and self._ride is None:
@@ -415,7 +418,7 @@ class Stage:
         sick = np.flatnonzero((mark >= 0) & others)
         if not len(sick):
             return []
-        radii, shapes = _drawn_radii(scene)[sick], meshes.mark_shapes(len(sick))
+        radii, shapes = _whole_radii(scene)[sick], meshes.mark_shapes(len(sick))
         worn = glyphs(scene.positions[sick], radii, painted.marks[sick], shapes, mark[sick], lit=False)
         glowing = np.flatnonzero(np.isin(scene.state, (FAILING, DEGRADED)))
         if not len(glowing) or not self.theme.glows or self._ride is not None:
@@ -433,8 +436,9 @@ class Stage:
     def _arcs(self, scene: Scene, painted: Paint) -> list[vtkActor]:
         """The strongest are round; the rest, where the renderer cannot have all so, are lines."""
         shown = self._shown_arcs(scene)
-        radii = scene.arc_radii.copy()
+        radii = scene.arc_radii if scene.contrast is None else scene.arc_radii * scene.contrast.arc_lesser
         if scene.cause is not None:
+            radii = radii.copy()
             radii[scene.cause.links] = np.maximum(radii[scene.cause.links], _LINK_RADIUS)
         thin, round_ = np.split(shown, [self._lines(len(shown))])
         actors = []
@@ -443,7 +447,10 @@ class Stage:
             actors.append(mesh_actor(meshes.wires(points, painted.arcs[thin]), "rgba"))
         radii = radii[round_] * np.float32(scene.size**0.85)
         points = polylines(scene.curves[round_], STEPS if len(round_) < 1_000 else STEPS // 2)
-        return [*actors, mesh_actor(meshes.tubes(points, radii, painted.arcs[round_]), "rgba")]
+        actors.append(mesh_actor(meshes.tubes(points, radii, painted.arcs[round_]), "rgba"))
+        if scene.contrast is not None:
+            actors += sleeves(scene, scene.contrast, round_, self.theme)
+        return actors
 
     def _shown_arcs(self, scene: Scene) -> NDArray[np.int64]:
         """The arcs that are drawn, the faint first, so that the strong are over them."""
@@ -499,6 +506,12 @@ def _bodies(scene: Scene, painted: Paint, drawn: NDArray[np.bool_]) -> list[vtkA
 
 
 def _drawn_radii(scene: Scene) -> NDArray[np.float32]:
+    """What is solid of bodies: where two moments are told, what was there at both."""
+    whole = _whole_radii(scene)
+    return whole if scene.contrast is None else whole * scene.contrast.lesser
+
+
+def _whole_radii(scene: Scene) -> NDArray[np.float32]:
     """In a large world bodies are drawn larger than they are, the sick most, or nobody would see them."""
     size = scene.size
     grown = np.where(np.isin(scene.state, SICK), min(size**0.6, 2.4), min(size**0.35, 1.6))

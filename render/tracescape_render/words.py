@@ -37,6 +37,13 @@ _SHAFT_STEPS: Final = 10
 _SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry", "◓ island")
 _STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: "◍"}
 _RIM_SIGN: Final = "◡ an island's rim: its sick"
+_CONTRAST_SIGNS: Final = (
+    "in a shell: grew, its core is what was",
+    "in a cage: shrank from that",
+    "with rays: appeared",
+    "hatched: vanished",
+    "pale: the same",
+)
 _CAUSE_SIGN: Final = "┃ likely cause"
 _SUSPECT_SIGN: Final = "┆ suspect, not proved"
 #: A suspect's flag looks for room in steps of so many pixels.
@@ -394,7 +401,8 @@ class Words:
             colour(actor, theme.states[code] if code in (HEALTHY, IDLE) else theme.marks[code])
         grouped = bool((self._scene.shape == GROUP).any())
         rim = [_RIM_SIGN] if np.isin(self._scene.state, SICK).any() else []
-        shapes.SetInput(instead or "    ".join([*_SHAPE_SIGNS[: len(KINDS) + grouped], *rim]))
+        signs = _CONTRAST_SIGNS if self._scene.contrast is not None else _SHAPE_SIGNS[: len(KINDS) + grouped]
+        shapes.SetInput(instead or "    ".join([*signs, *rim]))
         colour(shapes, theme.text_quiet)
 
 

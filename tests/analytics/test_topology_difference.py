@@ -183,3 +183,44 @@ def test_the_columns_are_documented() -> None:
     shared = documented("topology.compare()")
     assert ["service", "kind", "source", "target", "connection", *list(NODE_DIFFERENCE_SCHEMA)[2:]] == shared
     assert list(EDGE_DIFFERENCE_SCHEMA)[3:] == list(NODE_DIFFERENCE_SCHEMA)[2:]
+
+
+def judged(found: TopologyDifference, name: str) -> tuple[str | None, str | None]:
+    return found.nodes.filter(pl.col("service") == name).select("worse", "better").row(0)
+
+
+def test_who_fails_or_takes_longer_beside_before_is_worse_and_the_other_way_round_better() -> None:
+    before = [*calls("web", "cart", 100), *calls("web", "pay", 100), *calls("web", "ads", 100)]
+    after = [
+        *calls("web", "cart", 100, begin=LENGTH, took=400),
+        *calls("web", "pay", 100, begin=LENGTH, failed=30),
+        *calls("web", "ads", 100, begin=LENGTH),
+    ]
+    found = compared(before, after)
+    assert judged(found, "cart") == ("failing", None)
+    assert judged(found, "pay") == ("failing", None)
+    assert judged(found, "ads") == (None, None)
+    assert found.edges.filter(pl.col("target") == "cart")["worse"].to_list() == ["failing"]
+    assert "worse    pay" in str(found)
+    store = reader(*before, *after)
+    sides = [topology(store, since_ns=since, until_ns=since + LENGTH) for since in (LENGTH, 0)]
+    assert judged(difference(*sides), "pay") == (None, "failing")
+
+
+def test_of_few_calls_nobody_says_that_they_are_worse() -> None:
+    few_before = calls("web", "cart", 19), calls("web", "cart", 300, begin=LENGTH, failed=200)
+    few_after = calls("web", "cart", 300), calls("web", "cart", 19, begin=LENGTH, failed=19)
+    for sides in (few_before, few_after):
+        assert judged(compared(*sides), "cart") == (None, None)
+
+
+def test_a_tail_that_is_longer_is_worse_where_five_in_a_hundred_take_longer_than_one_did() -> None:
+    def with_tail(slow: int, begin: int) -> list[dict[str, object]]:
+        return [
+            *calls("web", "cart", 400 - slow, begin=begin),
+            *calls("web", "cart", slow, begin=begin + 1, took=900),
+        ]
+
+    before = with_tail(2, 0)
+    assert judged(compared(before, with_tail(40, LENGTH)), "cart")[0] == "failing"
+    assert judged(compared(before, with_tail(4, LENGTH)), "cart") == (None, None)
