@@ -5,13 +5,15 @@ A store may hold more blocks than there is memory: what is read at once is bound
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from tracescape_analytics.blocks import Block, sum_of
-from tracescape_analytics.counts import GROUP_COLUMNS, Groups
+from tracescape_analytics.counts import GROUP_COLUMNS, ByteArray, Groups, IntArray
 from tracescape_analytics.windows import Window
 from tracescape_storage import rollups as kept
 from tracescape_storage.errors import StoreError
@@ -31,6 +33,18 @@ class Kept(NamedTuple):
     start_ns: int
     width_ns: int
     bytes: int
+
+
+class Packed(NamedTuple):
+    """Blocks as they are kept, one after the other in ``data`` (uint8), in order of time.
+
+    ``starts``, int64, shape (blocks,): where each begins in time; ``begin``, int64, shape (blocks + 1,): and
+    where in ``data``.
+    """
+
+    starts: IntArray
+    data: ByteArray
+    begin: IntArray
 
 
 class GoneError(Exception):
@@ -106,20 +120,34 @@ def in_parts(blocks: Sequence[Kept], most_bytes: int | None = None) -> Iterator[
         yield blocks[first:]
 
 
-def tables(reader: Reader, blocks: Sequence[Kept], most_bytes: int | None = None) -> Iterator[pa.Table]:
-    """Blocks packed, a part at a time: columns of `kept.contents_sql`. Raises `GoneError`."""
+def packed(reader: Reader, blocks: Sequence[Kept], most_bytes: int | None = None) -> Iterator[Packed]:
+    """Blocks as they are kept, so many at a time; no two begin together. Raises `GoneError`."""
     for part in in_parts(blocks, most_bytes):
         found = reader.sql(kept.contents_sql((block.start_ns, block.width_ns) for block in part))
-        if found.num_rows != len(part):
+        read = _joined(found)
+        if len(read.starts) != len(part):
             raise GoneError
-        yield found
+        yield read
+
+
+def _joined(found: pa.Table) -> Packed:
+    # The parts of each block lie one after the other once they are in order: nothing else is to be done.
+    starts = found["start_ns"].to_numpy()
+    order = np.lexsort((found["part"].to_numpy(), starts))
+    content = found["content"].cast(pa.large_binary()).take(pa.array(order)).combine_chunks()
+    _, offsets, data = content.buffers()
+    ends = np.frombuffer(offsets, np.int64)[content.offset : content.offset + len(content) + 1]
+    distinct, first = np.unique(starts[order], return_index=True)
+    begin = np.append(ends[first], ends[-1:])
+    return Packed(distinct, np.frombuffer(data if data is not None else b"", np.uint8), begin)
 
 
 def contents(reader: Reader, blocks: Sequence[Kept]) -> Iterator[dict[int, Block]]:
-    """Blocks by their starts, a part at a time; no two begin together. Raises `GoneError`."""
-    for table in tables(reader, blocks):
-        buffers = (value.as_buffer() for chunk in table["content"].chunks for value in chunk)
-        yield dict(zip(table["start_ns"].to_pylist(), map(Block.read, buffers), strict=True))
+    """Blocks by their starts, so many at a time; no two begin together. Raises `GoneError`."""
+    for read in packed(reader, blocks):
+        ends = itertools.pairwise(read.begin.tolist())
+        content = (Block.read(read.data[begin:end]) for begin, end in ends)
+        yield dict(zip(read.starts.tolist(), content, strict=True))
 
 
 def total(reader: Reader, blocks: Sequence[Kept]) -> Block | None:

@@ -7,12 +7,11 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from tracescape_analytics.calls import periods_of_window
 from tracescape_analytics.counts import Counted, Groups, IntArray, united
 from tracescape_analytics.distributions import NO_CODE
-from tracescape_analytics.kept_blocks import GoneError, Kept, tables
+from tracescape_analytics.kept_blocks import GoneError, Kept, packed
 from tracescape_analytics.namespaces import shown
 from tracescape_analytics.naming import Directory, Meaning, Node, meaning
 from tracescape_analytics.nodes import NODE_KINDS
@@ -76,8 +75,8 @@ class _Packed:
         return iter(self._few) if self._few is not None else self._read()
 
     def _read(self) -> Iterator[tuple[PackedBlocks, IntArray]]:
-        for table in tables(self._reader, self._blocks, BYTES_AT_ONCE):
-            yield from _packed(table)
+        for read in packed(self._reader, self._blocks, BYTES_AT_ONCE):
+            yield PackedBlocks(read.data, read.begin), read.starts
 
 
 def step_counts(reader: Reader, window: Window, step_ns: int, selected: str | None = None) -> StepCounts:
@@ -96,16 +95,16 @@ def step_counts(reader: Reader, window: Window, step_ns: int, selected: str | No
 
 def _counts(reader: Reader, window: Window, step_ns: int, selected: str | None, pieces: Pieces) -> StepCounts:
     first, end = (window.since_ns or 0) // step_ns, -(-(window.until_ns or 0) // step_ns)
-    packed = _Packed(reader, pieces.blocks)
+    kept = _Packed(reader, pieces.blocks)
     counted = [part for one in pieces.windows for part in periods_of_window(reader, one, step_ns)]
-    groups, numbers = _groups(reader, pieces.groups, packed, counted)
+    groups, numbers = _groups(reader, pieces.groups, kept, counted)
     directory = Directory()
     found = meaning(groups, directory)
     nodes = list(directory.nodes)
     wanted = _wanted(groups, found, nodes, selected)
     sums = sums_for(end - first, 1 + (selected is not None), len(nodes))
     of_blocks = Wanted(*(_spread(column, numbers[0]) for column in wanted))
-    for blocks, starts in packed:
+    for blocks, starts in kept:
         blocks.groups(len(pieces.groups))
         blocks.add_to(sums, starts // step_ns - first, of_blocks)
     for part, number in zip(counted, numbers[1:], strict=True):
@@ -119,28 +118,15 @@ def _pieces(reader: Reader, window: Window, step_ns: int) -> Pieces:
     return pieces_of(reader, window, MINUTE_NS if step_ns % HOUR_NS else HOUR_NS)
 
 
-def _packed(blocks: pa.Table) -> list[tuple[PackedBlocks, IntArray]]:
-    # In chunks as they lie in memory.
-    found = []
-    for batch in blocks.to_batches():
-        content = batch.column(batch.schema.get_field_index("content")).cast(pa.large_binary())
-        _, offsets, data = content.buffers()
-        begin = np.frombuffer(offsets, np.int64)[content.offset : content.offset + len(content) + 1]
-        starts = batch.column(batch.schema.get_field_index("start_ns")).to_numpy()
-        if len(starts):
-            found.append((PackedBlocks(np.frombuffer(data, np.uint8), np.ascontiguousarray(begin)), starts))
-    return found
-
-
 def _groups(
-    reader: Reader, kept: Groups, packed: _Packed, counted: Sequence[Counted]
+    reader: Reader, known: Groups, kept: _Packed, counted: Sequence[Counted]
 ) -> tuple[Groups, list[IntArray]]:
     # The groups that occur; of the kept ones, and then of each counted part, their numbers (-1: none).
     occur = np.unique(
-        np.concatenate([np.empty(0, np.int64), *(blocks.groups(len(kept)) for blocks, _ in packed)])
+        np.concatenate([np.empty(0, np.int64), *(blocks.groups(len(known)) for blocks, _ in kept)])
     )
-    groups, numbers = united([kept.take(occur), *(part.groups for part in counted)])
-    of_kept = np.full(len(kept), -1, np.int64)
+    groups, numbers = united([known.take(occur), *(part.groups for part in counted)])
+    of_kept = np.full(len(known), -1, np.int64)
     of_kept[occur] = numbers[0]
     return shown(reader, groups), [of_kept, *numbers[1:]]
 

@@ -139,11 +139,11 @@ class Upkeep:
         numbers = np.array([self._number(row, new) for row in found.groups.rows()], np.int64)
         keys = (numbers[found.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (found.keys & LOW)
         exemplars = found.exemplars._replace(group=numbers[found.exemplars.group])
-        blocks = []
+        blocks: list[dict[str, object]] = []
         for i, minute in enumerate(found.periods.tolist()):
             cells, noted = slice(*found.cells[i : i + 2]), slice(*found.noted[i : i + 2])
             block = Block(keys[cells], found.counts[cells], exemplars.rows(noted))
-            blocks.append(_row(minute * MINUTE_NS, MINUTE_NS, block))
+            blocks += kept.cut(minute * MINUTE_NS, MINUTE_NS, block.written())
         self._put(blocks, new, range(first, last + 1), prunes)
 
     def _make_hour(self, hour: int) -> None:
@@ -153,7 +153,7 @@ class Upkeep:
         window = Window(hour * HOUR_NS, (hour + 1) * HOUR_NS)
         block = total(self._reader, blocks_within(self._reader, window, MINUTE_NS))
         if block is not None:
-            self._put([_row(hour * HOUR_NS, HOUR_NS, block)], [], [], prunes)
+            self._put(kept.cut(hour * HOUR_NS, HOUR_NS, block.written()), [], [], prunes)
 
     def _number(self, identity: Identity, new: list[Identity]) -> int:
         if identity not in self._numbers:
@@ -180,11 +180,6 @@ class Upkeep:
             if not done:  # the store does not know these groups
                 for row in new:
                     del self._numbers[row]
-
-
-def _row(start_ns: int, width_ns: int, block: Block) -> dict[str, object]:
-    content = block.written()
-    return {"start_ns": start_ns, "width_ns": width_ns, "bytes": len(content), "content": content}
 
 
 def _is_settled(minute: int, since_ns: int, now_ns: int) -> bool:

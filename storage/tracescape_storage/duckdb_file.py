@@ -44,10 +44,6 @@ _WRITER_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 
 
-#: Large values that only the log holds stay in memory, counted as if questions had gathered them, and take up
-#: to twice their size: blocks of so many bytes are worth a checkpoint.
-_MOST_LOOSE_BYTES: Final = 24 << 20
-
 #: So long questions that still run may keep a database that is to be opened anew.
 _REOPEN_S: Final = 5.0
 _ARRIVING: Final = tuple(name for name in TABLES if name not in CONTENT_KEYS)
@@ -163,7 +159,6 @@ class DuckDBStore:
         self.path = path
         self._memory_mib = memory_mib
         self._reserve_bytes = reserve_bytes
-        self._loose_bytes = 0
         self._lock = threading.Lock()
         self._closed = False
         _claim(path)
@@ -259,20 +254,7 @@ class DuckDBStore:
 
     def put_rollups(self, rolled: rollups.Rolled) -> bool:
         """See `rollups.put`. Raises `StoreError` if the write failed; nothing was changed."""
-        done = bool(self._write(lambda connection: rollups.put(connection, rolled)))
-        self._loose_bytes += rolled.blocks["content"].nbytes if done else 0
-        if self._loose_bytes > _MOST_LOOSE_BYTES:
-            self._write_out()
-        return done
-
-    def _write_out(self) -> None:
-        with self._lock:
-            try:
-                self._connection.execute("CHECKPOINT")
-            except duckdb.Error as error:
-                self._recover()
-                raise _write_error(self.path, error) from error
-            self._loose_bytes = 0
+        return bool(self._write(lambda connection: rollups.put(connection, rolled)))
 
     def keep_positions(self, stands: Mapping[str, Sequence[float]], *, anew: bool = False) -> None:
         """See `positions.keep` and `positions.table_of`. Raises `StoreError`; then nothing was changed."""

@@ -2,9 +2,9 @@
 
 Three tables say together what every minute holds, at any moment and in any one snapshot:
 
-* ``tracescape_rollups``: a row a *block*, which is a minute or an hour (``width_ns``) from ``start_ns``
-  on. Who packs its ``content``, of so many ``bytes``, knows what it means; groups in it are numbers in
-  ``tracescape_rollup_groups``, which only grows.
+* ``tracescape_rollups``: *blocks*, each of a minute or an hour (``width_ns``) from ``start_ns`` on. Who packs
+  its ``content``, of so many ``bytes``, knows what it means; it is cut into parts, a row each, see `cut`.
+  Groups in it are numbers in ``tracescape_rollup_groups``, which only grows.
 * ``tracescape_rollup_pending``: minutes whose blocks are out of date or not there yet, and since when; where
   a block was made in vain, from when on the next one may do.
 * ``tracescape_rollup_state``: ``cursor_ns``; spans that arrived later are in no block, and the minutes that
@@ -31,7 +31,7 @@ MINUTE_NS: Final = 60_000_000_000
 HOUR_NS: Final = 60 * MINUTE_NS
 #: 2: sampled spans count for those that were not kept. Stores of version 1 do not say theirs. 3: databases
 #: are told apart by their addresses; hosts of URLs, models, tools and counts that attributes tell are known.
-#: 4: blocks have a size; they count as before.
+#: 4: blocks have a size, and parts; they count as before.
 VERSION: Final = 4
 #: Of an older version: which spans count otherwise now, over ``spans_full``.
 _CHANGED: Final[dict[int | None, str]] = {
@@ -42,6 +42,10 @@ _CHANGED[None] = f"{MAY_SAY} OR {_CHANGED[2]}"
 _CHANGED[3] = "false"
 #: What a block is taken for that an older version made: to read all only to learn how long they are is dear.
 _USUAL_BYTES: Final = 1 << 20
+#: Longer values lie outside of a table's own pages: what was written lately is in memory until the next
+#: checkpoint, counted as if questions had gathered it, and who reads one reads the 2,047 around it.
+_PART_BYTES: Final = 4_000
+_FIRST: Final = "coalesce(part, 0) = 0"
 #: A minute whose block became out of date waits so long at most before the next one is made.
 LONGEST_WAIT_NS: Final = 5 * MINUTE_NS
 
@@ -50,6 +54,7 @@ BLOCKS: Final = pa.schema(
         pa.field("start_ns", pa.int64()),
         pa.field("width_ns", pa.int64()),
         pa.field("bytes", pa.int64()),
+        pa.field("part", pa.int32()),
         pa.field("content", pa.binary()),
     ]
 )
@@ -75,6 +80,7 @@ STATEMENTS: Final = (
     "CREATE TABLE IF NOT EXISTS tracescape_rollup_state (cursor_ns BIGINT NOT NULL, version INTEGER)",
     "ALTER TABLE tracescape_rollup_state ADD COLUMN IF NOT EXISTS version INTEGER",
     "ALTER TABLE tracescape_rollups ADD COLUMN IF NOT EXISTS bytes BIGINT",
+    "ALTER TABLE tracescape_rollups ADD COLUMN IF NOT EXISTS part INTEGER",
     f"INSERT INTO tracescape_rollup_state SELECT 0, {VERSION}"
     " WHERE NOT EXISTS (FROM tracescape_rollup_state)",
 )
@@ -130,10 +136,10 @@ def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int, *, longest_ns: int 
     return f"""
         WITH raw AS MATERIALIZED ({raw}),
         hours AS MATERIALIZED (
-            SELECT {_SIZED} FROM tracescape_rollups WHERE width_ns = {HOUR_NS} AND {inside}
+            SELECT {_SIZED} FROM tracescape_rollups WHERE width_ns = {HOUR_NS} AND {inside} AND {_FIRST}
             AND width_ns <= {longest_ns} AND start_ns // {HOUR_NS} NOT IN (SELECT minute // 60 FROM raw)),
         minutes AS (
-            SELECT {_SIZED} FROM tracescape_rollups WHERE width_ns = {MINUTE_NS} AND {inside}
+            SELECT {_SIZED} FROM tracescape_rollups WHERE width_ns = {MINUTE_NS} AND {inside} AND {_FIRST}
             AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
             AND start_ns // {HOUR_NS} NOT IN (SELECT start_ns // {HOUR_NS} FROM hours)),
         cut AS (
@@ -157,21 +163,22 @@ def minutes_sql(first: int, end: int, cursor_ns: int) -> str:
     return f"""
         WITH raw AS MATERIALIZED ({raw})
         SELECT {_SIZED} FROM tracescape_rollups
-        WHERE width_ns = {MINUTE_NS} AND {inside} AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
+        WHERE width_ns = {MINUTE_NS} AND {inside} AND {_FIRST} AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
         UNION ALL SELECT minute * {MINUTE_NS}, 0, 0 FROM raw WHERE minute >= {first} AND minute < {end}"""
 
 
 def contents_sql(blocks: Iterable[tuple[int, int]]) -> str:
-    """``SELECT`` of ``start_ns, width_ns, content`` of blocks by their start and width, those that are there.
+    """``SELECT`` of the parts of blocks by their start and width, of those that are there, in any order.
 
-    What a block holds is nearly all that the table consists of, and read for those that are wanted only: of
-    one width, in stretches of time. DuckDB reads all that lie near those of a list.
+    A row has ``start_ns``, ``width_ns``, ``part`` and ``content``. What a block holds is nearly all that the
+    table consists of, and read for those that are wanted only: of one width, in stretches of time. DuckDB
+    reads all that lie near those of a list.
     """
     starts: dict[int, list[int]] = {}
     for start_ns, width_ns in blocks:
         starts.setdefault(width_ns, []).append(start_ns)
     wanted = [f"width_ns = {width} AND ({_stretches(of, width)})" for width, of in starts.items()]
-    select = "SELECT start_ns, width_ns, content FROM tracescape_rollups WHERE "
+    select = "SELECT start_ns, width_ns, coalesce(part, 0) AS part, content FROM tracescape_rollups WHERE "
     return " UNION ALL ".join(select + each for each in wanted or ["false"])
 
 
@@ -198,7 +205,7 @@ def starts_sql(since_ns: int, until_ns: int, width_ns: int) -> str:
     """``SELECT`` of the ``start_ns, width_ns, bytes`` of the blocks of one width that lie in
     [since_ns, until_ns), in order."""
     return (
-        f"SELECT {_SIZED} FROM tracescape_rollups WHERE width_ns = {width_ns}"
+        f"SELECT {_SIZED} FROM tracescape_rollups WHERE width_ns = {width_ns} AND {_FIRST}"
         f" AND start_ns >= {since_ns} AND start_ns + width_ns <= {until_ns} ORDER BY start_ns"
     )
 
@@ -214,6 +221,16 @@ def sizes_sql(first: int, last: int) -> str:
 def pending_sql(hour: int) -> str:
     """``SELECT`` of how many ``minutes`` of an hour (by number since the epoch) are pending."""
     return f"SELECT count(*) AS minutes FROM tracescape_rollup_pending WHERE minute // 60 = {hour}"
+
+
+def cut(start_ns: int, width_ns: int, content: bytes) -> list[dict[str, object]]:
+    """The rows of a block, columns of `BLOCKS`."""
+    whole = {"start_ns": start_ns, "width_ns": width_ns, "bytes": len(content)}
+    firsts = range(0, len(content), _PART_BYTES)
+    return [
+        {**whole, "part": part, "content": content[first : first + _PART_BYTES]}
+        for part, first in enumerate(firsts)
+    ]
 
 
 class Rolled(NamedTuple):
