@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from support.shop_rows import shop_rows
 from tracescape.shop import Fault, ShopConfig
-from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, Upkeep
+from tracescape_analytics.upkeep import Upkeep
 from tracescape_storage.duckdb_file import DuckDBStore
-from tracescape_storage.rollups import LONGEST_WAIT_NS
+from tracescape_storage.rollups import HOUR_NS, LONGEST_WAIT_NS, MINUTE_NS
 from tracescape_storage.schema import PROMOTED, SPANS, TABLES
 
 BEGIN_NS: Final = 497_000 * HOUR_NS

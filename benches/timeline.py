@@ -24,12 +24,12 @@ from shop_days import filled
 
 import tracescape as ts
 from tracescape_analytics.replay import replay_of
-from tracescape_analytics.rollups import MINUTE_NS
 from tracescape_analytics.span_forest import plant
 from tracescape_analytics.trace import trace_of
 from tracescape_analytics.trace_details import TraceDetails
 from tracescape_analytics.trace_pairs import pairs
 from tracescape_analytics.trace_wall import wall_of
+from tracescape_storage.rollups import MINUTE_NS
 from tracescape_storage.schema import SPANS
 
 TARGET_MS = 100

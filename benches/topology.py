@@ -17,10 +17,11 @@ from measure import in_turn, report
 
 from tracescape.rolling import REST_NS
 from tracescape_analytics.calls import counts_of_window
-from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep
 from tracescape_analytics.topology import topology
+from tracescape_analytics.upkeep import SETTLE_NS, Upkeep
 from tracescape_analytics.windows import Window
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
+from tracescape_storage.rollups import HOUR_NS, MINUTE_NS
 from tracescape_storage.schema import SPANS
 
 SELF_JOIN = """
@@ -230,7 +231,7 @@ def ten_hours(folder: Path, frame: pl.DataFrame) -> None:
     store.connection.execute(
         "DELETE FROM tracescape_rollups; INSERT INTO tracescape_rollups SELECT * EXCLUDE (i) FROM copies"
     )
-    store.connection.execute("DROP TABLE copies")
+    store.connection.execute("DROP TABLE copies; CHECKPOINT")
     keeper.close()
     keeper = Upkeep(store)
     keeper.step(begin + 30 * HOUR_NS)

@@ -37,7 +37,8 @@ EXEMPLAR_SCHEMA: Final = {
 CELL_SCHEMA: Final = {"group": pl.Int64, "measure": pl.Int64, "code": pl.Int64, "count": pl.Int64}
 
 _ID_BYTES: Final = 16
-_LOW: Final = (1 << GROUP_SHIFT) - 1
+#: The bits of a key that are not its group.
+LOW: Final = (1 << GROUP_SHIFT) - 1
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Counts(NamedTuple):
         """The counts as a frame, columns of ``CELL_SCHEMA``."""
         columns = {
             "group": self.keys >> GROUP_SHIFT,
-            "measure": (self.keys & _LOW) >> MEASURE_SHIFT,
+            "measure": (self.keys & LOW) >> MEASURE_SHIFT,
             "code": (self.keys & ((1 << MEASURE_SHIFT) - 1)) - OFFSET,
             "count": self.counts,
         }
@@ -206,7 +207,7 @@ def merged(parts: Sequence[Counts]) -> Counts:
     groups, numbers = united([part.groups for part in parts])
     keys, exemplars = [], []
     for part, number in zip(parts, numbers, strict=True):
-        keys.append((number[part.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (part.keys & _LOW))
+        keys.append((number[part.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (part.keys & LOW))
         exemplars.append(part.exemplars._replace(group=number[part.exemplars.group]))
     sums = sums_by_key(np.concatenate(keys), np.concatenate([part.counts for part in parts]))
     return Counts(groups, *sums, greatest(together(exemplars)))
@@ -250,7 +251,7 @@ def named(found: native.Counts, words: Vocabulary, ids: ByteArray) -> Counted:
         _identities(found, first, words),
         periods,
         np.searchsorted(keys, edges << GROUP_SHIFT) if len(periods) > 1 else np.array([0, len(keys)]),
-        ((keys >> GROUP_SHIFT) % max(count, 1) << GROUP_SHIFT) | (keys & _LOW),
+        ((keys >> GROUP_SHIFT) % max(count, 1) << GROUP_SHIFT) | (keys & LOW),
         counts,
         np.searchsorted(exemplars.group, edges),
         exemplars._replace(group=exemplars.group % max(count, 1)),
@@ -264,7 +265,7 @@ def used(groups: Groups, keys: IntArray, counts: IntArray, exemplars: Exemplars)
     place = np.cumsum(occurs) - 1
     return Counts(
         groups.take(np.flatnonzero(occurs)),
-        (place[keys >> GROUP_SHIFT] << GROUP_SHIFT) | (keys & _LOW),
+        (place[keys >> GROUP_SHIFT] << GROUP_SHIFT) | (keys & LOW),
         counts,
         exemplars._replace(group=place[exemplars.group]),
     )

@@ -20,7 +20,7 @@ import pyarrow as pa
 from tracescape_analytics.blocks import Block, sum_of
 from tracescape_analytics.calls import counts_in, pieces_of, spans_of, trace_ids
 from tracescape_analytics.counts import (
-    GROUP_COLUMNS,
+    LOW,
     Counted,
     Counts,
     Groups,
@@ -29,8 +29,9 @@ from tracescape_analytics.counts import (
     nothing_counted,
     used,
 )
+from tracescape_analytics.kept_blocks import GoneError, contents, groups_of, minutes_of, neighbours
 from tracescape_analytics.namespaces import shown
-from tracescape_analytics.rollups import LOW, kept_samples, runs
+from tracescape_analytics.rollups import kept_samples
 from tracescape_analytics.shapes import Shaped, shaped_spans
 from tracescape_analytics.windows import MINUTE_NS, Window
 from tracescape_native.call_counts import GROUP_SHIFT
@@ -299,10 +300,10 @@ class Lately:
         """Count these minutes anew, as of what has been seen."""
         wanted, (begin, end) = set(minutes), self._held
         near = {minute for minute in wanted if begin < minute < end - 1}
-        for first, last in runs(near):
+        for first, last in neighbours(near):
             self._put(first, last, self._counted_from_held(first, last))
         far = wanted - near
-        for first, last in runs(far):
+        for first, last in neighbours(far):
             for piece in pieces_of(self._reader, _window(first, last)):
                 shaped, links = spans_of(self._reader, piece, arrived_by(self._seen))
                 found = counts_in(shaped, links, piece, by_minute=True)
@@ -359,19 +360,16 @@ class Lately:
 
         A block may know more than has been seen, but not of a minute that nothing touches after the cursor.
         """
-        rows = self._reader.sql(kept.minutes_sql(begin, end, cursor_ns))
-        left, blocks = set[int](), dict[int, Block]()
-        contents = (value for chunk in rows["content"].chunks for value in chunk)
-        for minute, content in zip(rows["minute"].to_pylist(), contents, strict=True):
-            if content.is_valid:
-                blocks[minute] = Block.read(content.as_buffer())
-            else:
-                left.add(minute)
-        if blocks:
-            known = self._reader.sql(kept.GROUPS_SQL)
-            identities = zip(*(known[name].to_pylist() for name in GROUP_COLUMNS), strict=True)
-            numbers = np.array([self._number(row) for row in identities], np.int64)
-            self._minutes.update((minute, _in_numbers(block, numbers)) for minute, block in blocks.items())
+        blocks, left = minutes_of(self._reader, begin, end, cursor_ns)
+        if not blocks:
+            return left
+        numbers = np.array([self._number(row) for row in groups_of(self._reader).rows()], np.int64)
+        try:
+            for part in contents(self._reader, blocks):
+                read = {start // MINUTE_NS: _in_numbers(block, numbers) for start, block in part.items()}
+                self._minutes.update(read)
+        except GoneError as error:
+            raise _StaleError from error
         return left
 
     def _check_pruned(self) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from tracescape_analytics.calls import periods_of_window
 from tracescape_analytics.counts import Counted, Groups, IntArray, united
 from tracescape_analytics.distributions import NO_CODE
+from tracescape_analytics.kept_blocks import GoneError, Kept, packed
 from tracescape_analytics.namespaces import shown
 from tracescape_analytics.naming import Directory, Meaning, Node, meaning
 from tracescape_analytics.nodes import NODE_KINDS
-from tracescape_analytics.rollups import Pieces, pieces_of
+from tracescape_analytics.rollups import ATTEMPTS, Pieces, of_spans, pieces_of
 from tracescape_analytics.sampling import UNIT, whole
 from tracescape_analytics.windows import Window
 from tracescape_native.step_counts import PackedBlocks, Sums, Wanted, add_cells, sums_for
@@ -23,6 +24,8 @@ from tracescape_storage.rollups import HOUR_NS, MINUTE_NS
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
+#: Of packed blocks, which are gone through twice: so much is kept between, more is read twice.
+BYTES_AT_ONCE: Final = 32 << 20
 _SERVICE: Final = NODE_KINDS.index("service")
 
 
@@ -56,10 +59,24 @@ class StepCounts(NamedTuple):
         return np.where(total > 0, code, NO_CODE)
 
 
-class _Parts(NamedTuple):
-    # Packed blocks, in chunks as they lie in memory, with where each begins in time; counted spans.
-    packed: list[tuple[PackedBlocks, IntArray]]
-    counted: list[Counted]
+class _Packed:
+    """Blocks as they are kept, with where each begins in time; what is read at once is bounded.
+
+    Going through them raises `GoneError` where one is not there any more.
+    """
+
+    def __init__(self, reader: Reader, blocks: Sequence[Kept]) -> None:
+        self._reader, self._blocks = reader, blocks
+        self._few: list[tuple[PackedBlocks, IntArray]] | None = None
+
+    def __iter__(self) -> Iterator[tuple[PackedBlocks, IntArray]]:
+        if self._few is None and sum(block.bytes for block in self._blocks) <= BYTES_AT_ONCE:
+            self._few = list(self._read())
+        return iter(self._few) if self._few is not None else self._read()
+
+    def _read(self) -> Iterator[tuple[PackedBlocks, IntArray]]:
+        for read in packed(self._reader, self._blocks, BYTES_AT_ONCE):
+            yield PackedBlocks(read.data, read.begin), read.starts
 
 
 def step_counts(reader: Reader, window: Window, step_ns: int, selected: str | None = None) -> StepCounts:
@@ -70,51 +87,46 @@ def step_counts(reader: Reader, window: Window, step_ns: int, selected: str | No
     whole window, as ``topology`` of it does: counts of steps add up to its counts. A ``selected`` node that
     is not there leaves its selection empty.
     """
+    for _ in range(ATTEMPTS):
+        with suppress(GoneError):
+            return _counts(reader, window, step_ns, selected, _pieces(reader, window, step_ns))
+    return _counts(reader, window, step_ns, selected, of_spans(window))
+
+
+def _counts(reader: Reader, window: Window, step_ns: int, selected: str | None, pieces: Pieces) -> StepCounts:
     first, end = (window.since_ns or 0) // step_ns, -(-(window.until_ns or 0) // step_ns)
-    pieces = _pieces(reader, window, step_ns)
-    parts = _Parts(
-        _packed(pieces.blocks),
-        [part for one in pieces.windows for part in periods_of_window(reader, one, step_ns)],
-    )
-    groups, numbers = _groups(reader, pieces.groups, parts)
+    kept = _Packed(reader, pieces.blocks)
+    counted = [part for one in pieces.windows for part in periods_of_window(reader, one, step_ns)]
+    groups, numbers = _groups(reader, pieces.groups, kept, counted)
     directory = Directory()
     found = meaning(groups, directory)
     nodes = list(directory.nodes)
     wanted = _wanted(groups, found, nodes, selected)
     sums = sums_for(end - first, 1 + (selected is not None), len(nodes))
-    for blocks, starts in parts.packed:
-        of_blocks = Wanted(*(_spread(column, numbers[0]) for column in wanted))
+    of_blocks = Wanted(*(_spread(column, numbers[0]) for column in wanted))
+    for blocks, starts in kept:
+        blocks.groups(len(pieces.groups))
         blocks.add_to(sums, starts // step_ns - first, of_blocks)
-    for part, number in zip(parts.counted, numbers[1:], strict=True):
+    for part, number in zip(counted, numbers[1:], strict=True):
         _add(sums, part, first, Wanted(*(column[number] for column in wanted)))
     return StepCounts(first * step_ns, step_ns, nodes, whole(sums.calls), sums)
 
 
 def _pieces(reader: Reader, window: Window, step_ns: int) -> Pieces:
     if step_ns % MINUTE_NS:
-        return Pieces(pa.table({"content": pa.array([], pa.binary())}), Groups.of([]), [window])
+        return of_spans(window)
     return pieces_of(reader, window, MINUTE_NS if step_ns % HOUR_NS else HOUR_NS)
 
 
-def _packed(blocks: pa.Table) -> list[tuple[PackedBlocks, IntArray]]:
-    found = []
-    for batch in blocks.to_batches():
-        content = batch.column(batch.schema.get_field_index("content")).cast(pa.large_binary())
-        _, offsets, data = content.buffers()
-        begin = np.frombuffer(offsets, np.int64)[content.offset : content.offset + len(content) + 1]
-        starts = batch.column(batch.schema.get_field_index("start_ns")).to_numpy()
-        if len(starts):
-            found.append((PackedBlocks(np.frombuffer(data, np.uint8), np.ascontiguousarray(begin)), starts))
-    return found
-
-
-def _groups(reader: Reader, kept: Groups, parts: _Parts) -> tuple[Groups, list[IntArray]]:
+def _groups(
+    reader: Reader, known: Groups, kept: _Packed, counted: Sequence[Counted]
+) -> tuple[Groups, list[IntArray]]:
     # The groups that occur; of the kept ones, and then of each counted part, their numbers (-1: none).
     occur = np.unique(
-        np.concatenate([np.empty(0, np.int64), *(blocks.groups(len(kept)) for blocks, _ in parts.packed)])
+        np.concatenate([np.empty(0, np.int64), *(blocks.groups(len(known)) for blocks, _ in kept)])
     )
-    groups, numbers = united([kept.take(occur), *(part.groups for part in parts.counted)])
-    of_kept = np.full(len(kept), -1, np.int64)
+    groups, numbers = united([known.take(occur), *(part.groups for part in counted)])
+    of_kept = np.full(len(known), -1, np.int64)
     of_kept[occur] = numbers[0]
     return shown(reader, groups), [of_kept, *numbers[1:]]
 

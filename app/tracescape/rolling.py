@@ -11,7 +11,7 @@ from tracescape.periodic import Periodic
 from tracescape_storage.duckdb_file import DuckDBStore
 
 if TYPE_CHECKING:
-    from tracescape_analytics.rollups import Upkeep
+    from tracescape_analytics.upkeep import Upkeep
 
 DEFAULT_INTERVAL_S: Final = 15.0
 #: Where little arrives, a minute by itself would cost more to roll up than it did to store.
@@ -36,7 +36,7 @@ class Rolling:
             self._upkeeps.popitem()[1].close()
 
     def _step(self, number: int, store: DuckDBStore) -> None:
-        from tracescape_analytics.rollups import Upkeep
+        from tracescape_analytics.upkeep import Upkeep
 
         if number not in self._upkeeps:
             self._upkeeps[number] = Upkeep(store, rest_ns=REST_NS)

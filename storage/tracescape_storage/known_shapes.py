@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from tracescape_storage.errors import StoreError
-from tracescape_storage.select import some_spans
+from tracescape_storage.select import some_spans, spans_between
 
-#: So few shapes are read from one span of each; more, from all spans.
+#: So few shapes are read from one span of each, wherever those are.
 _FEW: Final = 1_500
+#: More are read a part at a time, in order of time: what a shape says is gathered, so that memory is bounded.
+_AT_ONCE: Final = 4_000
 #: Beyond that many, all are forgotten: a reader's memory is bounded.
 _MOST: Final = 200_000
 
@@ -27,7 +29,7 @@ class KnownShapes:
         """The shapes of ``spans``, a row each in their order.
 
         ``spans`` has the ``shape, start_ns, span_id`` of a span of each shape. ``read`` is what asks for the
-        shapes of spans under a condition, ``""`` for none; see `select.shapes_sql`.
+        shapes of spans under a condition; see `select.shapes_sql`.
 
         Raises:
             StoreError: a span is not there any more.
@@ -36,18 +38,26 @@ class KnownShapes:
         known = self._known  # others may put another one in its place meanwhile
         new = np.ones(len(wanted), np.bool_) if known is None else ~np.isin(wanted, known["shape"].to_numpy())
         if known is None or new.any():
-            found = read(_condition(spans, np.flatnonzero(new)))
+            parts = [read(condition) for condition in _conditions(spans.filter(pa.array(new)))]
+            found = pa.concat_tables(parts)
             found = found.filter(pa.array(np.isin(found["shape"].to_numpy(), wanted[new])))
             known = found if known is None else pa.concat_tables([known, found])
             self._known = known if known.num_rows <= _MOST else None
         return known.take(pa.array(_places(wanted, known["shape"].to_numpy())))
 
 
-def _condition(spans: pa.Table, rows: Any) -> str:
-    if len(rows) > _FEW:
-        return ""
-    some = spans.take(pa.array(rows))
-    return some_spans(some["start_ns"].to_pylist(), some["span_id"].to_pylist()) if len(rows) else "false"
+def _conditions(spans: pa.Table) -> Iterator[str]:
+    # Of being one of them, and perhaps others.
+    if spans.num_rows <= _FEW:
+        starts, ids = spans["start_ns"].to_pylist(), spans["span_id"].to_pylist()
+        yield some_spans(starts, ids) if ids else "false"
+        return
+    ordered = spans.sort_by("start_ns")
+    for first in range(0, spans.num_rows, _AT_ONCE):
+        part = ordered.slice(first, _AT_ONCE)
+        yield spans_between(
+            part["start_ns"][0].as_py(), part["start_ns"][-1].as_py(), part["span_id"].to_pylist()
+        )
 
 
 def _places(wanted: Any, known: Any) -> Any:

@@ -2,9 +2,9 @@
 
 Three tables say together what every minute holds, at any moment and in any one snapshot:
 
-* ``tracescape_rollups``: a row a *block*, which is a minute or an hour (``width_ns``) from ``start_ns``
-  on. Who packs its ``content`` knows what it means; groups in it are numbers in
-  ``tracescape_rollup_groups``, which only grows.
+* ``tracescape_rollups``: *blocks*, each of a minute or an hour (``width_ns``) from ``start_ns`` on. Who packs
+  its ``content``, of so many ``bytes``, knows what it means; it is cut into parts, a row each, see `cut`.
+  Groups in it are numbers in ``tracescape_rollup_groups``, which only grows.
 * ``tracescape_rollup_pending``: minutes whose blocks are out of date or not there yet, and since when; where
   a block was made in vain, from when on the next one may do.
 * ``tracescape_rollup_state``: ``cursor_ns``; spans that arrived later are in no block, and the minutes that
@@ -31,13 +31,21 @@ MINUTE_NS: Final = 60_000_000_000
 HOUR_NS: Final = 60 * MINUTE_NS
 #: 2: sampled spans count for those that were not kept. Stores of version 1 do not say theirs. 3: databases
 #: are told apart by their addresses; hosts of URLs, models, tools and counts that attributes tell are known.
-VERSION: Final = 3
+#: 4: blocks have a size, and parts; they count as before.
+VERSION: Final = 4
 #: Of an older version: which spans count otherwise now, over ``spans_full``.
 _CHANGED: Final[dict[int | None, str]] = {
     2: "kind IN (1, 3) AND coalesce(url_host, gen_ai_provider, gen_ai_model, gen_ai_agent, gen_ai_tool,"
     " CASE WHEN db_system IS NOT NULL THEN server_address END) IS NOT NULL OR adjusted_count > 1",
 }
 _CHANGED[None] = f"{MAY_SAY} OR {_CHANGED[2]}"
+_CHANGED[3] = "false"
+#: What a block is taken for that an older version made: to read all only to learn how long they are is dear.
+_USUAL_BYTES: Final = 1 << 20
+#: Longer values lie outside of a table's own pages: what was written lately is in memory until the next
+#: checkpoint, counted as if questions had gathered it, and who reads one reads the 2,047 around it.
+_PART_BYTES: Final = 4_000
+_FIRST: Final = "coalesce(part, 0) = 0"
 #: A minute whose block became out of date waits so long at most before the next one is made.
 LONGEST_WAIT_NS: Final = 5 * MINUTE_NS
 
@@ -45,6 +53,8 @@ BLOCKS: Final = pa.schema(
     [
         pa.field("start_ns", pa.int64()),
         pa.field("width_ns", pa.int64()),
+        pa.field("bytes", pa.int64()),
+        pa.field("part", pa.int32()),
         pa.field("content", pa.binary()),
     ]
 )
@@ -69,6 +79,8 @@ STATEMENTS: Final = (
     "CREATE TABLE IF NOT EXISTS tracescape_rollup_pending (minute BIGINT NOT NULL, since_ns BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tracescape_rollup_state (cursor_ns BIGINT NOT NULL, version INTEGER)",
     "ALTER TABLE tracescape_rollup_state ADD COLUMN IF NOT EXISTS version INTEGER",
+    "ALTER TABLE tracescape_rollups ADD COLUMN IF NOT EXISTS bytes BIGINT",
+    "ALTER TABLE tracescape_rollups ADD COLUMN IF NOT EXISTS part INTEGER",
     f"INSERT INTO tracescape_rollup_state SELECT 0, {VERSION}"
     " WHERE NOT EXISTS (FROM tracescape_rollup_state)",
 )
@@ -106,12 +118,15 @@ def arrived_by(arrived_ns: int) -> str:
     return f"{ARRIVED} <= {arrived_ns}"
 
 
+_SIZED: Final = f"start_ns, width_ns, coalesce(bytes, {_USUAL_BYTES}) AS bytes"
+
+
 def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int, *, longest_ns: int = HOUR_NS) -> str:
     """``SELECT`` of the blocks, and of the minutes that spans must answer, that make up [since_ns, until_ns).
 
-    A row has ``start_ns`` and ``width_ns``; one of width 0 is such a minute, which lies in the window at
-    least in part. ``cursor_ns`` is one read before: a later one only makes blocks more up to date. No block
-    is longer than ``longest_ns``.
+    A row has ``start_ns``, ``width_ns`` and ``bytes``; one of width 0 is such a minute, which lies in the
+    window at least in part. ``cursor_ns`` is one read before: a later one only makes blocks more up to date.
+    No block is longer than ``longest_ns``.
     """
     newer = _touched_by(f"{ARRIVED} > {cursor_ns}")
     raw = f"SELECT minute FROM tracescape_rollup_pending UNION {newer}"
@@ -121,10 +136,10 @@ def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int, *, longest_ns: int 
     return f"""
         WITH raw AS MATERIALIZED ({raw}),
         hours AS MATERIALIZED (
-            SELECT start_ns, width_ns FROM tracescape_rollups WHERE width_ns = {HOUR_NS} AND {inside}
+            SELECT {_SIZED} FROM tracescape_rollups WHERE width_ns = {HOUR_NS} AND {inside} AND {_FIRST}
             AND width_ns <= {longest_ns} AND start_ns // {HOUR_NS} NOT IN (SELECT minute // 60 FROM raw)),
         minutes AS (
-            SELECT start_ns, width_ns FROM tracescape_rollups WHERE width_ns = {MINUTE_NS} AND {inside}
+            SELECT {_SIZED} FROM tracescape_rollups WHERE width_ns = {MINUTE_NS} AND {inside} AND {_FIRST}
             AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
             AND start_ns // {HOUR_NS} NOT IN (SELECT start_ns // {HOUR_NS} FROM hours)),
         cut AS (
@@ -133,35 +148,48 @@ def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int, *, longest_ns: int 
             UNION
             SELECT minute * {MINUTE_NS} FROM raw
             WHERE minute >= {since_ns // MINUTE_NS} AND minute * {MINUTE_NS} < {until_ns})
-        FROM hours UNION ALL FROM minutes UNION ALL SELECT start_ns, 0 FROM cut"""
+        FROM hours UNION ALL FROM minutes UNION ALL SELECT start_ns, 0, 0 FROM cut"""
 
 
 def minutes_sql(first: int, end: int, cursor_ns: int) -> str:
-    """``SELECT`` of ``minute`` (since the epoch) and ``content`` of those in [first, end) that have spans.
+    """``SELECT`` of the minutes in [first, end), since the epoch, that have spans; columns of `blocks_sql`.
 
-    The content is the minute's block, or null where spans must answer: where one arrived after ``cursor_ns``,
-    which was read before.
+    One of width 0 has no block: spans must answer. So it is where one arrived after ``cursor_ns``, which was
+    read before.
     """
     newer = _touched_by(f"{ARRIVED} > {cursor_ns}")
     raw = f"SELECT minute FROM tracescape_rollup_pending UNION {newer}"
     inside = f"start_ns >= {first * MINUTE_NS} AND start_ns < {end * MINUTE_NS}"
     return f"""
         WITH raw AS MATERIALIZED ({raw})
-        SELECT start_ns // {MINUTE_NS} AS minute, content FROM tracescape_rollups
-        WHERE width_ns = {MINUTE_NS} AND {inside} AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
-        UNION ALL SELECT minute, NULL FROM raw WHERE minute >= {first} AND minute < {end}"""
+        SELECT {_SIZED} FROM tracescape_rollups
+        WHERE width_ns = {MINUTE_NS} AND {inside} AND {_FIRST} AND start_ns // {MINUTE_NS} NOT IN (FROM raw)
+        UNION ALL SELECT minute * {MINUTE_NS}, 0, 0 FROM raw WHERE minute >= {first} AND minute < {end}"""
 
 
 def contents_sql(blocks: Iterable[tuple[int, int]]) -> str:
-    """``SELECT`` of blocks by their ``start_ns`` and ``width_ns``, those that are there.
+    """``SELECT`` of the parts of blocks by their start and width, of those that are there, in any order.
 
-    What a block holds is read for those that are wanted only: it is nearly all that the table consists of.
+    A row has ``start_ns``, ``width_ns``, ``part`` and ``content``. What a block holds is nearly all that the
+    table consists of, and read for those that are wanted only: of one width, in stretches of time. DuckDB
+    reads all that lie near those of a list.
     """
-    starts: dict[int, list[str]] = {}
+    starts: dict[int, list[int]] = {}
     for start_ns, width_ns in blocks:
-        starts.setdefault(width_ns, []).append(str(start_ns))
-    wanted = [f"width_ns = {width} AND start_ns IN ({', '.join(of)})" for width, of in starts.items()]
-    return f"FROM tracescape_rollups WHERE {' OR '.join(wanted) or 'false'}"
+        starts.setdefault(width_ns, []).append(start_ns)
+    wanted = [f"width_ns = {width} AND ({_stretches(of, width)})" for width, of in starts.items()]
+    select = "SELECT start_ns, width_ns, coalesce(part, 0) AS part, content FROM tracescape_rollups WHERE "
+    return " UNION ALL ".join(select + each for each in wanted or ["false"])
+
+
+def _stretches(starts: Iterable[int], width_ns: int) -> str:
+    found: list[tuple[int, int]] = []
+    for start in sorted(starts):
+        if found and start == found[-1][1]:
+            found[-1] = found[-1][0], start + width_ns
+        else:
+            found.append((start, start + width_ns))
+    return " OR ".join(f"start_ns >= {begin} AND start_ns < {end}" for begin, end in found)
 
 
 def read_sql(minute: int) -> str:
@@ -174,9 +202,10 @@ def read_sql(minute: int) -> str:
 
 
 def starts_sql(since_ns: int, until_ns: int, width_ns: int) -> str:
-    """``SELECT`` of where the blocks of one width begin that lie in [since_ns, until_ns), in order."""
+    """``SELECT`` of the ``start_ns, width_ns, bytes`` of the blocks of one width that lie in
+    [since_ns, until_ns), in order."""
     return (
-        f"SELECT start_ns FROM tracescape_rollups WHERE width_ns = {width_ns}"
+        f"SELECT {_SIZED} FROM tracescape_rollups WHERE width_ns = {width_ns} AND {_FIRST}"
         f" AND start_ns >= {since_ns} AND start_ns + width_ns <= {until_ns} ORDER BY start_ns"
     )
 
@@ -189,14 +218,19 @@ def sizes_sql(first: int, last: int) -> str:
     )
 
 
-def hour_sql(hour: int) -> str:
-    """``SELECT`` of the minute blocks of an hour (by number since the epoch), and whether any is pending."""
-    begin = hour * HOUR_NS
-    pending = f"SELECT count(*) FROM tracescape_rollup_pending WHERE minute // 60 = {hour}"
-    return (
-        f"SELECT *, ({pending}) AS pending FROM tracescape_rollups"
-        f" WHERE width_ns = {MINUTE_NS} AND start_ns >= {begin} AND start_ns < {begin + HOUR_NS}"
-    )
+def pending_sql(hour: int) -> str:
+    """``SELECT`` of how many ``minutes`` of an hour (by number since the epoch) are pending."""
+    return f"SELECT count(*) AS minutes FROM tracescape_rollup_pending WHERE minute // 60 = {hour}"
+
+
+def cut(start_ns: int, width_ns: int, content: bytes) -> list[dict[str, object]]:
+    """The rows of a block, columns of `BLOCKS`."""
+    whole = {"start_ns": start_ns, "width_ns": width_ns, "bytes": len(content)}
+    firsts = range(0, len(content), _PART_BYTES)
+    return [
+        {**whole, "part": part, "content": content[first : first + _PART_BYTES]}
+        for part, first in enumerate(firsts)
+    ]
 
 
 class Rolled(NamedTuple):

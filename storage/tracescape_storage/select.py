@@ -191,6 +191,13 @@ def some_spans(starts: Sequence[int], span_ids: Sequence[int]) -> str:
     return f"start_ns IN ({', '.join(map(str, starts))}) AND span_id IN ({', '.join(map(str, span_ids))})"
 
 
+def spans_between(first_ns: int, last_ns: int, span_ids: Sequence[int]) -> str:
+    """The condition of being one of some spans that start from one moment to another, and perhaps others."""
+    return (
+        f"start_ns >= {first_ns} AND start_ns <= {last_ns} AND span_id IN ({', '.join(map(str, span_ids))})"
+    )
+
+
 def alive(since_ns: int | None, until_ns: int | None) -> str:
     """The condition that a span is of a trace that has a span in a window.
 

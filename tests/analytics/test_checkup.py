@@ -12,10 +12,11 @@ from memory_reader import link_table, reader, span, stored_span_table
 from support.documented import documented
 from tracescape_analytics.checkup import HEALTH_SCHEMA, health
 from tracescape_analytics.health import DEFAULT, Thresholds
-from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep
 from tracescape_analytics.topology import topology
+from tracescape_analytics.upkeep import SETTLE_NS, Upkeep
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.reader import Reader
+from tracescape_storage.rollups import HOUR_NS, MINUTE_NS
 
 Row = dict[str, object]
 BEGIN = 100 * HOUR_NS

@@ -17,8 +17,8 @@ from tracescape_analytics.calls import counts_of_window
 from tracescape_analytics.counts import Counts
 from tracescape_analytics.lately import MINUTE_NS, Lately
 from tracescape_analytics.namespaces import shown
-from tracescape_analytics.rollups import SETTLE_NS, Upkeep
 from tracescape_analytics.topology import topology
+from tracescape_analytics.upkeep import SETTLE_NS, Upkeep
 from tracescape_analytics.windows import Window
 from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
 from tracescape_storage.duckdb_file import DuckDBStore

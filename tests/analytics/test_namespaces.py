@@ -16,14 +16,16 @@ from tracescape_analytics.checkup import health
 from tracescape_analytics.critical_path import critical_path
 from tracescape_analytics.errors import UnknownEnvironmentError
 from tracescape_analytics.red import red
-from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep, counts_of
+from tracescape_analytics.rollups import counts_of
 from tracescape_analytics.services import services
 from tracescape_analytics.topology import topology
+from tracescape_analytics.upkeep import SETTLE_NS, Upkeep
 from tracescape_analytics.windows import Window
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.errors import StoreError
 from tracescape_storage.namespaces import SEPARATOR
 from tracescape_storage.reader import Reader
+from tracescape_storage.rollups import HOUR_NS, MINUTE_NS
 from tracescape_storage.schema import RESOURCES
 
 Row = dict[str, object]

@@ -6,20 +6,27 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_reader import KINDS, link, link_table, span, stored_span_table
-from tracescape_analytics import calls, rollups, shapes
+from tracescape_analytics import calls, kept_blocks, shapes
+from tracescape_analytics import upkeep as upkeeping
+from tracescape_analytics.blocks import Block, sum_of
 from tracescape_analytics.calls import counts_of_window
-from tracescape_analytics.counts import Counts
-from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep, counts_of
+from tracescape_analytics.counts import Counts, Exemplars, greatest
+from tracescape_analytics.rollups import counts_of, kept_samples
 from tracescape_analytics.topology import topology
+from tracescape_analytics.upkeep import SETTLE_NS, Upkeep
 from tracescape_analytics.windows import Window
+from tracescape_native.tally import sums_by_key
+from tracescape_storage import known_shapes
+from tracescape_storage import rollups as kept
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
 from tracescape_storage.errors import StoreError
-from tracescape_storage.rollups import LONGEST_WAIT_NS
+from tracescape_storage.rollups import HOUR_NS, LONGEST_WAIT_NS, MINUTE_NS, contents_sql
 from tracescape_storage.schema import PROMOTED
 
 Row = dict[str, object]
@@ -330,11 +337,11 @@ def test_a_minute_of_too_many_spans_is_left_to_the_spans(
     minute = 100 * HOUR_NS
     append(store, *a_call("a", minute), *a_call("a", minute + MINUTE_NS))
     append(store, *a_call("c", minute + 30 * MINUTE_NS))
-    monkeypatch.setattr(rollups, "MOST_SPANS", 3)
+    monkeypatch.setattr(upkeeping, "MOST_SPANS", 3)
     keep(store)
     assert blocks(store) == [(minute + 30 * MINUTE_NS, MINUTE_NS)]
     same(store, None, None)
-    monkeypatch.setattr(rollups, "MOST_SPANS", 4)
+    monkeypatch.setattr(upkeeping, "MOST_SPANS", 4)
     keep(store)
     assert (minute, MINUTE_NS) in blocks(store)
     same(store, None, None)
@@ -345,7 +352,7 @@ def test_of_the_minutes_beside_a_large_one_only_what_belongs_to_it_is_read(
 ) -> None:
     minute = 100 * HOUR_NS
     append(store, *a_call("aaa", minute), *a_call("bbb", minute + MINUTE_NS))
-    monkeypatch.setattr(rollups, "MOST_SPANS", 3)
+    monkeypatch.setattr(upkeeping, "MOST_SPANS", 3)
     keep(store)
     assert {start for start, _ in blocks(store)} == {minute, minute + MINUTE_NS}
     same(store, None, None)
@@ -391,7 +398,7 @@ def test_a_minute_that_keeps_changing_is_counted_ever_less_often(store: DuckDBSt
 def test_few_spans_wait_for_more_and_are_answered_meanwhile(
     store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollups, "ENOUGH_SPANS", 4)
+    monkeypatch.setattr(upkeeping, "ENOUGH_SPANS", 4)
     upkeep = Upkeep(store, rest_ns=10 * MINUTE_NS)
     upkeep.step(NOW)
     append(store, *a_call("a", 100 * HOUR_NS))
@@ -407,7 +414,7 @@ def test_few_spans_wait_for_more_and_are_answered_meanwhile(
 
 
 def test_many_spans_end_a_rest(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollups, "ENOUGH_SPANS", 4)
+    monkeypatch.setattr(upkeeping, "ENOUGH_SPANS", 4)
     upkeep = Upkeep(store, rest_ns=10 * MINUTE_NS)
     append(store, *a_call("a", 100 * HOUR_NS), *a_call("b", 100 * HOUR_NS))
     upkeep.step(NOW)
@@ -448,3 +455,121 @@ def test_blocks_equal_recomputation_whenever_upkeep_rests(rows: list[Row], data:
             same(store, None, None)
         upkeep.close()
         store.close()
+
+
+def several_hours(store: DuckDBStore) -> None:
+    """Blocks of unlike sizes, in three hours with a gap between, so that their sums come in many parts."""
+    for number in range(40):
+        start = BEGIN + (number * 7 + number // 9 * 23) * MINUTE_NS
+        append(
+            store, *(row for each in range(1 + number % 4) for row in a_call(f"{number}{each}", start + each))
+        )
+    keep(store)
+
+
+@pytest.mark.parametrize("most", [1, 40, 200, 10_000])
+def test_hours_and_answers_are_the_same_however_little_is_read_at_once(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(kept_blocks, "BYTES_AT_ONCE", most)
+    several_hours(store)
+    assert sum(width == HOUR_NS for _, width in blocks(store)) > 2
+    for ends in ((None, None), (BEGIN, BEGIN + 5 * HOUR_NS), (BEGIN + MINUTE_NS + 1, BEGIN + 2 * HOUR_NS)):
+        same(store, *ends)
+    length = BEGIN + 5 * HOUR_NS, 30 * MINUTE_NS
+    samples = kept_samples(store.reader(), Window(BEGIN, length[0]), length[1], 6)
+    assert len(samples) == 6
+    for window, counts in samples:
+        assert said(counts) == said(counts_of_window(store.reader(), window))
+
+
+def test_of_what_is_kept_only_what_is_asked_for_is_read(store: DuckDBStore) -> None:
+    several_hours(store)
+    reader = store.reader()
+    there = blocks(store)
+    for wanted in (there[::2], there[3:9], there[-2:], []):
+        found = reader.sql(contents_sql(wanted))
+        assert sorted(
+            zip(found["start_ns"].to_pylist(), found["width_ns"].to_pylist(), strict=True)
+        ) == sorted(wanted)
+    lengths = "SELECT bytes, sum(octet_length(content)) AS n FROM tracescape_rollups"
+    sizes = f"{lengths} GROUP BY start_ns, width_ns, bytes"
+    assert reader.sql(f"SELECT * FROM ({sizes}) WHERE bytes <> n").num_rows == 0
+
+
+BLOCK_ROWS = st.tuples(st.integers(0, 40), st.integers(1, 5), st.integers(0, 3), st.integers(0, 2))
+
+
+@given(st.lists(st.lists(BLOCK_ROWS, max_size=12), min_size=1, max_size=8), st.data())
+def test_any_partition_of_blocks_adds_up_to_the_same_bytes(
+    rows: list[list[tuple[int, int, int, int]]], data: st.DataObject
+) -> None:
+    parts = [a_block(each) for each in rows]
+    whole = sum_of(parts).written()
+    rest, sums = data.draw(st.permutations(parts)), None
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        sums = sum_of([*([sums] if sums else []), *rest[:size]])
+        rest = rest[size:]
+    assert sums is not None
+    assert sums.written() == whole
+
+
+def a_block(rows: list[tuple[int, int, int, int]]) -> Block:
+    """Of (key, count, duration of the exemplar, its trace)."""
+    keys, counts, durations, traces = np.array(rows, np.int64).reshape(-1, 4).T
+    ids = np.repeat(traces.astype(np.uint8)[:, None], 16, axis=1)
+    exemplars = Exemplars(keys >> 2, (keys & 1).astype(np.bool_), durations.copy(), ids)
+    return Block(*sums_by_key(keys.copy(), counts.copy()), greatest(exemplars))
+
+
+def test_stores_of_before_blocks_had_a_size_are_read_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    store = DuckDBStore(path)
+    append(store, *a_call("a", 100 * HOUR_NS))
+    keep(store)
+    there = blocks(store)
+    store.connection.execute("ALTER TABLE tracescape_rollups DROP COLUMN bytes")
+    store.connection.execute("ALTER TABLE tracescape_rollups DROP COLUMN part")
+    store.connection.execute("UPDATE tracescape_rollup_state SET version = 3")
+    store.close()
+    closed = open_reader(path)
+    assert topology(closed, since_ns=0, until_ns=NOW).spans == 2
+    closed.close()
+    store = DuckDBStore(path)
+    assert blocks(store) == there, "nothing is counted anew"
+    same(store, None, None)
+    store.close()
+
+
+def test_a_block_is_cut_into_small_values_and_put_together_again(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_PART_BYTES", 7)
+    several_hours(store)
+    longest = store.reader().sql("SELECT max(octet_length(content)) AS n FROM tracescape_rollups")
+    assert longest["n"].to_pylist() == [7]
+    same(store, None, None)
+    shuffled = "CREATE TABLE shuffled AS FROM tracescape_rollups ORDER BY hash(start_ns, part)"
+    store.connection.execute(f"{shuffled}; DELETE FROM tracescape_rollups")
+    store.connection.execute("INSERT INTO tracescape_rollups FROM shuffled")
+    same(store, None, None)
+    same(store, BEGIN + 5 * MINUTE_NS, BEGIN + 3 * HOUR_NS + 7)
+
+
+def test_shapes_without_end_are_read_a_part_at_a_time(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for start in (0, 3 * MINUTE_NS):
+        append(
+            store,
+            *(
+                row | {"operation": f"GET /{i}"}
+                for i in range(9)
+                for row in a_call(f"{i}", BEGIN + start + i % 4)
+            ),
+        )
+    few = said(counts_of_window(store.reader(), Window()))
+    monkeypatch.setattr(known_shapes, "_FEW", 2)
+    monkeypatch.setattr(known_shapes, "_AT_ONCE", 3)
+    assert said(counts_of_window(store.reader(), Window())) == few

@@ -18,12 +18,13 @@ from memory_reader import link_table, reader, span, stored_span_table
 from tracescape_analytics.call_paths import call_paths
 from tracescape_analytics.checkup import health
 from tracescape_analytics.red import red
-from tracescape_analytics.rollups import HOUR_NS, SETTLE_NS, Upkeep
 from tracescape_analytics.sampling import MOST, UNIT, digits_of, extra_of
 from tracescape_analytics.services import services
 from tracescape_analytics.topology import topology
+from tracescape_analytics.upkeep import SETTLE_NS, Upkeep
 from tracescape_native.buckets import bucket_code
 from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.rollups import HOUR_NS
 from tracescape_storage.sampling import DIGITS
 
 Row = dict[str, object]

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from memory_reader import MemoryReader, reader, span, stored_span_table
 from support.documented import documented
 from tracescape_analytics.errors import UnknownServiceError
-from tracescape_analytics.rollups import HOUR_NS, MINUTE_NS, SETTLE_NS, Upkeep
 from tracescape_analytics.timeline import MOST, TIMELINE_SCHEMA, USUAL, step_of, timeline
 from tracescape_analytics.topology import topology
+from tracescape_analytics.upkeep import SETTLE_NS, Upkeep
 from tracescape_storage.duckdb_file import DuckDBStore, open_reader
 from tracescape_storage.reader import Extent, Reader
-from tracescape_storage.rollups import LONGEST_WAIT_NS
+from tracescape_storage.rollups import HOUR_NS, LONGEST_WAIT_NS, MINUTE_NS
 
 SECOND = 1_000_000_000
 BEGIN = 100 * HOUR_NS - 3 * MINUTE_NS

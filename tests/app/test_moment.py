@@ -20,7 +20,7 @@ from support.documented import documented
 from tracescape.moment import Moment
 from tracescape.times import format_time, to_ns
 from tracescape_analytics.deployments import VERSION_SCHEMA
-from tracescape_analytics.rollups import Upkeep
+from tracescape_analytics.upkeep import Upkeep
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.rollups import HOUR_NS, MINUTE_NS
 

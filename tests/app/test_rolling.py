@@ -5,12 +5,12 @@ from pathlib import Path
 
 from memory_reader import span, stored_span_table
 from tracescape.rolling import Rolling
-from tracescape_analytics.rollups import SETTLE_NS
+from tracescape_analytics.upkeep import SETTLE_NS
 from tracescape_storage.duckdb_file import DuckDBStore
 
 
 def test_settled_minutes_are_rolled_up(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("tracescape_analytics.rollups.SETTLE_NS", 0)
+    monkeypatch.setattr("tracescape_analytics.upkeep.SETTLE_NS", 0)
     assert SETTLE_NS > 0
     store = DuckDBStore(tmp_path / "t.db")
     store.append({"spans": stored_span_table([span("A", kind="server")])})
