@@ -159,20 +159,43 @@ class Found(tracescape_analytics.search.Found):
         return table(self.rows, note=" · ".join(notes), rows=max(len(self), 1))
 
 
+@checks_arguments
 @dataclasses.dataclass(frozen=True, repr=False)
 class Diagnosis(tracescape_analytics.root_cause.Diagnosis):
     """What broke: a note, and the frames behind it."""
 
+    def plot(self, rank: int = 1) -> Chart:
+        """The critical paths of a cause's typical and bad trace beside each other: ``.save("x.svg")``.
+
+        Raises:
+            ValueError: there is no cause of this rank.
+        """
+        from tracescape_render.charts import two_paths
+        from tracescape_render.text import display_name
+
+        cause = self.causes.filter(pl.col("rank") == rank)
+        if cause.is_empty():
+            known = f"ranks are 1 to {len(self.causes)}" if len(self.causes) else "nothing is significant"
+            raise ValueError(f"there is no cause of rank {rank}: {known}")
+        row = cause.row(0, named=True)
+        traces = (row["typical_trace"] or "none", row["bad_trace"] or "none")
+        title = f"{rank}. {display_name(row['service'])} ({row['kind']}): what two traces waited for"
+        return two_paths(self.paths.filter(pl.col("rank") == rank), title=title, traces=traces)
+
     def _repr_html_(self) -> str:
         from tracescape_render.charts import table
 
-        note, shown = f"<pre>{escape(str(self))}</pre>", []
+        shown = [f"<pre>{escape(self.headline())}</pre>"]
+        for cause in self.causes.iter_rows(named=True):
+            shown.append(f"<pre>{escape(chr(10).join(self.told(cause)))}</pre>")
+            shown.append(self.plot(cause["rank"])._repr_html_())
+        if hints := self.hints().strip():
+            shown.append(f"<pre>{escape(hints)}</pre>")
         if not self.causes.is_empty():
             brief = ["rank", "kind", "service", "operation", "traces", "waited_before_ns", "waited_after_ns"]
-            shown.append(
-                table(self.causes.select([*brief, "bad_trace"]), note=".causes · .suspects · .paths")
-            )
-        return "".join([note, *shown])
+            note = ".causes · .suspects · .paths · .plot(rank)"
+            shown.append(table(self.causes.select([*brief, "bad_trace"]), note=note))
+        return "".join(shown)
 
 
 def dressed_diagnosis(found: tracescape_analytics.root_cause.Diagnosis) -> Diagnosis:

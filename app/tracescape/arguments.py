@@ -112,7 +112,7 @@ _CHECKS: Final[dict[str, Callable[[str, object], object]]] = {
     **dict.fromkeys(("min_duration", "max_duration", "step"), _duration),
     **dict.fromkeys(("tolerance", "slowest", "poll_s"), number),
     "query": encodable,
-    **dict.fromkeys(("limit", "indent"), whole),
+    **dict.fromkeys(("limit", "indent", "rank"), whole),
     "path": path,
     "thresholds": _of(Thresholds, "of ts.Thresholds, such as ts.Thresholds(calls=100)"),
     "attributes": _of(Mapping, "a dict of attributes, such as {'user.id': '42'}"),

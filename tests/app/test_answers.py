@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import nbformat
 import polars as pl
@@ -15,23 +14,9 @@ import pytest
 from nbclient import NotebookClient
 
 import tracescape as ts
-from support.shop_store import shop_store
 from support.svg import Drawn
 from tracescape.patience import patience
 from tracescape_render import RenderError
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("answers") / "shop.db"
-    shop_store(file)
-    return file
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[ts.Store]:
-    with ts.open(path) as opened:
-        yield opened
 
 
 def html(answer: object) -> str:
@@ -47,6 +32,28 @@ def test_a_trace_shows_its_waterfall_and_what_else_there_is(store: ts.Store) -> 
     Drawn(trace.plot().svg).check()
     assert repr(trace).startswith("Trace ")
     assert ts.plot(trace).svg == trace.plot().svg
+
+
+def test_a_diagnosis_shows_both_paths_of_each_cause_below_its_note(store: ts.Store) -> None:
+    found = store.diagnose(since="2m")
+    page = html(found)
+    assert page.count("<svg") == len(found.causes) == 1
+    told = page.index(found.causes["sentence"][0])
+    assert told < page.index("<svg") < page.index("<table")
+    assert "◀" not in page, "the steps are drawn, not told as well"
+    chart = found.plot()
+    Drawn(chart.svg).check()
+    assert f"bad trace {found.causes['bad_trace'][0]}" in chart.svg
+    assert ts.plot(found).svg == chart.svg
+    assert ts.plot(found.paths, title="2 ways").text[:6] == "2 ways"
+    with pytest.raises(ValueError, match="no cause of rank 2: ranks are 1 to 1"):
+        found.plot(2)
+    with pytest.raises(ValueError, match="rank is a whole number"):
+        found.plot("first")  # type: ignore[arg-type]
+    quiet = store.diagnose(since="8m", until="6m", baseline=("6m", "4m"))
+    assert "<svg" not in html(quiet) and str(quiet).splitlines()[0] in html(quiet)
+    with pytest.raises(ValueError, match="nothing is significant"):
+        quiet.plot()
 
 
 def test_a_span_shows_all_that_hangs_on_it(store: ts.Store) -> None:

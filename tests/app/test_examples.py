@@ -6,16 +6,12 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from support.shop_store import shop_store
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("examples")
-    shop_store(place / "tracescape-demo.db")
-    return place
+@pytest.fixture
+def folder(path: Path) -> Path:
+    return path.parent
 
 
 @pytest.mark.filterwarnings("default")  # Jupyter's own libraries warn about each other
@@ -35,6 +31,13 @@ def test_the_notebook_runs_and_shows_pictures_and_tables(notebook: Path, folder:
 def test_the_incident_ends_at_what_the_demo_broke(folder: Path) -> None:
     document = nbformat.read(EXAMPLES / "incident.ipynb", as_version=4)
     NotebookClient(document, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    pages = [
+        output.data["text/html"]
+        for cell in document.cells
+        if "ts.plot(found)" in cell.source
+        for output in cell.outputs
+    ]
+    assert len(pages) == 1 and "typical trace " in pages[0] and "(UPDATE sto" in pages[0]
     printed = "".join(output.get("text", "") for cell in document.cells for output in cell.get("outputs", []))
     assert "1. postgresql inventory@inventory-db (slow calls to it" in printed
     assert (

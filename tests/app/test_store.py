@@ -1,6 +1,5 @@
 """`import tracescape as ts`: a file or a collector, the same answers, a sentence where there is none."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,25 +9,10 @@ import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
 import tracescape as ts
-from support.shop_store import shop_store
 from tracescape.collector import Collector
 from tracescape.shop import Shop, ShopConfig
 from tracescape.times import format_duration, parse_duration, parse_when
 from tracescape_storage.discovery import announce
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six healthy minutes of the shop and two degraded ones."""
-    file = tmp_path_factory.mktemp("store") / "shop.db"
-    shop_store(file)
-    return file
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[ts.Store]:
-    with ts.open(path) as opened:
-        yield opened
 
 
 def test_the_public_face_is_what_it_says() -> None:

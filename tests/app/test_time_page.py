@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import tracescape as ts
-from support.shop_store import shop_store
 from tracescape.collector import Collector
 
 PAGE = Path(__file__).parents[2] / "docs" / "time.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("store") / "tracescape-demo.db"
-    shop_store(file)
-    return file
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[ts.Store]:
-    with ts.open(path) as opened:
-        yield opened
 
 
 def test_the_examples_run(

@@ -90,16 +90,19 @@ class Diagnosis:
 
     def __str__(self) -> str:
         """A colleague's note."""
+        lines = [self.headline()]
+        for cause in self.causes.iter_rows(named=True):
+            lines += ["", *self.told(cause), *path_lines(self.steps(cause["rank"]))]
+        return "\n".join(lines) + self.hints()
+
+    def headline(self) -> str:
+        """When, of how many traces, and whether anything is significant."""
         against = f"against {self.base_traces:,} before" if self.base_traces else "with nothing to compare"
         where = f"{_moment(self.window[0])} to {_until(*self.window)}"
         seen = f"{counted(self.traces, 'trace')}, {against}"
         if self.causes.is_empty():
-            return f"Nothing significant from {where} ({seen}).{self._hints()}"
-        stands = "What stands out" if self.found else "What broke"
-        lines = [f"{stands} from {where} ({seen}):"]
-        for cause in self.causes.iter_rows(named=True):
-            lines += ["", *self._told(cause)]
-        return "\n".join(lines) + self._hints()
+            return f"Nothing significant from {where} ({seen})."
+        return f"{'What stands out' if self.found else 'What broke'} from {where} ({seen}):"
 
     def __repr__(self) -> str:
         """The same: whoever types its name wants to read it."""
@@ -112,19 +115,23 @@ class Diagnosis:
             paths.setdefault(step.pop("rank"), []).append(step)
         return [{**each, "path": paths.get(each["rank"], [])} for each in self.suspects.iter_rows(named=True)]
 
-    def _told(self, cause: dict[str, Any]) -> list[str]:
+    def steps(self, rank: int) -> list[dict[str, Any]]:
+        """The rows of ``paths`` of one cause."""
+        return list(self.paths.filter(pl.col("rank") == rank).iter_rows(named=True))
+
+    def told(self, cause: dict[str, Any]) -> list[str]:
+        """A row of ``causes`` in lines, without its paths."""
         sure = "p < 1e-12" if cause["p_value"] < 1e-12 else f"p = {cause['p_value']:.1g}"
         since = _until(self.window[0], cause["since_ns"])
-        parts = self.paths.filter(pl.col("rank") == cause["rank"])
-        lines = [
+        return [
             f"{cause['rank']}. {cause['service']} ({cause['kind']}, since {since}). {cause['sentence']}",
             f"   {_waits(cause)}{counted(cause['channels'], 'sign')} of it ({sure}).",
             f"   typical trace {cause['typical_trace'] or 'none'} → bad trace {cause['bad_trace'] or 'none'}"
-            + (", what they waited for, in order:" if len(parts) else ""),
+            + (", what they waited for, in order:" if self.steps(cause["rank"]) else ""),
         ]
-        return lines + path_lines(list(parts.iter_rows(named=True)))
 
-    def _hints(self) -> str:
+    def hints(self) -> str:
+        """Who is explained by a cause, and who is worth a look; each begins a line."""
         others, by = self.suspects.filter(~pl.col("named")), pl.col("explained_by")
         follow = others.filter(by.is_not_null()).head(_SHOWN_SUSPECTS)
         lines = [

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tracescape_analytics.words import counted, readable_duration
 
 #: Of longer paths, the steps that differ most are shown, and what lies between is counted.
 SHOWN_STEPS: Final = 8
+
+#: The two traces, in the order of ``spent``.
+SIDES: Final = ("typical", "bad")
 
 Row = dict[str, Any]
 
@@ -21,41 +24,42 @@ def path_lines(rows: Sequence[Row]) -> list[str]:
     """
     if not rows:
         return []
-    by_change = sorted(range(len(rows)), key=lambda at: (-_change(rows[at]), at))
-    shown = set(by_change[:SHOWN_STEPS])
-    lines, hidden = [], list[Row]()
+    most = max(rows, key=change)
+    lines = []
+    for group in shown_steps(rows, SHOWN_STEPS):
+        what = place_of(group[0]) if len(group) == 1 else f"… {counted(len(group), 'step')} more"
+        lines.append(_line(*spent(group), what) + "  ◀" * (most in group))
+    return [*lines, _line(*spent(rows), "in all")]
+
+
+def shown_steps(rows: Sequence[Row], most: int) -> list[list[Row]]:
+    """Rows in order, each alone if it is among the ``most`` that differ most; what lies between is a group.
+
+    One step that lies between stands alone, too: to say that it is left out takes no less room.
+    """
+    shown = set(sorted(range(len(rows)), key=lambda at: (-change(rows[at]), at))[:most])
+    groups: list[list[Row]] = []
     for at, row in enumerate(rows):
-        if at not in shown:
-            hidden.append(row)
-            continue
-        lines += _elided(hidden)
-        hidden = []
-        lines.append(_step_line(row) + "  ◀" * (at == by_change[0]))
-    lines += _elided(hidden)
-    return [*lines, _line(*_sums(rows), "in all")]
+        if at and at not in shown and at - 1 not in shown:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
 
 
-def _step_line(row: Row) -> str:
-    return _line(row["typical_ns"], row["bad_ns"], _place(row))
-
-
-def _change(row: Row) -> int:
+def change(row: Row) -> int:
+    """By how much the two traces differ in a step, in ns."""
     return abs(int(row["bad_ns"]) - int(row["typical_ns"]))
 
 
-def _place(row: Row) -> str:
-    place = f"{row['service']} → {row['target']}" if row["target"] else row["service"]
-    return f"{place} ({row['operation']})"
+def place_of(row: Row, told: Callable[[str], str] = str) -> str:
+    """What a step is, in words; ``told`` makes names fit to be shown."""
+    service, operation = told(row["service"]), told(row["operation"])
+    return f"{service} → {told(row['target'])} ({operation})" if row["target"] else f"{service} ({operation})"
 
 
-def _elided(rows: Sequence[Row]) -> list[str]:
-    # One step takes no more room than to say that it is left out.
-    if len(rows) <= 1:
-        return [_step_line(row) for row in rows]
-    return [_line(*_sums(rows), f"… {counted(len(rows), 'step')} more")]
-
-
-def _sums(rows: Sequence[Row]) -> tuple[int, int]:
+def spent(rows: Sequence[Row]) -> tuple[int, int]:
+    """What steps take together in the typical and in the bad trace, in ns."""
     return sum(row["typical_ns"] for row in rows), sum(row["bad_ns"] for row in rows)
 
 

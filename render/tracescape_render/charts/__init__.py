@@ -11,6 +11,17 @@ from tracescape_render.charts.flame import flame
 from tracescape_render.charts.heat_map import heat_map
 from tracescape_render.charts.table import table
 from tracescape_render.charts.topology import topology_chart
+from tracescape_render.charts.two_paths import two_paths
 from tracescape_render.charts.waterfall import waterfall
 
-__all__ = ["Chart", "bars", "chart_of", "flame", "heat_map", "table", "topology_chart", "waterfall"]
+__all__ = [
+    "Chart",
+    "bars",
+    "chart_of",
+    "flame",
+    "heat_map",
+    "table",
+    "topology_chart",
+    "two_paths",
+    "waterfall",
+]

@@ -11,6 +11,7 @@ from tracescape_render.charts.bars import bars
 from tracescape_render.charts.chart import Chart
 from tracescape_render.charts.flame import flame
 from tracescape_render.charts.heat_map import heat_map
+from tracescape_render.charts.two_paths import two_paths
 from tracescape_render.charts.waterfall import waterfall
 
 _CHARTS: Final[tuple[tuple[frozenset[str], Callable[..., Chart]], ...]] = (
@@ -34,6 +35,7 @@ _CHARTS: Final[tuple[tuple[frozenset[str], Callable[..., Chart]], ...]] = (
         frozenset({"source", "target", "critical_ns", "traces", "spans", "mean_ns_per_trace", "exemplar"}),
         bars,
     ),
+    (frozenset({"rank", "step", "service", "operation", "target", "typical_ns", "bad_ns"}), two_paths),
 )
 
 
@@ -49,5 +51,5 @@ def chart_of(frame: pl.DataFrame, *, title: str | None = None) -> Chart:
             return draw(frame) if title is None else draw(frame, title=title)
     raise ValueError(
         "no chart is made of these columns; a chart needs all columns of trace.waterfall(), of"
-        " store.critical_path() or of store.latency()"
+        " store.critical_path(), of store.latency() or of store.diagnose().paths"
     )

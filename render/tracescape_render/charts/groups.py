@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 
-def only_group(frame: pl.DataFrame) -> None:
-    """Raise ``ValueError`` if the frame holds several buckets of time or cohorts."""
-    for column in ("start_ns", "cohort"):
+def only_group(frame: pl.DataFrame, *by: str) -> None:
+    """Raise ``ValueError`` if the frame holds several buckets of time or cohorts, or what ``by`` says."""
+    for column in by or ("start_ns", "cohort"):
         if column in frame.columns and frame[column].n_unique() > 1:
             raise ValueError(
                 f"this frame has {frame[column].n_unique()} values of {column}, a chart shows one of them:"
