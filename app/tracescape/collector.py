@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +17,7 @@ from tracescape.closing import Closing
 from tracescape.defaults import DEFAULT_GRPC, DEFAULT_HTTP
 from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
 from tracescape.keeping import keeping
+from tracescape.page import ask_routes
 from tracescape.rolling import Rolling
 from tracescape.trimming import trimming
 from tracescape.uploading import uploaded
@@ -32,10 +33,12 @@ from tracescape_ingest.reception import Reception
 from tracescape_ingest.self_observation import SelfObservation
 from tracescape_ingest.signals import PATHS
 from tracescape_ingest.tls import Tls
+from tracescape_render.web import page_paths, page_routes
 from tracescape_storage.discovery import announce, withdraw
 from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore
 from tracescape_storage.http_api import positions_routes, query_routes
 from tracescape_storage.limits import DEFAULT_MEMORY_MIB, QueryLimits
+from tracescape_storage.query_guard import Asking
 from tracescape_storage.retention import Limits
 
 _log = logging.getLogger(__name__)
@@ -50,6 +53,23 @@ class Lane(NamedTuple):
 
     store: DuckDBStore
     intake: Intake
+
+
+class _Stores:
+    """What the page asks: the tenants' stores."""
+
+    def __init__(self, lanes: Mapping[str, Lane]) -> None:
+        self._lanes = lanes
+
+    def reader(self, tenant: str, asking: Asking | None) -> DuckDBReader:
+        """See `tracescape.page.routes.Stores`."""
+        reader = self._lanes[tenant].store.reader(asking)
+        reader.location = "this collector"  # whoever reads it in a browser need not know the file
+        return reader
+
+    def catch_up(self, tenant: str) -> None:
+        """See `tracescape.page.routes.Stores`."""
+        self._lanes[tenant].intake.catch_up()
 
 
 class Collector(Closing):
@@ -137,7 +157,8 @@ class Collector(Closing):
     def _application(
         self, reception: Reception, names: frozenset[str] | None, cors_origins: Sequence[str]
     ) -> Starlette:
-        """Every path but those of OTLP and health needs a key where there are keys, whoever adds it here."""
+        """Every path but those of OTLP, health and the page's own files needs a key where there are keys,
+        whoever adds it here."""
         routes = [
             *query_routes(
                 lambda request: self.lanes[request.state.tenant].store.pool,
@@ -145,6 +166,8 @@ class Collector(Closing):
                 limits=self._queries,
             ),
             *positions_routes(lambda request: self.lanes[request.state.tenant].store),
+            *page_routes(),
+            *ask_routes(_Stores(self.lanes), self._queries),
             *jaeger_routes(lambda request: self._asked(request.state.tenant), uploaded),
             *otlp_routes(reception),
             health_route(lambda: not self._closing),
@@ -153,7 +176,7 @@ class Collector(Closing):
             Middleware(
                 HostGuard, names=names, write_only=OPEN_PATHS, cors_paths=PATHS, cors_origins=cors_origins
             ),
-            Middleware(KeyGuard, tenant_of=reception.access.tenant_of, open_paths=OPEN_PATHS),
+            Middleware(KeyGuard, tenant_of=reception.access.tenant_of, open_paths=OPEN_PATHS | page_paths()),
         ]
         return Starlette(routes=routes, middleware=guards, exception_handlers={ClientDisconnect: client_gone})
 

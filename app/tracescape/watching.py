@@ -82,10 +82,15 @@ class Watch:
 
         None where there is nothing to compare it with.
         """
+        found = self.diagnosis(topology)
+        return None if found is None else leading(found)
+
+    def diagnosis(self, topology: Topology) -> Diagnosis | None:
+        """As `causes`, with all that is known of them."""
         if not topology.spans:
             return None
         try:
-            return leading(self._found(topology))
+            return self._found(topology)
         except ValueError:
             return None
 

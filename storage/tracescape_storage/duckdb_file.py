@@ -26,6 +26,7 @@ from tracescape_storage.journal import holds_more
 from tracescape_storage.limits import DEFAULT_MEMORY_MIB
 from tracescape_storage.pool import Pool
 from tracescape_storage.query import LOCKED_DOWN, select_batches, select_table
+from tracescape_storage.query_guard import Asking
 from tracescape_storage.schema import ARRIVED, CONTENT_KEYS, SCHEMA_VERSION, SPANS, TABLES, TRACE_KEY
 from tracescape_storage.sql_reader import SqlReader
 from tracescape_storage.trace_keys import trace_keys
@@ -78,6 +79,7 @@ class DuckDBReader(SqlReader):
         indexed: whether the store says which commits have spans of a trace; see `ddl.TRACE_INDEX`.
         full_sql: see `SqlReader.full_sql`.
         writer: the store, where this is its own reader.
+        asking: what all that is read belongs to, where that may be called off.
     """
 
     def __init__(
@@ -89,8 +91,10 @@ class DuckDBReader(SqlReader):
         indexed: bool = False,
         full_sql: str = "",
         writer: DuckDBStore | None = None,
+        asking: Asking | None = None,
     ) -> None:
         self._writer = writer
+        self._asking = asking
         self.location = location
         self.live = live
         self.indexed = indexed
@@ -100,7 +104,7 @@ class DuckDBReader(SqlReader):
 
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`."""
-        return select_table(self._pool, query)
+        return select_table(self._pool, query, guard=None if self._asking is None else self._asking.guard())
 
     def stream(self, query: str) -> pa.RecordBatchReader:
         """See `Reader.stream`."""
@@ -301,9 +305,9 @@ class DuckDBStore:
         """Where the journal of this store belongs."""
         return journal_folder(self.path)
 
-    def reader(self) -> DuckDBReader:
+    def reader(self, asking: Asking | None = None) -> DuckDBReader:
         """A reader inside this process; it sees every commit as soon as `append` returns."""
-        return DuckDBReader(self.pool, str(self.path), live=True, indexed=True, writer=self)
+        return DuckDBReader(self.pool, str(self.path), live=True, indexed=True, writer=self, asking=asking)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

@@ -73,9 +73,11 @@ def selecting(
         raise QueryError(guard.reason or (_CLOSED if pool.closed else _message(error))) from error
 
 
-def select_table(pool: Pool, query: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S) -> pa.Table:
+def select_table(
+    pool: Pool, query: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S, guard: Guard | None = None
+) -> pa.Table:
     """All rows of ``query``; see `selecting`."""
-    with selecting(pool, query, time_limit_s=time_limit_s) as batches:
+    with selecting(pool, query, time_limit_s=time_limit_s, guard=guard) as batches:
         return batches.read_all()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
@@ -67,13 +67,16 @@ class Guard:
 
     Attributes:
         reason: why the query was ended, for the person who asked; None while nothing has ended it.
+
+    ``said_s`` is the limit that a person is told, where the query has only what is left of it.
     """
 
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, time_limit_s: float) -> None:
+    def __init__(self, time_limit_s: float, *, said_s: float | None = None) -> None:
         self.reason: str | None = None
         self._time_limit_s = time_limit_s
+        self._said_s = time_limit_s if said_s is None else said_s
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._probing = threading.Lock()
         self._probe: duckdb.DuckDBPyConnection | None = None
@@ -103,7 +106,7 @@ class Guard:
     def look(self, *, first: bool) -> None:
         """Find out whether the query must end; that which began ``first`` answers for the memory."""
         if time.monotonic() > self._deadline:
-            self._end_for(_too_long(self._time_limit_s))
+            self._end_for(_too_long(self._said_s))
         elif self.reason is None and first:
             with self._probing:
                 if self._cursor is not None and (probe := self._probe_of(self._cursor)) is not None:
@@ -125,6 +128,38 @@ class Guard:
         """The first reason stays, whoever finds another."""
         with self._lock:
             self.reason = self.reason or reason
+
+
+class Asking:
+    """One question of several queries: they share its time, and are called off together, from any thread.
+
+    ``before`` is called before each query: it may wait until the store has what that ought to see.
+    """
+
+    def __init__(self, time_limit_s: float, before: Callable[[], object] = lambda: None) -> None:
+        self._before = before
+        self._deadline = time.monotonic() + time_limit_s
+        self._time_limit_s = time_limit_s
+        self._lock = threading.Lock()
+        self._guard: Guard | None = None
+        self._off = False
+
+    def guard(self) -> Guard:
+        """What watches its next query. Once the question is called off, that ends as it begins."""
+        self._before()
+        guard = Guard(max(self._deadline - time.monotonic(), 0.0), said_s=self._time_limit_s)
+        with self._lock:
+            self._guard = guard
+            if self._off:
+                guard.call_off()
+        return guard
+
+    def call_off(self) -> None:
+        """End the query that runs, and those that would follow. Idempotent."""
+        with self._lock:
+            self._off = True
+            if self._guard is not None:
+                self._guard.call_off()
 
 
 class _Watch:

@@ -82,6 +82,37 @@ def topology_map(
     return Chart(drawing.finished(title, words), words), spots
 
 
+def flat_map(nodes: pl.DataFrame, edges: pl.DataFrame) -> dict[str, Any]:
+    """Where everything stands that `topology_chart` draws, for whoever draws it elsewhere. JSON can hold it.
+
+    ``spots``: ``service, column, row`` of each node, columns from 0, rows with 1 for the room of a node;
+    ``arrows``: ``source, target, calls, errors, state`` and the ``(column, row)`` that it ``passes`` between
+    its ends, ``back`` where it goes left. ``columns`` and ``room`` are how large the map is; ``left_out`` is
+    how many nodes are not on it.
+    """
+    shown = _most_important(nodes, MOST_NODES)
+    names = {row["service"]: number for number, row in enumerate(shown)}
+    arrows = _arrows(edges, names)
+    layers = layered(len(shown), [(names[row["source"]], names[row["target"]]) for row in arrows])
+    return {
+        "spots": [
+            {"service": row["service"], "column": layer, "row": height}
+            for row, layer, height in zip(shown, layers.layer, layers.height, strict=True)
+        ],
+        "arrows": [
+            {
+                **{name: row[name] for name in ("source", "target", "calls", "errors", "state")},
+                "passes": list(enumerate(passing, layers.layer[names[row["source"]]] + 1)),
+                "back": back,
+            }
+            for row, passing, back in zip(arrows, layers.passing, layers.back, strict=True)
+        ],
+        "columns": layers.count,
+        "room": layers.room,
+        "left_out": len(nodes) - len(shown),
+    }
+
+
 def _most_important(rows: pl.DataFrame, most: int) -> list[Row]:
     """The sick first, then those with the most calls."""
     found = rows.to_dicts()
