@@ -210,7 +210,7 @@ def trace(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
             for row in told.iter_rows(named=True)
         ],
         "all_notes": len(wall.notes),
-        "root": number.get(found.spans["span_id"].index_of(found.root.span_id)),
+        "root": number.get(found.spans["span_id"].index_of(found.root.span_id) or 0),
         "colours": _colours(found.spans, "critical_ns"),
     }
 
