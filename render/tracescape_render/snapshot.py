@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import polars as pl
 
 from tracescape_render.charts.chart import Chart
 from tracescape_render.scene import Scene
 from tracescape_render.strip import Line
+
+if TYPE_CHECKING:
+    from tracescape_analytics.replay import Replay
 
 STEP_SCHEMA: Final = {
     "start_ns": pl.Int64,
@@ -77,6 +80,16 @@ class MomentWish(NamedTuple):
 
     at_ns: int
     causes: bool
+
+
+class RideWish(NamedTuple):
+    """A request that is asked for: a trace, or with an empty id the worst of what is shown.
+
+    That is a failed one before the slowest, of ``service`` if there is one.
+    """
+
+    trace_id: str
+    service: str | None
 
 
 class Figures(NamedTuple):
@@ -147,6 +160,10 @@ class Questions(Protocol):
         """The waterfall of a trace."""
         ...
 
+    def replay(self, wish: RideWish) -> Replay:
+        """A request, as it is stored now."""
+        ...
+
     def lay_out(self) -> None:
         """Everybody shall have a new place in the next snapshot. Returns at once."""
         ...
@@ -174,6 +191,10 @@ class NoQuestions:
     def trace(self, trace_id: str) -> Chart:
         """No trace is known."""
         raise LookupError(f"trace {trace_id} cannot be opened from here")
+
+    def replay(self, wish: RideWish) -> Replay:
+        """No request is known."""
+        raise LookupError("no request can be ridden here")
 
     def lay_out(self) -> None:
         """Nobody moves."""

@@ -114,6 +114,15 @@ class Stage:
         """What happens to the request at this moment; empty where none is ridden."""
         return self._sentence if self._ride is not None else ""
 
+    @property
+    def critical_body(self) -> int | None:
+        """The drawn body that the request is in, or that its call is with; None where it is in none."""
+        if self._ride is None or self._moment is None:
+            return None
+        node = self._moment.awaited if self._moment.awaited >= 0 else self._moment.critical
+        found = np.flatnonzero(self._ride.nodes == node)
+        return int(self._ride.bodies[found[0]]) if len(found) else None
+
     def overview_of_ride(self) -> View:
         """The view that shows what the request touches: in a small world everything."""
         assert self.scene is not None

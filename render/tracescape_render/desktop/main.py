@@ -19,6 +19,7 @@ from tracescape_render.desktop.keys import KEYS, handler_of
 from tracescape_render.desktop.menu import show_menu
 from tracescape_render.desktop.pages import TRACE, WORLD, Pages
 from tracescape_render.desktop.panel import Panel
+from tracescape_render.desktop.riding import RidingGuest
 from tracescape_render.desktop.search_box import SearchBox
 from tracescape_render.desktop.showing import Showing
 from tracescape_render.desktop.status import StatusLine
@@ -62,6 +63,7 @@ class Desktop(QWidget):
         self.showing = Showing(self)
         self.choice = Choice(self, start.selected, start.focus)
         self.going, self.taking, self.visiting = Going(self), Taking(self), Visiting(self)
+        self.opened_trace = ""
         self._build()
 
     def begin(self, snapshot: Snapshot) -> None:
@@ -74,6 +76,8 @@ class Desktop(QWidget):
             self.world.look(self.start.view, fly=False)
         self.select(self.selected or (None if focus is None else focus.service))
         self.asked.names(snapshot)
+        if self.start.trace is not None:
+            self.riding.ride(self.start.trace, self.start.share)
         self._clock.start(FRAME_MS)
         self._tick()
 
@@ -197,6 +201,7 @@ class Desktop(QWidget):
         self._clock.stop()
         self.hide()
         self.visiting.close()
+        self.riding.close()
         self.asked.stop()
         self.time.close()
         self.world.close()
@@ -242,7 +247,8 @@ class Desktop(QWidget):
         self.world.canvas.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.world.canvas.customContextMenuRequested.connect(lambda where: show_menu(self, where))
         self.pages = Pages(self.world.canvas, self.theme, self.select)
-        self.panel = Panel(self.going.to, self.open_trace, lambda: self.select(None))
+        self.riding = RidingGuest(self)
+        self.panel = Panel(self.going.to, self.open_trace, lambda: self.select(None), self.riding.ride)
         self.panel.hide()
         self.status = StatusLine()
         self.time = Travelling(self.showing, self.say, self.questions, self.theme, self.world.canvas)
@@ -255,6 +261,7 @@ class Desktop(QWidget):
             actions={
                 "back": ("where one was before  (Backspace)", self.back),
                 "worst": ("go to the worst  (n)", self.going.to_worst),
+                "ride": ("ride a request through the world  (R)", lambda: self.riding.ride()),
                 "colours": ("other colours  (t)", self.next_theme),
                 "?": ("keys", self.toggle_help),
             },
@@ -280,6 +287,7 @@ class Desktop(QWidget):
         whole.addWidget(self.bar)
         whole.addLayout(middle, 1)
         whole.addWidget(self.time.strip)
+        whole.addWidget(self.riding.strip)
         whole.addWidget(self.status)
 
     def _tick(self) -> None:
@@ -293,6 +301,7 @@ class Desktop(QWidget):
         self.time.tick()
         self.world.pace = self.time.pace
         self._take_answers()
+        self.riding.follow()
         self.visiting.tick()
         if self.pages.currentIndex() == WORLD:
             self.world.tick()
@@ -306,6 +315,7 @@ class Desktop(QWidget):
             if isinstance(chart, Exception):
                 self.say(f"trace {trace_id}: {_sentence(chart)}")
             else:
+                self.opened_trace = trace_id
                 self.pages.open_trace(chart)
                 self.set_page(TRACE)
 
@@ -333,7 +343,10 @@ class Desktop(QWidget):
 
     def _found(self, hit: Hit) -> None:
         self.set_page(WORLD)
-        self.going.to(hit.service)
+        if hit.trace:
+            self.riding.ride(hit.trace)
+        else:
+            self.going.to(hit.service)
 
     def _place_help(self) -> None:
         self._help.adjustSize()
