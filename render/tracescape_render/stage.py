@@ -450,6 +450,8 @@ class Stage:
         if len(thin):
             points = polylines(scene.curves[thin], STEPS // 2)
             actors.append(mesh_actor(meshes.wires(points, painted.arcs[thin]), "rgba"))
+        if not len(round_):  # a request may light all there are
+            return actors
         radii = radii[round_] * np.float32(scene.size**0.85)
         points = polylines(scene.curves[round_], STEPS if len(round_) < 1_000 else STEPS // 2)
         return [*actors, mesh_actor(meshes.tubes(points, radii, painted.arcs[round_]), "rgba")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from memory_reader import reader, span, trace_bytes
@@ -111,7 +113,7 @@ def test_the_strip_divides_the_critical_path_by_who_has_the_request() -> None:
     assert [piece.name for piece in pieces] == ["web", "pay", "web"]
     assert pieces[0].begin == 0.0
     assert pieces[-1].end == 1.0
-    assert all(one.end == other.begin for one, other in zip(pieces[:-1], pieces[1:], strict=True))
+    assert all(one.end == other.begin for one, other in pairwise(pieces))
     assert pieces[1].begin == pytest.approx(tempo.share_of(BEGIN + 200))
     assert pieces[1].text == "pay · charge\nfrom 200 ns on, for 1.6 µs"
 

@@ -32,6 +32,7 @@ _ARRIVES_NS: Final = 60_000_000_000
 #: Labels are placed anew this seldom while time goes by.
 _RELABEL_S: Final = 0.12
 _ROOM_AROUND: Final = 2.2
+_MS: Final = 1_000_000
 
 _Asked = tuple[RideWish, Questions]
 
@@ -224,7 +225,7 @@ class RidingGuest:
         else:
             window.visiting.enter(self)
         if not self._is_shown(route):
-            window.time.stay(route.replay.end_ns + 1)
+            window.time.stay((route.replay.end_ns // _MS + 1) * _MS)
         self._tell_missing()
 
     def _grown(self, route: Route) -> None:
