@@ -233,6 +233,8 @@ class Stage:
         assert self._levels is not None
         scene, detail = self._levels.scene, self._levels.detail
         shown, ways = len(self._shown_arcs(scene)), "ways between them" if detail.note else "connections"
+        if self._ride is not None:
+            return detail.note
         hidden = f"the strongest {shown:,} of {detail.ways:,} {ways} are drawn" if shown < detail.ways else ""
         return " · ".join(part for part in (detail.note, hidden) if part)
 

@@ -150,7 +150,7 @@ class RidingGuest:
         if self._window.pages.currentIndex() == WORLD:
             player.advance(min(seconds, 0.2))
             self._draw(player, now)
-        if self._may_arrive(route) and now - self._asked_at > _AGAIN_S:
+        if self._may_arrive(route) and now - self._asked_at > _pause(route):
             self._asked_at = now
             wish = RideWish(route.replay.trace_id, None)
             self._wanted = wish
@@ -305,6 +305,11 @@ class RidingGuest:
     def _play(self, do: Callable[[RidePlayer], object]) -> None:
         if self.player is not None:
             do(self.player)
+
+
+def _pause(route: Route) -> float:
+    """A large one takes long to read."""
+    return _AGAIN_S * max(1.0, len(route.replay.spans) / 10_000)
 
 
 def _same(one: Route, other: Route) -> bool:
