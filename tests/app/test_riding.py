@@ -77,7 +77,7 @@ def test_a_film_of_a_replay_has_a_frame_for_what_happens(store: ts.Store, tmp_pa
     written = trace.video(tmp_path / "replay.gif", (160, 90))
     with Image.open(written) as shown:
         assert shown.size == (160, 90)
-        assert getattr(shown, "n_frames", 0) > 20
+        assert getattr(shown, "n_frames", 0) >= 8
     assert [each.name for each in tmp_path.iterdir()] == ["replay.gif"]
 
 
