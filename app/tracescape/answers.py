@@ -23,7 +23,7 @@ from tracescape_analytics.trace_wall import wall_of
 
 if TYPE_CHECKING:
     from tracescape.comparing import Comparison
-    from tracescape.store import Topology
+    from tracescape.store import Store, Topology
     from tracescape_render.charts import Chart
 
 _SHOWN_NODES = 12
@@ -76,6 +76,46 @@ class Trace(tracescape_analytics.trace.Trace):
         """What runs, waits and is under way at any moment of it: what a replay draws. Read anew."""
         return load_replay(self._reader, bytes.fromhex(self.trace_id))
 
+    def show(self, share: float | None = None) -> None:
+        """The request in the world of its moment: inline in a notebook, else in a window that replays it.
+
+        ``share`` is how far it is, 0 to 1; in a picture else where most is to be seen.
+        Raises `RenderError` without a notebook and a display; it says what to do.
+        """
+        from tracescape.riding import show
+        from tracescape_render import Start
+
+        show(self._store(), self.trace_id, _share(share), Start(size=(1280, 800)))
+
+    def screenshot(
+        self,
+        path: str | os.PathLike[str],
+        size: tuple[int, int] = (1600, 900),
+        *,
+        share: float | None = None,
+        theme: str = "dark",
+    ) -> Path:
+        """Write a picture of the request in the world to ``path`` (PNG); ``share`` as for `show`."""
+        from tracescape.riding import screenshot
+        from tracescape_render import Start, palette
+
+        start = Start(size=size, theme=palette.theme(theme))
+        return screenshot(self._store(), self.trace_id, Path(path), _share(share), start)
+
+    def video(
+        self, path: str | os.PathLike[str], size: tuple[int, int] = (1280, 720), *, theme: str = "dark"
+    ) -> Path:
+        """Write a film of the replay: mp4, mkv, webm (extra ``video``), gif, webp or png by its name."""
+        from tracescape.riding import video
+        from tracescape_render import Start, palette
+
+        return video(self._store(), self.trace_id, Path(path), Start(size=size, theme=palette.theme(theme)))
+
+    def _store(self) -> Store:
+        from tracescape.store import Store
+
+        return Store(self._reader)
+
     def wall(self) -> Wall:
         """Where each span stands on a wall, what is lit or waited, events and logs: see docs/time.md."""
         return Wall(**_values(wall_of(self, self._trees, self._reader)), _trace=self)
@@ -97,8 +137,14 @@ class Trace(tracescape_analytics.trace.Trace):
         return waterfall(self.waterfall(), self.critical_path(), title=title)
 
     def _repr_html_(self) -> str:
-        more = ".plot() · .critical_path() · .waterfall() · .spans · .events · .logs · .span(id)"
+        more = ".show() · .plot() · .critical_path() · .waterfall() · .spans · .events · .logs · .span(id)"
         return f'{self.plot()._repr_html_()}<div style="opacity:.65">{more}</div>'
+
+
+def _share(share: float | None) -> float | None:
+    if share is not None and not 0.0 <= share <= 1.0:
+        raise ValueError(f"share={share!r} is how far the replay is: from 0, its start, to 1, its end")
+    return share
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -10,9 +10,20 @@ import polars as pl
 
 from tracescape.past import Past
 from tracescape.stepping_in import inside
+from tracescape_analytics.replay import Replay, load_replay
+from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_render.charts.chart import Chart
 from tracescape_render.inside.asked import InsideAnswer, InsideWish
-from tracescape_render.snapshot import Details, Exemplar, Figures, Index, LineWish, MomentWish, Snapshot
+from tracescape_render.snapshot import (
+    Details,
+    Exemplar,
+    Figures,
+    Index,
+    LineWish,
+    MomentWish,
+    RideWish,
+    Snapshot,
+)
 from tracescape_render.strip import Line
 from tracescape_storage.conditions import literal
 from tracescape_storage.errors import StoreError
@@ -91,6 +102,11 @@ class StorePanels:
         """Walls of spans."""
         return inside(self._store, wish)
 
+    def replay(self, wish: RideWish) -> Replay:
+        """A request; without an id the failed or else slowest one of the window that is shown."""
+        trace_id = wish.trace_id or self._worst_trace(wish.service)
+        return load_replay(self._store.reader, parse_trace_id(self._store.reader, trace_id))
+
     def line(self, wish: LineWish) -> Line:
         """The timeline."""
         return self.past.line(wish)
@@ -105,6 +121,25 @@ class StorePanels:
     def _shown(self) -> Topology | None:
         with self._lock:
             return self._topology
+
+    def _worst_trace(self, service: str | None) -> str:
+        topology = self._shown()
+        whose = f" of {service}" if service else ""
+        if topology is None or not topology.spans:
+            raise LookupError(f"nothing{whose} is stored of the time that is shown")
+        since, until = topology.since_ns, topology.until_ns
+        node = topology.nodes.filter(pl.col("service").eq_missing(pl.lit(service, pl.String)))
+        if node.height and node["kind"][0] != "service":  # it sends no spans: its callers know
+            found = [node[f"{why}_trace"][0] for why in ("failed", "slowest")]
+            if any(found):
+                return str(next(filter(None, found)))
+        for status in ("error", None):
+            page = self._store.search(
+                service=service, status=status, since=since, until=until, order="slowest", limit=1
+            )
+            if len(page):
+                return str(page.rows["trace_id"][0])
+        raise LookupError(f"no request{whose} is stored of the time that is shown")
 
     def _figures_before(self, service: str, topology: Topology) -> Figures | None:
         if topology.baseline is None:

@@ -8,13 +8,16 @@ from typing import Final, NamedTuple
 _BREAKS: Final = frozenset("-_./ :{}()[]→")
 #: Of a name that somebody sent, only so much is looked at.
 _LOOKED_AT: Final = 200
+_TRACE_DIGITS: Final = 32
+_HEX: Final = "0123456789abcdef"
 
 
 class Hit(NamedTuple):
-    """Something found: a service, or an operation of one (empty: the service itself)."""
+    """Something found: a service, or an operation of one (empty: the service itself), or a trace."""
 
     service: str
     operation: str
+    trace: str = ""
 
 
 def score(query: str, name: str) -> float | None:
@@ -44,7 +47,12 @@ def score(query: str, name: str) -> float | None:
 
 
 def ranked(query: str, names: Iterable[Hit], most: int = 12) -> list[Hit]:
-    """The best hits, services before operations that match as well; at most ``most``."""
+    """The best hits, services before operations that match as well; at most ``most``.
+
+    What is a trace's id finds that before all.
+    """
+    digits = query.strip().lower().replace("-", "")
+    traces = [Hit("", "", digits)] if len(digits) == _TRACE_DIGITS and not digits.strip(_HEX) else []
     found = []
     for number, hit in enumerate(names):
         value = score(query, hit.operation or hit.service)
@@ -53,4 +61,4 @@ def ranked(query: str, names: Iterable[Hit], most: int = 12) -> list[Hit]:
             value = None if both is None else both - 3.0
         if value is not None:
             found.append((-(value + (0.0 if hit.operation else 2.0)), number, hit))
-    return [hit for _, _, hit in sorted(found)[:most]]
+    return [*traces, *(hit for _, _, hit in sorted(found)[:most])]

@@ -20,9 +20,15 @@ from tracescape_render.route import HOLDS, NOT_YET, WAITS, WORKS, Route, RouteMo
 from tracescape_render.scene import Scene
 from tracescape_render.text import Lines, short_names
 
-#: Points along a lit way; every few of them there is a gap where the critical path is still to come.
+#: Points along a lit way, where there are few and where there are more than `_MANY_WAYS`.
 STEPS: Final = 48
-_DASH: Final = 3
+_FEWER_STEPS: Final = 24
+_MANY_WAYS: Final = 120
+#: A way has so many dashes, and gaps between them, where the critical path is still to come.
+_DASHES: Final = 8
+#: Of more ways than these each is thinner, of more lights than these each is fainter: no crowd is all light.
+_FULL_WAYS: Final = 40
+FULL_LIGHTS: Final = 10
 #: What is left of the rest of the world.
 _REST_SEEN: Final = 0.3
 _REST_ARCS: Final = 0.25
@@ -69,7 +75,7 @@ class RidePicture(NamedTuple):
     """What is drawn at one moment; b bodies, v ways, t lights of travellers.
 
     Attributes:
-        ways: the colour of each point of each way, uint8 RGBA (v, `STEPS`, 4).
+        ways: the colour of each point of each way, uint8 RGBA (v, steps, 4).
         state: codes of states (b,): idle before the request is there, failing once an error is known.
         colours: of bodies, uint8 (b, 3).
         lights: float32 (t, 3); light_colours: uint8 (t, 3); light_sizes: float32 (t,).
@@ -148,7 +154,7 @@ def picture_of(ride: Ride, moment: RouteMoment, theme: Theme) -> RidePicture:
         doing == WAITS,
         moment.origin[nodes],
         ride.curves[moment.lost[ride.ways], 2],
-        tuple(subtitle(names, moment, int(node)) for node in nodes),
+        tuple(subtitle(ride.route, names, moment, int(node)) for node in nodes),
         says(ride.route, names, moment),
         int(critical[0]) if len(critical) else -1,
     )
@@ -220,11 +226,12 @@ def _ways(ride: Ride, moment: RouteMoment, theme: Theme) -> ByteArray:
     lit, arc = np.array(theme.light, np.float64), np.array(theme.arc, np.float64)
     critical, busy = route.critical_ways[ways], moment.busy[ways]
     broken, lost = moment.broken[ways], moment.lost[ways]
-    along_way = np.linspace(0.0, 1.0, STEPS)
-    dash = (np.arange(STEPS) // _DASH) % 2 == 0
+    steps = steps_of(ride)
+    along_way = np.linspace(0.0, 1.0, steps)
+    dash = (np.arange(steps) * 2 * _DASHES // steps) % 2 == 0
     reach = moment.reach[ways]
     passed = critical[:, None] & (reach[:, None] > 0) & (along_way[None] <= reach[:, None])
-    rgba = np.zeros((len(ways), STEPS, 4))
+    rgba = np.zeros((len(ways), steps, 4))
     rgba[..., :3] = arc
     quiet = np.select([busy, moment.seen[ways]], [0.85, 0.5], 0.22)
     rgba[..., 3] = np.where(critical, 0.0, quiet)[:, None]
@@ -236,7 +243,7 @@ def _ways(ride: Ride, moment: RouteMoment, theme: Theme) -> ByteArray:
     bad = broken | lost
     rgba[bad, :, :3] = theme.marks[FAILING]
     rgba[bad, :, 3] = np.maximum(rgba[bad, :, 3], 0.8)
-    rgba[lost] *= np.concatenate([np.ones((STEPS, 3)), dash[:, None]], axis=1)
+    rgba[lost] *= np.concatenate([np.ones((steps, 3)), dash[:, None]], axis=1)
     rgba[..., 3] *= 255.0
     return _bytes(rgba)
 
@@ -255,23 +262,32 @@ def _lights(ride: Ride, moment: RouteMoment, theme: Theme) -> tuple[FloatArray, 
         np.array(theme.marks[FAILING], np.float64),
         np.where(seen.critical[there][:, None], np.array(theme.light, np.float64), np.array(theme.arc)),
     )
-    strength = fade[:, None] * (1.0 - np.arange(TAIL) / TAIL)[None]
+    crowd = min(1.0, (FULL_LIGHTS / max(len(there), 1)) ** 0.5) if theme.glows else 1.0
+    bright = np.where(seen.critical[there], 1.0, crowd) * fade
+    strength = bright[:, None] * (1.0 - np.arange(TAIL) / TAIL)[None]
     ground: RGB = (0, 0, 0) if theme.glows else theme.plate
     colours = np.array(ground) + (colour[:, None] - np.array(ground)) * strength[..., None]
-    size = np.where(seen.critical[there], _HEAD, 0.66 * _HEAD) * ride.scene.size**0.5
+    size = np.where(seen.critical[there], _HEAD, 0.6 * _HEAD * crowd**0.5) * ride.scene.size**0.5
     sizes = size[:, None] * (1.0 - 0.75 * np.arange(TAIL) / TAIL)[None]
     return points, _bytes(colours.reshape(-1, 3)), sizes.ravel().astype(np.float32)
 
 
+def steps_of(ride: Ride) -> int:
+    """How many points each way has."""
+    return STEPS if len(ride.ways) <= _MANY_WAYS else _FEWER_STEPS
+
+
 def way_points(ride: Ride) -> FloatArray:
-    """The points of the ways, float32 (v, `STEPS`, 3)."""
-    return polylines(ride.curves, STEPS)
+    """The points of the ways, float32 (v, steps, 3)."""
+    return polylines(ride.curves, steps_of(ride))
 
 
 def way_radii(ride: Ride) -> NDArray[np.float64]:
     """How thick each way is, (v,): those of the critical path are seen first."""
     critical = ride.route.critical_ways[ride.ways]
-    radii: NDArray[np.float64] = np.where(critical, CRITICAL_RADIUS, OTHER_RADIUS) * ride.scene.size**0.85
+    thin = min(1.0, (_FULL_WAYS / max(len(critical), 1)) ** 0.5)
+    radii: NDArray[np.float64] = np.where(critical, CRITICAL_RADIUS * thin, OTHER_RADIUS * thin)
+    radii *= ride.scene.size**0.85
     return radii
 
 

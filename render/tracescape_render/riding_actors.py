@@ -13,12 +13,14 @@ from tracescape_render import meshes
 from tracescape_render.actors import glyphs, mesh_actor, recolour, resize, signs, splats
 from tracescape_render.palette import FAILING, Theme
 from tracescape_render.riding import (
+    FULL_LIGHTS,
     STEPS,
     TAIL,
     Ride,
     RidePicture,
     sign_radius,
     signs_at,
+    steps_of,
     way_points,
     way_radii,
 )
@@ -26,6 +28,7 @@ from tracescape_render.route import MOST_TRAVELLERS
 
 _HALO: Final = 1.35
 _SIDES: Final = 7
+_FEWER_SIDES: Final = 4
 #: Radii of the three dots of who waits, and how far apart they are, in radii of a sign.
 _DOT: Final = 0.26
 _DOTS_APART: Final = 0.72
@@ -131,13 +134,15 @@ class RidingActors:
         self._lost.points = points
         resize(self._lost, sizes)
         if self._theme.glows:
-            glow = np.where(picture.works, 0.4, 0.0)
+            crowd = min(1.0, FULL_LIGHTS / 2 / max(int(picture.works.sum()), 1))
+            glow = np.where(picture.works, 0.4 * crowd, 0.0)
             if picture.critical >= 0:
                 glow[picture.critical] += 0.2
             light = np.array(self._theme.light, np.float64)[None] * glow[:, None]
             red = np.array(self._theme.marks[FAILING], np.float64)[None]
             failing = (picture.state == FAILING)[:, None]
-            recolour(self._halo, np.clip(np.where(failing, 0.5 * red, light), 0, 255).astype(np.uint8))
+            red *= 0.5 * min(1.0, FULL_LIGHTS / 2 / max(int(failing.sum()), 1))
+            recolour(self._halo, np.clip(np.where(failing, red, light), 0, 255).astype(np.uint8))
 
     def _bodies(self, picture: RidePicture) -> list[vtkActor]:
         scene, bodies = self._ride.scene, self._ride.bodies
@@ -155,11 +160,12 @@ class RidingActors:
 
 
 def _tubes(ride: Ride) -> pv.PolyData:
-    points = way_points(ride)
+    points, steps = way_points(ride), steps_of(ride)
     count = len(points)
-    lines = pv.PolyData(points.reshape(-1, 3), lines=meshes.joined(count, STEPS))
-    lines.point_data["width"] = np.repeat(way_radii(ride), STEPS)
-    lines.point_data["point"] = np.arange(count * STEPS, dtype=np.float64)
-    tubes: pv.PolyData = lines.tube(scalars="width", absolute=True, n_sides=_SIDES, radius=0.03)
+    lines = pv.PolyData(points.reshape(-1, 3), lines=meshes.joined(count, steps))
+    lines.point_data["width"] = np.repeat(way_radii(ride), steps)
+    lines.point_data["point"] = np.arange(count * steps, dtype=np.float64)
+    sides = _SIDES if steps == STEPS else _FEWER_SIDES
+    tubes: pv.PolyData = lines.tube(scalars="width", absolute=True, n_sides=sides, radius=0.03)
     tubes.point_data["rgba"] = np.zeros((tubes.n_points, 4), np.uint8)
     return tubes

@@ -59,14 +59,14 @@ def says(route: Route, names: Sequence[str], moment: RouteMoment) -> str:
     return f"{said} · {wrong}" if wrong else said
 
 
-def subtitle(names: Sequence[str], moment: RouteMoment, node: int) -> str:
+def subtitle(route: Route, names: Sequence[str], moment: RouteMoment, node: int) -> str:
     """What a node does, in a few words; empty for one that the request is not at."""
     doing = int(moment.doing[node])
     said = ""
     if doing == WORKS:
         said = "works"
     elif doing == HOLDS:
-        said = "is asked" if (moment.waits_for == node).any() else "holds a message"
+        said = "holds a message" if route.queues[node] else "is asked"
     elif doing == WAITS:
         target = int(moment.waits_for[node])
         said = f"waits for {_name(names, target)}" if target >= 0 else "waits"

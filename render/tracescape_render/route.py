@@ -87,7 +87,7 @@ class Route:
         replay: what it was made from.
         names: the nodes, as the topology calls them.
         ends: source and target of each way, int64 (w, 2).
-        sends: which nodes have spans of their own, bool (k,).
+        sends: which nodes have spans of their own, bool (k,); queues: which get messages, bool (k,).
         node: of each span, int64 (n,); way: of each leg, int64 (l,).
         critical_ns: when a leg is on the critical path, int64 (l, 2): from, until; equal for never.
         lit_ns: when the critical path first enters a way, and when it has come to its end, int64 (w, 2);
@@ -98,6 +98,7 @@ class Route:
     names: list[str]
     ends: IntArray
     sends: BoolArray
+    queues: BoolArray
     node: IntArray
     way: IntArray
     critical_ns: IntArray
@@ -312,7 +313,9 @@ def route_of(replay: Replay) -> Route:
         _earliest(len(ends), way[lost], until[lost]),
     )
     lit = _lit(len(ends), way, kind, until, critical)
-    return Route(replay, names, ends, sends, node, way, critical, lit, of, on_nodes, on_ways)
+    queues = ~sends
+    queues[np.setdiff1d(np.arange(len(names)), target[kind == "message"])] = False
+    return Route(replay, names, ends, sends, queues, node, way, critical, lit, of, on_nodes, on_ways)
 
 
 def _numbered(service: pl.Series, *sides: pl.Series) -> tuple[list[str], IntArray, IntArray, IntArray]:

@@ -13,6 +13,7 @@ from tracescape_render.scene import Scene
 from tracescape_render.strip import Line
 
 if TYPE_CHECKING:
+    from tracescape_analytics.replay import Replay
     from tracescape_render.inside.asked import InsideAnswer, InsideWish
 
 STEP_SCHEMA: Final = {
@@ -80,6 +81,16 @@ class MomentWish(NamedTuple):
 
     at_ns: int
     causes: bool
+
+
+class RideWish(NamedTuple):
+    """A request that is asked for: a trace, or with an empty id the worst of what is shown.
+
+    That is a failed one before the slowest, of ``service`` if there is one.
+    """
+
+    trace_id: str
+    service: str | None
 
 
 class Figures(NamedTuple):
@@ -154,6 +165,10 @@ class Questions(Protocol):
         """A trace to step inside of, or two of them beside each other."""
         ...
 
+    def replay(self, wish: RideWish) -> Replay:
+        """A request, as it is stored now."""
+        ...
+
     def lay_out(self) -> None:
         """Everybody shall have a new place in the next snapshot. Returns at once."""
         ...
@@ -185,6 +200,10 @@ class NoQuestions:
     def inside(self, wish: InsideWish) -> InsideAnswer:
         """No trace is known."""
         raise LookupError(f"trace {wish.trace_id} cannot be opened from here")
+
+    def replay(self, wish: RideWish) -> Replay:
+        """No request is known."""
+        raise LookupError("no request can be ridden here")
 
     def lay_out(self) -> None:
         """Nobody moves."""

@@ -115,6 +115,15 @@ class Stage:
         """What happens to the request at this moment; empty where none is ridden."""
         return self._sentence if self._ride is not None else ""
 
+    @property
+    def critical_body(self) -> int | None:
+        """The drawn body that the request is in, or that its call is with; None where it is in none."""
+        if self._ride is None or self._moment is None:
+            return None
+        node = self._moment.awaited if self._moment.awaited >= 0 else self._moment.critical
+        found = np.flatnonzero(self._ride.nodes == node)
+        return int(self._ride.bodies[found[0]]) if len(found) else None
+
     def overview_of_ride(self) -> View:
         """The view that shows what the request touches: in a small world everything."""
         assert self.scene is not None
@@ -225,6 +234,8 @@ class Stage:
         assert self._levels is not None
         scene, detail = self._levels.scene, self._levels.detail
         shown, ways = len(self._shown_arcs(scene)), "ways between them" if detail.note else "connections"
+        if self._ride is not None:
+            return detail.note
         hidden = f"the strongest {shown:,} of {detail.ways:,} {ways} are drawn" if shown < detail.ways else ""
         return " · ".join(part for part in (detail.note, hidden) if part)
 
@@ -445,6 +456,8 @@ class Stage:
         if len(thin):
             points = polylines(scene.curves[thin], STEPS // 2)
             actors.append(mesh_actor(meshes.wires(points, painted.arcs[thin]), "rgba"))
+        if not len(round_):  # a request may light all there are
+            return actors
         radii = radii[round_] * np.float32(scene.size**0.85)
         points = polylines(scene.curves[round_], STEPS if len(round_) < 1_000 else STEPS // 2)
         actors.append(mesh_actor(meshes.tubes(points, radii, painted.arcs[round_]), "rgba"))

@@ -32,6 +32,7 @@ class Tempo:
 
     def __init__(self, moments: IntArray, *, even: bool = True) -> None:
         self._ns = np.unique(moments).astype(np.int64)
+        self._offsets = (self._ns - self._ns[0]).astype(np.float64)
         lengths = np.diff(self._ns).astype(np.float64)
         self.even = even
         weights = lengths**_POWER if even else lengths
@@ -47,13 +48,31 @@ class Tempo:
 
     def at(self, share: float) -> int:
         """The moment at a share of the way."""
-        begin = int(self._ns[0])
-        return begin + round(float(np.interp(share, self._share, (self._ns - begin).astype(np.float64))))
+        return int(self._ns[0]) + round(self.offset(share))
+
+    def offset(self, share: float) -> float:
+        """How long after the beginning that is, ns, also between two of them."""
+        return float(np.interp(share, self._share, self._offsets))
 
     def share_of(self, at_ns: int) -> float:
         """The share of the way at a moment; before the first 0, after the last 1."""
-        begin = int(self._ns[0])
-        return float(np.interp(at_ns - begin, (self._ns - begin).astype(np.float64), self._share))
+        return self.share_after(at_ns - int(self._ns[0]))
+
+    def share_after(self, offset: float) -> float:
+        """The share of the way so many ns after the beginning."""
+        return float(np.interp(offset, self._offsets, self._share))
+
+    def shares_of(self, at_ns: IntArray) -> NDArray[np.float64]:
+        """Those of many moments."""
+        return np.asarray(np.interp((at_ns - self._ns[0]).astype(float), self._offsets, self._share), float)
+
+    def next_after(self, at_ns: int, steps: int) -> int:
+        """The moment that is so many things that happen later, or earlier where that is negative."""
+        if steps > 0:
+            number = int(np.searchsorted(self._ns, at_ns, "right")) + steps - 1
+        else:
+            number = int(np.searchsorted(self._ns, at_ns, "left")) + steps
+        return int(self._ns[min(max(number, 0), len(self._ns) - 1)])
 
 
 def tempo_of(route: Route, *, even: bool = True) -> Tempo:

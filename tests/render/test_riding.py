@@ -181,6 +181,20 @@ def test_a_request_whose_consumers_work_on_is_answered_all_the_same() -> None:
     assert picture.sentence == "answered after 100 ns; mail goes on, nobody waits for that"
 
 
+def test_a_request_that_goes_every_way_there_is_can_be_drawn() -> None:
+    names = [("web", "service", 9, "healthy"), ("pay", "service", 9, "healthy")]
+    plotter = off_screen_plotter((300, 200))
+    try:
+        stage = Stage(plotter)
+        stage.ride(route())
+        stage.show(build_scene(nodes(*names), edges(("web", "pay")), seconds=1.0))
+        plotter.render_window.Render()
+        assert stage.riding is not None
+        assert not stage.riding.scene.arc_seen.any()
+    finally:
+        plotter.close()
+
+
 def test_hostile_names_are_shown_harmlessly() -> None:
     evil = "pay\n\x1b[31m<b>\u202e" + "x" * 300
     rows = [SPANS[0] | {"status": 0}, span("C", "A", service=evil, operation=evil, start=110, end=190)]

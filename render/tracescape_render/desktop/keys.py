@@ -37,7 +37,12 @@ q               quit
 Time: click or drag the strip; wheel on it for a shorter stretch
 Space           play, pause          End             now: live again
 , .             a step back, on      Home            the first moment
-- +             slower, faster       r               play the other way"""
+- +             slower, faster       r               play the other way
+
+R               ride a request through the world: the trace that is open, else the worst of
+                the selected service, else of all; a trace id in the search box rides it
+Riding          keys of time are the request's;  u  as it really took, or evenly
+                o  the camera follows        Esc  back to where you were"""
 
 
 def handler_of(desktop: Desktop, event: QKeyEvent) -> Callable[[], object] | None:
@@ -110,6 +115,7 @@ def _timing(desktop: Desktop) -> Handlers:
         "+": desktop.time.faster,
         "=": desktop.time.faster,
         "r": desktop.time.reverse,
+        "R": lambda: desktop.riding.ride(),
     }
 
 

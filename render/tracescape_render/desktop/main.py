@@ -20,6 +20,7 @@ from tracescape_render.desktop.keys import KEYS, handler_of
 from tracescape_render.desktop.menu import show_menu
 from tracescape_render.desktop.pages import TRACE, WORLD, Pages
 from tracescape_render.desktop.panel import Panel
+from tracescape_render.desktop.riding import RidingGuest
 from tracescape_render.desktop.search_box import SearchBox
 from tracescape_render.desktop.showing import Showing
 from tracescape_render.desktop.status import StatusLine
@@ -79,6 +80,8 @@ class Desktop(QWidget):
         self.asked.names(snapshot)
         if self.start.inside is not None:
             self.inside.step_in(self.start.inside)
+        if self.start.trace is not None:
+            self.riding.ride(self.start.trace, self.start.share)
         self._clock.start(FRAME_MS)
         self._tick()
 
@@ -204,6 +207,7 @@ class Desktop(QWidget):
         self.hide()
         self.visiting.close()
         self.inside.close()
+        self.riding.close()
         self.asked.stop()
         self.time.close()
         self.world.close()
@@ -249,7 +253,8 @@ class Desktop(QWidget):
         self.world.canvas.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.world.canvas.customContextMenuRequested.connect(lambda where: show_menu(self, where))
         self.pages = Pages(self.world.canvas, self.theme, self.select)
-        self.panel = Panel(self.going.to, self.open_trace, lambda: self.select(None))
+        self.riding = RidingGuest(self)
+        self.panel = Panel(self.going.to, self.open_trace, lambda: self.select(None), self.riding.ride)
         self.panel.hide()
         self.status = StatusLine()
         self.time = Travelling(self.showing, self.say, self.questions, self.theme, self.world.canvas)
@@ -263,6 +268,7 @@ class Desktop(QWidget):
                 "back": ("where one was before  (Backspace)", self.back),
                 "worst": ("go to the worst  (n)", self.going.to_worst),
                 "inside": ("step inside the trace that was opened last  (i)", self.inside.step_in),
+                "ride": ("ride a request through the world  (R)", lambda: self.riding.ride()),
                 "colours": ("other colours  (t)", self.next_theme),
                 "?": ("keys", self.toggle_help),
             },
@@ -288,6 +294,7 @@ class Desktop(QWidget):
         whole.addWidget(self.bar)
         whole.addLayout(middle, 1)
         whole.addWidget(self.time.strip)
+        whole.addWidget(self.riding.strip)
         whole.addWidget(self.status)
 
     def _tick(self) -> None:
@@ -301,6 +308,7 @@ class Desktop(QWidget):
         self.time.tick()
         self.world.pace = self.time.pace
         self._take_answers()
+        self.riding.follow()
         self.visiting.tick()
         self.inside.follow()
         if self.pages.currentIndex() == WORLD:
@@ -343,7 +351,10 @@ class Desktop(QWidget):
 
     def _found(self, hit: Hit) -> None:
         self.set_page(WORLD)
-        self.going.to(hit.service)
+        if hit.trace:
+            self.riding.ride(hit.trace)
+        else:
+            self.going.to(hit.service)
 
     def _place_help(self) -> None:
         self._help.adjustSize()

@@ -23,6 +23,7 @@ def show_menu(desktop: Desktop, where: QPoint) -> None:
         menu.addAction("Go there", lambda: desktop.going.to(name))
         menu.addAction("Only 1 hop around it", lambda: desktop.choice.set_hops(1))
         menu.addAction("Only 2 hops around it", lambda: desktop.choice.set_hops(2))
+        menu.addAction("Ride its worst request", lambda: desktop.riding.ride())
         menu.addAction("Copy numbers", desktop.taking.copy_told)
         menu.addAction("Copy name", lambda: QGuiApplication.clipboard().setText(name))
         menu.addSeparator()

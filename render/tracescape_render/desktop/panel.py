@@ -26,15 +26,19 @@ _SIGNS: Final = {"healthy": "●", "degraded": "◎", "failing": "◉", "idle": 
 
 
 class Panel(QFrame):
-    """``on_service`` goes to a service, ``on_trace`` opens a trace, ``on_close`` selects nothing."""
+    """``on_service`` goes to a service, ``on_trace`` opens a trace and ``on_ride`` rides it, ``on_close``
+    selects nothing.
+    """
 
     def __init__(
         self,
         on_service: Callable[[str], object],
         on_trace: Callable[[str], object],
         on_close: Callable[[], object],
+        on_ride: Callable[[str], object] | None = None,
     ) -> None:
         super().__init__()
+        self._on_ride = on_ride
         self.setObjectName("panel")
         self.setFixedWidth(_WIDEST)
         self._on_service, self._on_trace, self._on_close = on_service, on_trace, on_close
@@ -211,6 +215,11 @@ class Panel(QFrame):
             label = display_name(trace.name or trace.trace_id, 200)
             grid.addWidget(Row(label, _calling(self._on_trace, trace.trace_id)), place, 0)
             grid.addWidget(number(duration(trace.duration_ns)), place, 2)
+            if self._on_ride is not None:
+                ride = button("▸", "ride it through the world", _calling(self._on_ride, trace.trace_id))
+                ride.setProperty("play", True)
+                ride.setAccessibleName(f"ride {label}")
+                grid.addWidget(ride, place, 3)
 
     def _section(self, title: str) -> None:
         self._body.addSpacing(12)

@@ -31,7 +31,7 @@ class SearchBox(QLineEdit):
         self._names, self._on_choose, self._on_leave = names, on_choose, on_leave
         self._hits: list[Hit] = []
         self._over = window
-        self.setPlaceholderText("search services, operations  ( / )")
+        self.setPlaceholderText("search services, operations, a trace id  ( / )")
         self.setMinimumWidth(_NARROWEST)
         self.setMaximumWidth(WIDTH)
         self.setMaxLength(200)
@@ -75,7 +75,8 @@ class SearchBox(QLineEdit):
         self.list.clear()
         for hit in self._hits:
             what = f"{display_name(hit.operation, 60)}   –   {display_name(hit.service)}"
-            self.list.addItem(QListWidgetItem(what if hit.operation else display_name(hit.service, 60)))
+            shown = what if hit.operation else display_name(hit.service, 60)
+            self.list.addItem(QListWidgetItem(f"ride trace {hit.trace}" if hit.trace else shown))
         if query and not self._hits:
             self.list.addItem(QListWidgetItem("nothing is called like that"))
         self.list.setVisible(bool(query))

@@ -223,6 +223,10 @@ class World:
         self._seen = None
         self._dirty = True
 
+    def redraw(self) -> None:
+        """Draw anew at the next tick; labels stay where they are."""
+        self._dirty = True
+
     def resized(self) -> None:
         """Whoever sees everything goes on doing so."""
         if self._sees_everything():
