@@ -166,6 +166,22 @@ def test_the_pointer_tells_of_a_span_and_a_click_tells_everything(inside: Runnin
     assert inside.ask(INSIDE)
 
 
+def test_a_click_on_a_note_selects_its_span(inside: Running) -> None:
+    stage = "window.inside.page.view.stage"
+    inside.ask(f"room, pins = {stage}.room, {stage}.drawn.pins")
+    inside.ask("place = [[float(room.x(pins.at[0])), *room.strip(int(pins.level[0]))]]")
+    inside.ask("import numpy as np; from tracescape_render.camera import to_screen")
+    inside.ask(f"xy, _ = to_screen(np.array(place, np.float32), {stage}.projection(), {stage}.size)")
+    x, y = inside.ask(
+        "(lambda p: (p.x(), p.y()))(window.inside.page.view.canvas.mapToGlobal(QPoint(round(float(xy[0, 0])),"
+        f" {stage}.size[1] - 1 - round(float(xy[0, 1])))))"
+    )
+    inside.xdotool("mousemove", str(x), str(y))
+    inside.wait("'of cart load <b>cart</b>' in window.inside.page.view.tip")
+    inside.xdotool("click", "1")
+    inside.wait("window.inside.page.selected == 1")
+
+
 def test_searching_finds_what_is_written_and_what_is_meant(inside: Running) -> None:
     inside.key("slash")
     inside.wait("window.inside.page.box.hasFocus()")
@@ -181,6 +197,8 @@ def test_searching_finds_what_is_written_and_what_is_meant(inside: Running) -> N
     assert inside.ask("window.inside.page._count.text()") == "1 of 3"
     inside.ask("window.inside.page.box.setText('service = ')")
     inside.wait("'service = ' in window.status.texts()[2] or 'filter' in window.status.texts()[2].lower()")
+    inside.ask("window.inside.page.box.setText('\"cart.size\":3')")  # no filter, but written there
+    inside.wait("window.inside.page.hits.tolist() == [1]")
     inside.ask("window.inside.page.box.setText('nowhere to be found')")
     inside.wait("window.inside.page._count.text() == 'nothing'")
     inside.ask("window.inside.page.box.clear()")
@@ -197,7 +215,8 @@ def test_without_a_search_n_goes_to_what_failed(inside: Running) -> None:
 def test_the_wheel_shows_less_and_backspace_what_was_seen_before(inside: Running) -> None:
     inside.ask("window.inside.page.view.canvas.setFocus()")
     x, y = inside.ask("spot(3)")
-    inside.xdotool("mousemove", str(x), str(y))
+    inside.xdotool("mousemove", "5", "5", "mousemove", str(x), str(y))
+    inside.wait("window.inside.page.view._pointer is not None")
     inside.ask("before = window.inside.page.view.stage.place_at(*window.inside.page.view._pixel("
                "window.inside.page.view._pointer))[0]")  # fmt: skip
     inside.xdotool("click", "4")
@@ -259,6 +278,31 @@ def test_a_command_can_begin_inside_and_the_window_ends_there(tmp_path: Path) ->
     with x_server() as alone, contextlib.closing(Running(script, alone, tmp_path)) as window:
         window.until("ready")
         window.wait(INSIDE)
+        window.key("q")
+        window.until("closed")
+        assert window.process.wait(30) == 0
+
+
+WALL_ALONE = """
+from tracescape_render.window import open_wall
+open_wall(answer(shop(60), shop(120, "o")), on_ready=ready)
+say("closed")
+"""
+
+
+def test_a_wall_has_a_window_of_its_own(tmp_path: Path) -> None:
+    with x_server() as alone, contextlib.closing(Running(SCRIPT + WALL_ALONE, alone, tmp_path)) as window:
+        window.until("ready")
+        assert window.ask("len(window.page.wall.blocks)") == 2
+        window.wait("window.page.view.stage.labels")
+        window.key("question")
+        window.wait("window._help.isVisible()")
+        window.key("Escape")
+        window.wait("not window._help.isVisible()")
+        window.key("t")
+        window.wait("window.theme.name == 'light' and window.page.view.stage.theme.name == 'light'")
+        window.ask("window.page.alone()")
+        window.wait("'cannot be opened from here' in window._said.text()")
         window.key("q")
         window.until("closed")
         assert window.process.wait(30) == 0

@@ -253,7 +253,7 @@ class WallView:
             return
         body = self._body_at(event.position())
         self._clicked = None if body is None else self._around(body)
-        span = -1 if body is None else int(self.stage.drawn.span[body])
+        span = self._noted(event.position()) if body is None else int(self.stage.drawn.span[body])
         self._on_click(span if span >= 0 else None)
 
     def double_clicked(self, event: QMouseEvent) -> None:
@@ -322,6 +322,11 @@ class WallView:
 
     def _body_at(self, here: QPointF) -> int | None:
         return self.stage.body_at(*self._pixel(here)) if self.shows else None
+
+    def _noted(self, here: QPointF) -> int:
+        """The span of the note, or the first of the notes, under the pointer; -1 for none."""
+        pin = self.stage.pin_at(*self._pixel(here)) if self.shows else None
+        return -1 if pin is None else int(self.stage.wall.notes.span[self.stage.drawn.pins.note[pin]])
 
     def _pixel(self, here: QPointF) -> tuple[float, float]:
         scale = self.canvas.devicePixelRatioF()
