@@ -4,7 +4,7 @@
 
 CPU of this process, all threads, and wall time: the best of several, and the median. The target is for one
 step: the timeline anew, or the world at another moment. One request at last: building a replay and a wall of
-many spans, and a frame of the replay.
+many spans, and a frame of the replay; the wall as a place.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from tracescape_storage.schema import SPANS
 TARGET_MS = 100
 ROUNDS = 9
 TRACE_SPANS = 100_000
+INSIDE_SPANS = (5_000, 100_000)
 GROUP_BY = """
 SELECT start_ns // {step} AS step, count(*) AS calls, count(*) FILTER (status = 2) AS errors,
     approx_quantile(duration_ns, [0.5, 0.95, 0.99]) AS quantiles
@@ -120,6 +121,50 @@ def large_trace(spans: int) -> pa.Table:
     return pa.table(columns)
 
 
+def busy_trace(spans: int) -> pa.Table:
+    """One request in stages, each of parallel workers that call one service after the other."""
+    generator = np.random.default_rng(3)
+    parent, start, end, service = [0], [0], [1], [0]
+
+    def begun(above: int, begin: int, length: int, of: int) -> int:
+        parent.append(above + 1)
+        start.append(begin)
+        end.append(begin + length)
+        service.append(of)
+        return len(parent) - 1
+
+    at = 1_000_000
+    while len(parent) < spans:
+        length = int(generator.integers(300_000_000, 900_000_000))
+        stage = begun(0, at, length, 0)
+        for _ in range(int(generator.integers(4, 12))):
+            worker, now = begun(stage, at, length, 0), at
+            while now < at + length - 80_000_000 and len(parent) < spans:
+                took = min(int(generator.exponential(20_000_000)) + 1_000_000, 70_000_000)
+                call = begun(worker, now, took, 0)
+                handled = begun(call, now + took // 10, took * 8 // 10, int(generator.integers(1, 12)))
+                for number in range(int(generator.integers(0, 4))):
+                    begun(handled, now + took // 10 + number * took // 5, took // 6, service[handled])
+                now += took + int(generator.integers(100_000, 3_000_000))
+        at += length + 2_000_000
+    end[0] = at
+    rows = len(parent)
+    given = {
+        "span_id": np.arange(1, rows + 1),
+        "parent_span_id": np.array(parent),
+        "start_ns": np.array(start),
+        "duration_ns": np.array(end) - np.array(start),
+        "status": (generator.random(rows) < 0.003) + 1,
+        "service": [f"service-{number}" for number in service],
+    }
+    table = large_trace(1)
+    table = table.take(np.zeros(rows, np.int64))
+    for name, values in given.items():
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, pa.array(values, table.schema.field(name).type))
+    return table
+
+
 class _NothingBeside(TraceDetails):
     events = pl.DataFrame(
         schema={"span_id": pl.String, "time_ns": pl.Int64, "name": pl.String, "attributes": pl.String}
@@ -144,6 +189,55 @@ def one_request(store: ts.Store, spans: int) -> None:
     measured("beside another one as large", lambda _: pairs(trace, trace), None)
 
 
+def from_inside(store: ts.Store, spans: int) -> None:
+    """A trace as a place, drawn off screen: what its wall costs, and each frame of turning and zooming."""
+    from tracescape_render.inside.stage import WallStage
+    from tracescape_render.inside.standing import standing
+    from tracescape_render.picture import off_screen_plotter
+
+    table, name = busy_trace(spans), b"0123456789abcdef"
+    trace = trace_of(table, _NothingBeside(store.reader, name), store.reader, name)
+    wall = wall_of(trace, plant(table), store.reader)
+    print(f"\nfrom inside: a request of {len(wall.spans):,} spans on {wall.lanes:,} lanes, 1280 x 720")
+    measured("what stands on the wall", lambda _: standing([wall]), None)
+    plotter = off_screen_plotter((1280, 720))
+    stage, window = WallStage(plotter, moving=True), plotter.render_window
+    window.Render()
+    print(f"  on {stage.settle()}")
+    stands = standing([wall])
+
+    def frame() -> None:
+        stage.relabel()
+        window.Render()
+        window.WaitForCompletion()
+
+    def first(_: int) -> None:
+        stage.show(stands)
+        frame()
+
+    def turn(number: int) -> None:
+        plotter.renderer.GetActiveCamera().Azimuth(1.0 if number % 2 else -1.0)
+        frame()
+
+    def zoom(number: int) -> None:
+        middle, whole = (stands.first_ns + stands.last_ns) / 2, stage.whole
+        reach = whole if number % 6 == 0 else stage.drawn.reach.zoomed(0.7, middle, whole.lanes / 2, whole)
+        stage.reach(reach)
+        frame()
+
+    def hover(number: int) -> None:
+        place = 100.0 + 90 * number, 300.0
+        stage.hover(stage.body_at(*place))
+        stage.words_at(*place)
+
+    measured("cut and drawn anew", first, None)
+    print(f"  {len(stage.drawn.row):,} bodies, {stage.drawn.crowded:,} spans in crowds")
+    measured("a frame of turning", turn)
+    measured("a frame of zooming", zoom)
+    measured("hover", hover, 16)
+    plotter.close()
+
+
 def main() -> None:
     """Print what it all takes."""
     parser = argparse.ArgumentParser(
@@ -159,6 +253,8 @@ def main() -> None:
         with ts.open(path) as store:
             steps(store)
             one_request(store, TRACE_SPANS)
+            for spans in INSIDE_SPANS:
+                from_inside(store, spans)
 
 
 if __name__ == "__main__":

@@ -7,18 +7,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from tracescape.view import in_notebook
 from tracescape_render.inside.asked import TYPICAL, InsideAnswer, InsideWish
+from tracescape_storage.conditions import literal
 from tracescape_storage.errors import StoreError
 
 if TYPE_CHECKING:
     from tracescape.answers import Trace
     from tracescape.store import Store
 
-#: A typical trace is the middle one by duration of so many of its kind that had no error.
-_LOOKED_AT: Final = 60
+#: So many traces with a usual duration are looked at, until one has no error.
+_LOOKED_AT: Final = 8
 
 
 def inside(store: Store, wish: InsideWish) -> InsideAnswer:
@@ -78,20 +77,29 @@ def wish_of(trace: str | None, other: str | None, *, stepping: bool) -> InsideWi
 
 
 def typical(store: Store, trace: Trace) -> str:
-    """The id of a trace that begins with the same operation of the same service, failed nowhere, and took as
-    long as most do; of the latest ones.
+    """The id of a trace that begins with the same operation of the same service, and took as long as most do.
 
-    Raises:
-        StoreError: there is none.
+    Of all that are stored, but for those that failed; of the ones with such a duration, one without an error
+    in any span, where there is one. Raises `StoreError` where there is no other trace of this kind.
     """
     root = trace.root
-    found = store.search(service=root.service, operation=root.operation, limit=_LOOKED_AT).rows
-    same = (pl.col("root_service") == root.service) & (pl.col("root_operation") == root.operation)
-    rows = found.filter(same & (pl.col("trace_id") != trace.trace_id))
-    rows = rows.filter(pl.col("errors") == 0) if (rows["errors"] == 0).any() else rows
-    if rows.is_empty():
+    kin = (
+        "SELECT trace_id, duration_ns, status = 2 AS failed FROM spans WHERE parent_span_id = 0"
+        f" AND service = {literal(root.service)} AND operation = {literal(root.operation)}"
+        f" AND trace_id <> from_hex('{trace.trace_id}')"
+    )
+    found = store.sql(
+        f"WITH kin AS ({kin}), middle AS (SELECT median(duration_ns) AS ns FROM kin WHERE NOT failed)"
+        " SELECT lower(hex(trace_id)) AS trace_id FROM kin, middle ORDER BY failed,"
+        f" abs(duration_ns - coalesce(ns, 0)), trace_id LIMIT {_LOOKED_AT}"
+    )
+    if found.is_empty():
         raise StoreError(
             f"there is no other trace of {root.service} {root.operation} to put beside {trace.trace_id}"
         )
-    middle = rows.sort("duration_ns", "trace_id")
-    return str(middle["trace_id"][(len(middle) - 1) // 2])
+    ids = found["trace_id"].to_list()
+    return str(next((each for each in ids if not _fails(store.trace(each))), ids[0]))
+
+
+def _fails(trace: Trace) -> bool:
+    return bool((trace.spans["status"] == "error").any())

@@ -4,25 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from support.cameras import projection
 from support.scenes import SHOP_EDGES, SHOP_NODES, crowd, edges, nodes
 from tracescape_render.camera import VIEW_ANGLE, View, close_up, overview, pick, to_screen
 from tracescape_render.scene import Scene, build_scene
 
 SIZE = (1600, 900)
-
-
-def projection(view: View, size: tuple[int, int] = SIZE) -> NDArray[np.float64]:
-    """A pinhole camera written from the definition, standing in for VTK's matrix."""
-    position, focus = np.array(view.position), np.array(view.focus)
-    ahead = (focus - position) / np.linalg.norm(focus - position)
-    right = np.cross(ahead, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    up = np.cross(right, ahead)
-    zoom = 1 / np.tan(np.radians(VIEW_ANGLE / 2))
-    rows = [zoom * size[1] / size[0] * right, zoom * up, ahead, ahead]
-    return np.array([[*row, -row @ position] for row in rows])
 
 
 def shop() -> Scene:

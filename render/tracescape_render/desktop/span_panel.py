@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from tracescape_analytics.trace_details import SpanDetail
+from tracescape_render.charts.axes import signed
 from tracescape_render.desktop.pieces import Elided, Row, button, clear, words
 from tracescape_render.text import TOOLTIP_LENGTH, display_name
 
@@ -81,14 +82,16 @@ class SpanPanel(QFrame):
         self._section("SPAN", {**ids, "kind": detail.kind, "status": status})
         self._section("ATTRIBUTES", detail.attributes)
         for event in detail.events[:_ROWS]:
-            self._section(f"EVENT {display_name(event['name'], 60)}", event["attributes"])
+            title = f"EVENT {display_name(event['name'], 60)}"
+            self._section(title, {"after": _after(detail, event), **event["attributes"]})
         for log in detail.logs[:_ROWS]:
             title = f"LOG {log.get('severity') or ''}".strip()
-            self._section(title, {"body": log.get("body") or log.get("event_name"), **log["attributes"]})
+            self._section(title, {"after": _after(detail, log), "body": log.get("body"), **log["attributes"]})
         for link in detail.links[:_ROWS]:
             other = {"trace": link["linked_trace_id"], "span": link["linked_span_id"]}
             self._section("LINK", {**other, **link["attributes"]})
-        self._section("RESOURCE", {**detail.resource, "scope": detail.scope})
+        scope = {"scope": detail.scope} if detail.scope else {}
+        self._section("RESOURCE", {**detail.resource, **scope})
 
     def _section(self, title: str, values: dict[str, Any]) -> None:
         if not values:
@@ -100,6 +103,11 @@ class SpanPanel(QFrame):
             self._body.addWidget(_text(display_name(value, _VALUE_LENGTH)))
         if len(values) > _ROWS:
             self._body.addWidget(words(f"and {len(values) - _ROWS:,} more: c copies all", quiet=True))
+
+
+def _after(detail: SpanDetail, note: dict[str, Any]) -> str:
+    """When it was, counted from the beginning of the span as that was sent."""
+    return signed(int(note["time_ns"]) - detail.start_ns)
 
 
 def _text(text: str) -> QLabel:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from tracescape_analytics.trace_details import SpanDetail
+from tracescape_analytics.trace_wall import Wall
 from tracescape_render.asking import Asker
 from tracescape_render.desktop.pieces import button, words
 from tracescape_render.desktop.span_panel import SpanPanel
@@ -43,7 +45,7 @@ _ZOOM: Final = 0.75
 _STEP: Final = 0.15
 _NEAREST: Final = 0.9
 #: What makes a text a filter, see docs/searching.md.
-_FILTER: Final = re.compile(r"[=<>]|\b(exists|contains|matches|in)\b\s*[\(\"']?")
+_FILTER: Final = re.compile(r"[=<>~]|\b(exists|contains)\b|\bin\s*\(", re.IGNORECASE)
 _HEX: Final = re.compile(r"[0-9a-fA-F]{32}")
 _HITS_NAMED: Final = 100_000
 
@@ -443,9 +445,21 @@ def _found(wish: tuple[InsideAnswer, Standing, str]) -> Spans:
     answer, wall, text = wish
     rows: list[Spans] = []
     for each, block in zip(answer.walls, wall.blocks, strict=True):
-        hits = each.matching(text) if is_filter(text) else each.find(text)
-        rows.append(hits.to_numpy() + block.first_span)
+        rows.append(_hits(each, text).to_numpy() + block.first_span)
     return np.concatenate(rows)
+
+
+def _hits(wall: Wall, text: str) -> pl.Series:
+    """What matches a filter; what is none, but looks like one, may still be written somewhere."""
+    if not is_filter(text):
+        return wall.find(text)
+    try:
+        return wall.matching(text)
+    except ValueError:
+        written = wall.find(text)
+        if written.is_empty():
+            raise
+        return written
 
 
 def is_filter(text: str) -> bool:

@@ -45,6 +45,7 @@ class WallView:
         self._overview: View | None = None
         self._flight: tuple[Reach, Reach, float] | None = None
         self._left: list[Reach] = []
+        self._clicked: Reach | None = None
         self._frames: list[float] = []
         self.frame_s = 0.0
         self._pointer: QPointF | None = None
@@ -119,10 +120,8 @@ class WallView:
     def go_to(self, span: int, *, room: float = 0.12) -> None:
         """Nearer to a span, until it is about as wide as the wall."""
         wall = self.stage.wall
-        reach = around(
-            int(wall.start[span]), int(wall.end[span]), int(wall.lane[span]), self.stage.whole, room
-        )
-        self.go(reach)
+        start, end, lane = (int(column[span]) for column in (wall.start, wall.end, wall.lane))
+        self.go(around(start, end, lane, self.stage.whole, room))
 
     def reveal(self, span: int) -> None:
         """See a span, with as little moving as that takes: by itself, not in a crowd."""
@@ -250,26 +249,30 @@ class WallView:
     def released(self, event: QMouseEvent) -> None:
         """A button went up: where nothing was dragged, that is a click."""
         pressed, self._pressed = self._pressed, None
-        if pressed is not None and not self._dragged and event.button() == Qt.MouseButton.LeftButton:
-            body = self._body_at(event.position())
-            span = -1 if body is None else int(self.stage.drawn.span[body])
-            self._on_click(span if span >= 0 else None)
+        if pressed is None or self._dragged or event.button() != Qt.MouseButton.LeftButton:
+            return
+        body = self._body_at(event.position())
+        self._clicked = None if body is None else self._around(body)
+        span = self._noted(event.position()) if body is None else int(self.stage.drawn.span[body])
+        self._on_click(span if span >= 0 else None)
 
     def double_clicked(self, event: QMouseEvent) -> None:
-        """Nearer to the span, or into the crowd."""
-        body = self._body_at(event.position())
-        if body is None:
-            return
-        drawn = self.stage.drawn
-        if drawn.span[body] >= 0:
-            self.go_to(int(drawn.span[body]))
-            return
-        reach = drawn.reach
+        """Nearer to what the first click was on: a panel may have moved the wall since."""
+        if self._clicked is not None:
+            self.go(self._clicked)
+
+    def _around(self, body: int) -> Reach:
+        """What shows a span, or a crowd in parts."""
+        drawn, whole = self.stage.drawn, self.stage.whole
+        span, reach = int(drawn.span[body]), drawn.reach
+        if span >= 0:
+            wall = self.stage.wall
+            return around(int(wall.start[span]), int(wall.end[span]), int(wall.lane[span]), whole)
         start, end = (reach.first + edge * reach.length for edge in (drawn.left[body], drawn.right[body]))
         lane = reach.low + int(drawn.row[body]) * drawn.lanes_a_row
-        near = around(round(start), round(end), lane, self.stage.whole)
-        self.go(near if near.length < 0.9 * reach.length or near.lanes < reach.lanes else
-                reach.zoomed(0.3, start, lane, self.stage.whole))  # fmt: skip
+        near = around(round(start), round(end), lane, whole)
+        nearer_by_much = near.length < 0.9 * reach.length or near.lanes < reach.lanes
+        return near if nearer_by_much else reach.zoomed(0.3, start, lane, whole)
 
     def wheeled(self, notches: float) -> None:
         """A shorter or a longer stretch of time; with Ctrl the camera."""
@@ -320,6 +323,11 @@ class WallView:
     def _body_at(self, here: QPointF) -> int | None:
         return self.stage.body_at(*self._pixel(here)) if self.shows else None
 
+    def _noted(self, here: QPointF) -> int:
+        """The span of the note, or the first of the notes, under the pointer; -1 for none."""
+        pin = self.stage.pin_at(*self._pixel(here)) if self.shows else None
+        return -1 if pin is None else int(self.stage.wall.notes.span[self.stage.drawn.pins.note[pin]])
+
     def _pixel(self, here: QPointF) -> tuple[float, float]:
         scale = self.canvas.devicePixelRatioF()
         return here.x() * scale, (self.canvas.height() - 1 - here.y()) * scale
@@ -334,6 +342,7 @@ class WallView:
     def _cut(self, reach: Reach) -> None:
         """Draw another part; whoever sees everything goes on doing so."""
         sees_all = self._overview == self.stage.view()
+        self._tip.hide()
         self.stage.reach(reach)
         if sees_all:
             self.see_everything()

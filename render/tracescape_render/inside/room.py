@@ -29,6 +29,7 @@ STRIP: Final = 1.15
 BOARD_LEAN: Final = 0.45
 _ELEVATION: Final = 15.0
 _AZIMUTH: Final = -8.0
+_TITLE: Final = 1.8
 #: Who looks at a wall from behind sees nothing.
 WIDEST: Final = 62.0
 LOWEST, HIGHEST = 0.0, 72.0
@@ -37,11 +38,15 @@ Points = NDArray[np.float64]
 
 
 class Room(NamedTuple):
-    """``pitch`` is a row's height; ``levels`` are the kinds of notes that have a strip, from above."""
+    """``pitch`` is a row's height; ``levels`` are the kinds of notes that have a strip, from above.
+
+    ``titled``: there is a line over the wall that says which trace it is.
+    """
 
     rows: int
     pitch: float
     levels: tuple[int, ...]
+    titled: bool = False
 
     @property
     def top(self) -> float:
@@ -72,9 +77,11 @@ class Room(NamedTuple):
         return -down * BOARD_LEAN, -down
 
 
-def room_for(drawn: Bodies, levels: tuple[int, ...] = tuple(range(len(LEVELS)))) -> Room:
+def room_for(
+    drawn: Bodies, levels: tuple[int, ...] = tuple(range(len(LEVELS))), *, titled: bool = False
+) -> Room:
     """The room that ``drawn`` takes; ``levels`` are the kinds of notes that the wall has at all."""
-    return Room(drawn.rows, min(HEIGHT / drawn.rows, TALLEST), levels)
+    return Room(drawn.rows, min(HEIGHT / drawn.rows, TALLEST), levels, titled)
 
 
 def overview(room: Room, aspect: float) -> View:
@@ -84,10 +91,9 @@ def overview(room: Room, aspect: float) -> View:
         [np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
     )
     y, z = room.bottom
+    above = room.top + (_TITLE if room.titled else 0.3)
     ends = np.array([-0.5, 0.5]) * WIDTH
-    points = np.array(
-        [(x, *yz) for x in ends for yz in ((y, z), (room.top * LEAN, room.top + 0.3), (0.0, 0.0))]
-    )
+    points = np.array([(x, *yz) for x in ends for yz in ((y, z), (room.top * LEAN, above), (0.0, 0.0))])
     return framed(points, back, aspect, up=-0.01, half_width=0.93, half_height=0.76)
 
 

@@ -164,8 +164,8 @@ def frames(drawn: Bodies, room: Room, chosen: NDArray[np.int64], *, hatched: boo
     """Outlines of bodies, as lines; ``hatched`` with strokes across, for what is not there."""
     pitch = room.pitch
     x0, x1 = _widened(room.x(drawn.left[chosen]), room.x(drawn.right[chosen]))
-    y0, z0 = room.y(drawn.row[chosen]) - 0.02 * pitch, room.z(drawn.row[chosen])
-    y1, z1 = y0 + (DEEP + 0.04) * pitch, z0 + (WORKING + 0.04) * pitch
+    y0, z0 = room.y(drawn.row[chosen]) - 0.12 * pitch, room.z(drawn.row[chosen])
+    y1, z1 = y0 + (DEEP + 0.12) * pitch, z0 + (WORKING + 0.04) * pitch
     corner = [
         np.column_stack(parts)
         for parts in (

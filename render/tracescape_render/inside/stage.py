@@ -195,7 +195,11 @@ class WallStage:
     def _cut(self, reach: Reach) -> None:
         self.drawn = bodies(self.wall, reach)
         there = np.unique(self.wall.notes.level).tolist()
-        self.room = room_for(self.drawn, tuple(level for level in range(len(LEVELS)) if level in there))
+        self.room = room_for(
+            self.drawn,
+            tuple(level for level in range(len(LEVELS)) if level in there),
+            titled=len(self.wall.blocks) > 1,
+        )
         self.hovered = None
         self._draw()
 
@@ -276,7 +280,8 @@ class WallStage:
             self._renderer.RemoveActor(actor)
         self._over = []
         chosen = None if self.selected is None else self.drawn.body_of(self.wall, self.selected)
-        for body, width in ((chosen, 3.0), (self.hovered, 1.5)):
+        pointed = None if self.hovered == chosen else self.hovered
+        for body, width in ((chosen, 3.0), (pointed, 1.5)):
             if body is not None:
                 frame = shapes.frames(self.drawn, self.room, np.array([body]))
                 self._over.append(_thick(line_actor(frame, self.theme.selection, 1.0), width))

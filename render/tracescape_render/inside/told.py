@@ -139,10 +139,10 @@ def pin_words(wall: Standing, drawn: Bodies, pin: int) -> str:
 
 
 def caption(wall: Standing, drawn: Bodies, whole: bool) -> str:
-    """Which trace, when, and what is not seen."""
+    """Which trace and when; in a second line what is not seen."""
     block = wall.blocks[-1]
     ids = " beside ".join(each.trace_id for each in wall.blocks)
-    parts = [f"trace {ids}", clock_words(block.origin_ns)]
+    parts = []
     if not whole:
         parts.append(f"{signed(round(drawn.reach.first))} to {signed(round(drawn.reach.last))}")
         hidden = len(wall.start) - drawn.spans
@@ -152,7 +152,8 @@ def caption(wall: Standing, drawn: Bodies, whole: bool) -> str:
         parts.append(f"{drawn.crowded:,} of {drawn.spans:,} spans are drawn as crowds: zoom in")
     if not len(wall.notes.time):
         parts.append("no events, no logs")
-    return " · ".join(parts)
+    identity = f"trace {ids} · {clock_words(block.origin_ns)}"
+    return "\n".join([identity, *([" · ".join(parts)] if parts else [])])
 
 
 def _note_lines(wall: Standing, span: int) -> list[str]:

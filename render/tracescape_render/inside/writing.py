@@ -36,6 +36,7 @@ _TIGHT: Final = 2.0
 _READ: Final = 120.0
 #: A name may be cut where its span is at least so wide, pixels.
 _CUT_FROM: Final = 90.0
+_LINE: Final = 18
 _LEGEND: Final = "▇ works    ▁ waits    ━ critical path"
 
 Size = tuple[int, int]
@@ -256,6 +257,9 @@ class Writing:
                 "faster": theme.states[HEALTHY],
                 "works": theme.states[HEALTHY],
             }.get(told_change(wall, span), theme.text)
+        if drawn.ill[body] and span >= 0:
+            red, green, blue = (0.6 * np.array(theme.marks[FAILING]) + 0.4 * np.array(theme.text)).astype(int)
+            return int(red), int(green), int(blue)
         if drawn.critical[body] or drawn.void[body]:
             return theme.text
         return theme.text_quiet
@@ -299,7 +303,8 @@ class Writing:
         width, height = size
         self._name.SetPosition(22, height - 28)
         self._headline.SetPosition(21, height - 58)
-        self._caption.SetPosition(22, height - 80)
+        lines = (self._caption.GetInput() or "").count("\n") + 1
+        self._caption.SetPosition(22, height - 62 - _LINE * lines)
         x, y = 22.0, 12.0
         for actor in self._legend:
             text = actor.GetInput() or ""
@@ -312,7 +317,7 @@ class Writing:
             actor.SetPosition(x, y)
             x += wide + 10
         wide = max(measure(actor)[0] for actor in (self._headline, self._caption, self._name)) + 30
-        return [Rect(0, height - 86, min(wide, width), height), Rect(0, 0, width, y + 20)]
+        return [Rect(0, height - 68 - _LINE * lines, min(wide, width), height), Rect(0, 0, width, y + 20)]
 
     def _place_ticks(self, projection: Matrix, size: Size, taken: list[Rect]) -> list[Rect]:
         """At the foot of the wall, those that have room."""
