@@ -227,55 +227,70 @@ def explore(
     ] = None,
     width: Annotated[str | None, typer.Option(help="How long that moment looks back; else 5m.")] = None,
     trace: Annotated[str | None, typer.Option(help="The world as it was when this trace ended.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Another moment: what grew, shrank, appeared, vanished from one to the other."),
+    ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="Both moments beside each other, not blended.")
+    ] = False,
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
     from tracescape.moment import WIDTH
     from tracescape.panels import StorePanels
     from tracescape.past import Past
     from tracescape.time_shown import TimeShown
-    from tracescape.view import beginning_at, explore_command, follow, placed, recent, start_of
+    from tracescape.view import (
+        beginning_at,
+        explore_command,
+        follow,
+        picture_of,
+        recent,
+        snapshot_of,
+        start_of,
+    )
     from tracescape.watching import Watch
     from tracescape_render import open_window
-    from tracescape_render import screenshot as write_picture
+    from tracescape_render.snapshot import MomentWish
 
-    start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select)
-    shown = TimeShown(since, until, at, width, trace)
+    start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select, split=split)
+    shown = TimeShown(since, until, at, width, trace, against)
 
     def ask(store: Store) -> Topology:
         return shown.topology(store) if shown.given else recent(store)
 
     with open_target(target) as store:
-        if screenshot is None:
-            moment = shown.moment(store)
-            panels = StorePanels(store, Past(store, target, width or (WIDTH if moment else None)))
-            command = explore_command(target, [] if moment else shown.words(store))
-            source = follow(store, recent if moment else ask, given=shown.given and not moment, panels=panels)
-            if moment:
-                source = beginning_at(moment.until_ns, source, panels)
-            _prepare_kernels()
-            refresh_s = 0.5 if store.live else None  # a closed file does not move
-            start = dataclasses.replace(start, title=f"Tracescape · {store.location}", command=command)
-            open_window(source, questions=panels, refresh_s=refresh_s, start=start)
-            return
+        moment, other_ns = shown.moment(store), shown.other_ns(store)
+        panels = StorePanels(store, Past(store, target, width or (WIDTH if moment else None)))
         _prepare_kernels()
-        topology = ask(store)
-        if not topology.spans:
-            moment = shown.moment(store)
-            note = moment.note if moment else _nothing_there(store)
-            err.print(f"tracescape: {note}", markup=False, style="yellow")
-        watch = Watch(store, given=shown.given)
-        causes = watch.causes(topology)
-        scene = placed(watch.completed(topology), store, store.reader.positions(), causes)
-        write_picture(
-            scene,
-            screenshot,
-            start.size,
-            start.theme,
-            view=start.view,
-            focus=start.focus,
-            selected=start.selected,
+        if screenshot is not None:
+            if moment is not None:
+                seen = panels.moment(MomentWish(moment.until_ns, causes=True, against_ns=other_ns))
+                note = moment.note
+            else:
+                topology = ask(store)
+                watch = Watch(store, given=shown.given)
+                causes = watch.causes(topology)
+                seen = snapshot_of(watch.completed(topology), store, store.reader.positions(), causes)
+                note = None if topology.spans else _nothing_there(store)
+            if note:
+                err.print(f"tracescape: {note}", markup=False, style="yellow")
+            picture_of(seen, screenshot, start)
+            out.print(str(screenshot), markup=False)
+            return
+        command = explore_command(target, [] if moment else shown.words(store))
+        source = follow(store, recent if moment else ask, given=shown.given and not moment, panels=panels)
+        if moment:
+            source = beginning_at(moment.until_ns, source, panels, other_ns)
+        refresh_s = 0.5 if store.live else None  # a closed file does not move
+        start = dataclasses.replace(
+            start,
+            title=f"Tracescape · {store.location}",
+            command=command,
+            against_ns=other_ns,
+            trace=shown.trace_id(store),
         )
-        out.print(str(screenshot), markup=False)
+        open_window(source, questions=panels, refresh_s=refresh_s, start=start)
 
 
 @app.command()

@@ -16,7 +16,9 @@ from tracescape_render.snapshot import LineWish, MomentWish, Snapshot
 from tracescape_render.strip import LINE_SCHEMA, MARK_SCHEMA, Line
 
 if TYPE_CHECKING:
+    from tracescape.places import Positions
     from tracescape.store import Store, Topology
+    from tracescape_render import Scene
 
 _MINUTE_NS: Final = 60 * 1_000_000_000
 #: In a store of less time than this, a moment looks back on a minute: five would be much of all there is.
@@ -34,6 +36,7 @@ class Past:
         self._target = target or store.location
         self._width = width
         self.places = Places(store)
+        self._other: tuple[tuple[int, int], Topology, str | None] | None = None  # what was compared with last
 
     def width_ns(self) -> int:
         """How long a moment looks back."""
@@ -63,7 +66,8 @@ class Past:
         from tracescape.view import explore_command, snapshot_of
         from tracescape.watching import Watch
 
-        moment = self._store.at(wish.at_ns, self.width_ns())
+        width = self.width_ns()
+        moment = self._store.at(wish.at_ns, width)
         topology = moment.topology()
         causes = None
         if wish.causes:
@@ -72,17 +76,45 @@ class Past:
             topology = watch.completed(topology)
         with self.places as positions:
             shown = snapshot_of(topology, self._store, positions, causes, settled=bool(positions))
+            both = self._both(topology, wish, width, positions)
         told = shown.scene.caption if topology.spans else moment.note
         scene = dataclasses.replace(shown.scene, caption=f"the past · {told}")
         width = moment.until_ns - moment.since_ns
+        words = moment_words(wish.at_ns, width, against_ns=wish.against_ns)
         return topology, dataclasses.replace(
             shown,
             scene=scene,
             at_ns=wish.at_ns,
             width_ns=width,
             reasoned=wish.causes,
-            command=explore_command(self._target, moment_words(wish.at_ns, width)),
+            against_ns=wish.against_ns,
+            both=both,
+            command=explore_command(self._target, words),
         )
+
+    def _both(self, topology: Topology, wish: MomentWish, width: int, positions: Positions) -> Scene | None:
+        """The two moments in one world, the earlier before the later; None without another one."""
+        from tracescape_render.contrast import contrasted
+
+        if wish.against_ns is None or wish.against_ns == wish.at_ns:
+            return None
+        if self._other is None or self._other[0] != (wish.against_ns, width):
+            moment = self._store.at(wish.against_ns, width)
+            self._other = (wish.against_ns, width), moment.topology(), moment.note
+        _, other, note = self._other
+        sides = (topology, other) if wish.at_ns < wish.against_ns else (other, topology)
+        found = sides[0].compare(sides[1])
+        both = contrasted(
+            found.nodes,
+            found.edges,
+            before=found.before,
+            after=found.after,
+            positions=positions,
+            location=self._store.location,
+        )
+        if topology.spans == 0:
+            note = self._store.at(wish.at_ns, width).note
+        return both if note is None else dataclasses.replace(both, caption=f"{note} · {both.caption}")
 
     def _steps(self, since: int, until: int, service: str | None) -> pl.DataFrame:
         columns = list(LINE_SCHEMA)

@@ -101,11 +101,16 @@ def follow(
     return snapshot
 
 
-def beginning_at(at_ns: int, source: Callable[[], Snapshot], panels: StorePanels) -> Callable[[], Snapshot]:
-    """A source whose first answer is a past moment, so that a window opens there; ``source`` is now."""
+def beginning_at(
+    at_ns: int, source: Callable[[], Snapshot], panels: StorePanels, against_ns: int | None = None
+) -> Callable[[], Snapshot]:
+    """A source whose first answer is a past moment, so that a window opens there; ``source`` is now.
+
+    ``against_ns`` is another moment that it is compared with.
+    """
     from tracescape_render.snapshot import MomentWish
 
-    first = [MomentWish(at_ns, causes=True)]
+    first = [MomentWish(at_ns, causes=True, against_ns=against_ns)]
 
     def snapshot() -> Snapshot:
         return panels.moment(first.pop()) if first else source()
@@ -155,6 +160,8 @@ def start_of(
     hops: int | None,
     direction: str,
     selected: str | None,
+    *,
+    split: bool = False,
 ) -> Start:
     """How a window or a picture begins, from the options of ``tracescape explore``.
 
@@ -173,6 +180,7 @@ def start_of(
         view=None if view is None else parsed_view(view),
         focus=None if focus is None else Focus(focus, hops, direction),
         selected=selected,
+        split=split,
     )
 
 
@@ -220,15 +228,56 @@ def _keep(reader: Reader, new: Positions, *, anew: bool) -> None:
 def show(topology: Topology, causes: pl.DataFrame | None = None) -> None:
     """Inline in a notebook, else a window that stays until it is closed."""
     if in_notebook():
-        from IPython.display import Image, display
+        _show_inline(scene_of(topology, topology.location, causes=causes))
+    else:
+        _open(lambda: snapshot_of(topology, causes=causes), topology.location)
 
-        picture = png_of(scene_of(topology, topology.location, causes=causes))
-        display(Image(picture, retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
-        return
+
+def show_snapshot(shown: Snapshot) -> None:
+    """The same of what is there already, about which nobody can be asked."""
+    if in_notebook():
+        _show_inline(shown.scene)
+    else:
+        _open(lambda: shown, shown.origin)
+
+
+def _show_inline(scene: Scene) -> None:
+    from IPython.display import Image, display
+
+    display(Image(png_of(scene), retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
+
+
+def _open(source: Callable[[], Snapshot], location: str) -> None:
     from tracescape_render import Start, open_window
 
-    start = Start(title=f"Tracescape · {topology.location}")
-    open_window(lambda: snapshot_of(topology, causes=causes), refresh_s=None, start=start)
+    open_window(source, refresh_s=None, start=Start(title=f"Tracescape · {location}"))
+
+
+def picture_of(shown: Snapshot, path: Path, start: Start) -> Path:
+    """Write a picture of what a window would show of it: the past on its own ground, under its banner."""
+    from tracescape_render import palette, screenshot
+    from tracescape_render.banner import both_words, length_words, past_words
+    from tracescape_render.contrast import split
+
+    scene, theme, banner = shown.both or shown.scene, start.theme, list[str]()
+    if shown.at_ns is not None:
+        theme = palette.in_the_past(theme)
+        how = f"the {length_words(shown.width_ns)} before"
+        banner = past_words(shown.at_ns, time.time_ns(), how)
+        if shown.both is not None and shown.against_ns is not None:
+            how = "beside each other" if start.split else "blended"
+            banner = both_words(shown.at_ns, shown.against_ns, how)
+    return screenshot(
+        scene,
+        path,
+        start.size,
+        theme,
+        view=start.view,
+        focus=start.focus,
+        selected=start.selected,
+        banner=banner,
+        arranged=split if start.split else None,
+    )
 
 
 def in_notebook() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -39,11 +40,14 @@ def screenshot(
     view: View | None = None,
     focus: Focus | None = None,
     selected: str | None = None,
+    banner: Sequence[str] = (),
+    arranged: Callable[[Scene], Scene] | None = None,
 ) -> Path:
     """Write ``scene`` to ``path`` and return it; the file is whole or absent.
 
     ``view`` is where the camera stands, by default where everything is seen; ``focus`` hides the rest,
-    ``selected`` marks a service and shows its numbers.
+    ``selected`` marks a service and shows its numbers. ``banner`` is written above the world: the first of
+    the texts for which there is room. ``arranged`` makes another scene of what is in focus.
 
     Raises:
         RenderError: system libraries are missing, the file cannot be written, or a service is not there.
@@ -52,6 +56,9 @@ def screenshot(
     if focus is not None:
         scene = narrowed(scene, within(scene, focus))
     chosen = None if selected is None else body_named(scene, selected)
+    if arranged is not None:
+        scene = arranged(scene)
+        chosen = scene.services.index(selected) if selected in scene.services else None
     check_graphics(display=False)
     from tracescape_render.stage import Stage
 
@@ -62,6 +69,7 @@ def screenshot(
         stage.settle()
         stage.show(scene)
         stage.select(chosen)
+        stage.proclaim(banner)
         if view is not None:
             stage.look(view)
         stage.relabel()

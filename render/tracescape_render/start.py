@@ -14,7 +14,8 @@ from tracescape_render.palette import DARK, Theme
 class Start:
     """Everything that a command line can say about it.
 
-    ``command`` is the beginning of the command line that reproduces a view.
+    ``command`` is the beginning of the command line that reproduces a view. ``against_ns`` is a moment that
+    the one which is shown is compared with, ``split`` sets the two beside each other; ``trace`` is opened.
     """
 
     title: str = "Tracescape"
@@ -23,4 +24,7 @@ class Start:
     view: View | None = None
     focus: Focus | None = None
     selected: str | None = None
+    against_ns: int | None = None
+    split: bool = False
+    trace: str | None = None
     command: Sequence[str] = ("tracescape", "explore")

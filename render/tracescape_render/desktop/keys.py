@@ -36,7 +36,8 @@ q               quit
 Time: click or drag the strip; wheel on it for a shorter stretch
 Space           play, pause          End             now: live again
 , .             a step back, on      Home            the first moment
-- +             slower, faster       r               play the other way"""
+- +             slower, faster       r               play the other way
+o               compare with this    v               blended, side by side"""
 
 
 def handler_of(desktop: Desktop, event: QKeyEvent) -> Callable[[], object] | None:
@@ -108,6 +109,8 @@ def _timing(desktop: Desktop) -> Handlers:
         "+": desktop.time.faster,
         "=": desktop.time.faster,
         "r": desktop.time.reverse,
+        "o": desktop.time.mark,
+        "v": desktop.time.beside,
     }
 
 
