@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from tracescape.horizon import horizon
 from tracescape.moment import WIDTH
 from tracescape.places import Places
 from tracescape.time_shown import moment_words
@@ -43,7 +44,7 @@ class Past:
         if self._width is not None:
             return parse_duration(self._width)
         extent = self._store.extent()
-        short = extent.spans > 0 and extent.last_start_ns - extent.first_start_ns < _SHORT_NS
+        short = extent.spans > 0 and horizon(self._store).last_ns - extent.first_start_ns < _SHORT_NS
         return _MINUTE_NS if short else parse_duration(WIDTH)
 
     def line(self, wish: LineWish) -> Line:
@@ -51,7 +52,7 @@ class Past:
         extent = self._store.extent()
         if not extent.spans:
             return Line(selected=wish.service)
-        stored = extent.first_start_ns, extent.last_start_ns + 1
+        stored = extent.first_start_ns, max(horizon(self._store).last_ns, extent.first_start_ns) + 1
         since, until = wish.range_ns or stored
         since, until = max(since, stored[0]), min(until, stored[1])
         if until <= since:  # pruned meanwhile

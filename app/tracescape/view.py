@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import tempfile
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tracescape.horizon import horizon
 from tracescape.places import Places, Positions
 from tracescape.times import format_time
 from tracescape.watching import Watch
@@ -63,12 +65,19 @@ def caption(topology: Topology, location: str) -> str:
 
 def recent(store: Store) -> Topology:
     """The live window where it holds spans, else everything there is."""
-    if store.live:
-        # From a whole minute on: what is counted of minutes is kept, and rates stay as right as they were.
-        found = store.topology((time.time_ns() - _LIVE_WINDOW_NS) // _MINUTE_NS * _MINUTE_NS)
-        if found.spans:
-            return found
-    return store.topology()
+    if not store.live:
+        return store.topology()
+    # From a whole minute on: what is counted of minutes is kept, and rates stay as right as they were.
+    since = (time.time_ns() - _LIVE_WINDOW_NS) // _MINUTE_NS * _MINUTE_NS
+    now = horizon(store).until_ns
+    if now is None:
+        found = store.topology(since)
+        return found if found.spans else store.topology()
+    until = (now // _MINUTE_NS + 1) * _MINUTE_NS
+    found = store.topology(since, until)
+    if not found.spans:
+        found = store.topology(None, until)
+    return dataclasses.replace(found, until_ns=now)
 
 
 def follow(
@@ -94,11 +103,18 @@ def follow(
         if panels is not None:
             panels.shows(topology)
         anew = panels is not None and panels.takes_new_places()
-        newest = store.extent().last_start_ns if given else topology.until_ns - 1
+        seen = horizon(store)
+        newest = seen.last_ns if given or seen.until_ns is not None else topology.until_ns - 1
         with places as positions:
-            return snapshot_of(topology, store, positions, causes, anew=anew, newest_ns=newest)
+            shown = snapshot_of(topology, store, positions, causes, anew=anew, newest_ns=newest)
+        return shown if not seen.note else _noted(shown, seen.note)
 
     return snapshot
+
+
+def _noted(shown: Snapshot, note: str) -> Snapshot:
+    scene = dataclasses.replace(shown.scene, caption=f"{shown.scene.caption} · {note}")
+    return dataclasses.replace(shown, scene=scene)
 
 
 def beginning_at(
