@@ -26,6 +26,9 @@ _MINUTE_NS: Final = 60 * 1_000_000_000
 _SHORT_NS: Final = 60 * _MINUTE_NS
 
 
+_NOTHING: Final = "Nothing is stored of this moment"
+
+
 class Past:
     """Answers about ``store``, on any thread; ``target`` is how a command line names it.
 
@@ -78,8 +81,9 @@ class Past:
         with self.places as positions:
             shown = snapshot_of(topology, self._store, positions, causes, settled=bool(positions))
             both = self._both(topology, wish, width, positions)
-        told = shown.scene.caption if topology.spans else moment.note
-        scene = dataclasses.replace(shown.scene, caption=f"the past · {told}")
+        scene = dataclasses.replace(shown.scene, caption=f"the past · {shown.scene.caption}")
+        if not topology.spans:
+            scene = dataclasses.replace(scene, headline=_NOTHING, caption=f"the past · {moment.note}")
         width = moment.until_ns - moment.since_ns
         words = moment_words(wish.at_ns, width, against_ns=wish.against_ns)
         return topology, dataclasses.replace(
@@ -92,6 +96,11 @@ class Past:
             both=both,
             command=explore_command(self._target, words),
         )
+
+    def other(self, wish: MomentWish) -> Topology | None:
+        """What a moment that was asked for last is compared with; None for none."""
+        other = self._other
+        return None if other is None or other[0][0] != wish.against_ns else other[1]
 
     def _both(self, topology: Topology, wish: MomentWish, width: int, positions: Positions) -> Scene | None:
         """The two moments in one world, the earlier before the later; None without another one."""

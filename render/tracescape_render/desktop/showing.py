@@ -54,11 +54,13 @@ class Showing:
 
     def past(self, snapshot: Snapshot) -> None:
         """Show a moment; whoever is in it has no other details than those of then."""
-        other = snapshot.at_ns != self.snapshot.at_ns
-        if other:
-            self._window.asked.another_time()
+        moved = snapshot.at_ns != self.snapshot.at_ns or snapshot.against_ns != self.snapshot.against_ns
+        if moved:
+            self._window.asked.known = None
+        if snapshot.reasoned and (moved or not self.snapshot.reasoned):
+            self._window.asked.another_time()  # whoever drags on would have asked for nothing
         self._show_snapshot(snapshot)
-        if other:
+        if moved:
             self._window.tell_panel()
 
     def now(self) -> None:
