@@ -57,8 +57,9 @@ def absence(
     """What the baseline has steadily and [since_ns, until_ns) lacks; columns of `ABSENCE_SCHEMA`.
 
     ``baseline`` is a window as (since, until); by default it ends where the window begins, and is as long, or
-    ten minutes. Calls are the steps of ``chains``. What is implied by something else that is absent stands
-    last; then services before edges before paths, the most expected first.
+    ten minutes, as far as something is stored: before that, nobody knows who was there. Calls are the steps
+    of ``chains``. What is implied by something else that is absent stands last; then services before edges
+    before paths, the most expected first.
 
     Reads the spans of both windows; with ``environment`` as ``call_paths``. Raises ``ValueError`` for a
     window that ends before it begins, for one without a begin if no baseline is given, and for a baseline of
@@ -69,11 +70,17 @@ def absence(
     if baseline is None:
         if since_ns is None:
             raise ValueError("what is absent needs a since: before it is the time to compare with")
-        baseline = since - max(until - since, LEAST_NS), since
+        baseline = _just_before(reader, since, until)
     before = checked(*baseline)
     first = Window(min(baseline[0], since), max(baseline[1], until)).widened()
     shaped = shaped_spans(reader, first.since_ns, first.until_ns, condition_of(reader, environment))
     return missing(shaped, Window(since, until), before, thresholds, shared_names(reader))
+
+
+def _just_before(reader: Reader, since: int, until: int) -> tuple[int, int]:
+    begin, extent = since - max(until - since, LEAST_NS), reader.extent()
+    first = extent.first_start_ns if extent.spans else begin
+    return max(begin, first) if first < since else begin, since
 
 
 def missing(

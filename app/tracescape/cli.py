@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import logging
 import resource
@@ -28,7 +27,7 @@ from tracescape_storage.limits import DEFAULT_MEMORY_MIB, QueryLimits
 from tracescape_storage.retention import DEFAULT_MAX_BYTES, Limits
 
 if TYPE_CHECKING:  # each command loads what it needs: help is there at once, a collector without Numba
-    from tracescape.store import Store, Topology
+    pass
 
 CONFIG_FILE: Final = Path("tracescape.toml")
 DEFAULT_DB: Final = Path("tracescape.db")
@@ -245,69 +244,32 @@ def explore(
     beside: Annotated[
         str | None, typer.Option(help="Inside, with another trace beside it: an id, or typical.")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Another moment: what grew, shrank, appeared, vanished from one to the other."),
+    ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="Both moments beside each other, not blended.")
+    ] = False,
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
-    from tracescape import pictures
-    from tracescape.moment import WIDTH
-    from tracescape.panels import StorePanels
-    from tracescape.past import Past
-    from tracescape.stepping_in import inside as step_inside
-    from tracescape.stepping_in import picture, wish_of
+    from tracescape import exploring
     from tracescape.time_shown import TimeShown
-    from tracescape.view import beginning_at, explore_command, follow, placed, recent, start_of
-    from tracescape.watching import Watch
-    from tracescape_render import open_window
+    from tracescape.view import start_of
 
-    if share is not None and trace is None:
-        raise ValueError("--share is how far the replay of a trace is: name one with --trace")
-    reached = pictures.share_of(share)
-    start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select)
-    shown = TimeShown(since, until, at, width, trace)
-    wish = wish_of(trace, beside, stepping=inside)
-    if wish is not None and (video is not None or share is not None):
-        raise ValueError("--inside is a place, not a replay: leave out --video and --share, or --inside")
-
-    def ask(store: Store) -> Topology:
-        return shown.topology(store) if shown.given else recent(store)
-
+    shown = TimeShown(since, until, at, width, trace, against)
+    request = exploring.Request.parsed(trace, share, beside, stepping=inside, filmed=video is not None)
+    start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select, split=split)
     with open_target(target) as store:
-        if wish is not None and screenshot is not None:
-            _prepare_kernels()
-            picture(step_inside(store, wish), screenshot, start.size, theme)
-            out.print(str(screenshot), markup=False)
-            return
-        if wish is not None:
-            step_inside(store, wish)  # what is wrong with it is said before a window opens
-            start = dataclasses.replace(start, inside=wish)
-        if screenshot is None and video is None:
-            moment = shown.moment(store)
-            panels = StorePanels(store, Past(store, target, width or (WIDTH if moment else None)))
-            command = explore_command(target, [] if moment else shown.words(store))
-            source = follow(store, recent if moment else ask, given=shown.given and not moment, panels=panels)
-            if moment:
-                source = beginning_at(moment.until_ns, source, panels)
-            _prepare_kernels()
-            refresh_s = 0.5 if store.live else None  # a closed file does not move
-            title = f"Tracescape · {store.location}"
-            ridden = None if wish else trace
-            start = dataclasses.replace(start, title=title, command=command, trace=ridden, share=reached)
-            open_window(source, questions=panels, refresh_s=refresh_s, start=start)
-            return
         _prepare_kernels()
-        topology = ask(store)
-        if not topology.spans:
-            moment = shown.moment(store)
-            note = moment.note if moment else _nothing_there(store)
-            err.print(f"tracescape: {note}", markup=False, style="yellow")
-        watch = Watch(store, given=shown.given)
-        causes = watch.causes(topology)
-        scene = placed(watch.completed(topology), store, store.reader.positions(), causes)
-        route = None if trace is None else pictures.route_in(store, trace)
-        if screenshot is not None:
-            out.print(str(pictures.picture(scene, screenshot, start, route, reached)), markup=False)
-        if video is not None:
-            played = (topology.since_ns, topology.until_ns) if since or until else None
-            out.print(str(pictures.film(store, scene, video, start, route, played)), markup=False)
+        if screenshot is None and video is None:
+            exploring.window(store, target, shown, request, start)
+            return
+        drawn = exploring.drawn(store, target, shown, request, start, screenshot, video)
+        for line in drawn.notes:
+            err.print(f"tracescape: {line}", markup=False, style="yellow")
+        for path in drawn.paths:
+            out.print(str(path), markup=False)
 
 
 @app.command()
@@ -416,16 +378,6 @@ def _prepare_kernels() -> None:
 
     with err.status("preparing the kernels (compiled once after installation, then cached) …"):
         warm_up()
-
-
-def _nothing_there(store: Store) -> str:
-    from tracescape.times import format_time
-
-    extent = store.extent()
-    if not extent.spans:
-        return f"{store.location} holds no spans yet"
-    first, last = format_time(extent.first_start_ns), format_time(extent.last_start_ns)
-    return f"no spans in that window; {store.location} holds {extent.spans:,} from {first} to {last}"
 
 
 def _limits(keep: str, max_gib: float) -> Limits:

@@ -45,13 +45,14 @@ class StorePanels:
         self.past = past or Past(store)
         self._lock = threading.Lock()
         self._topology: Topology | None = None
+        self._other: Topology | None = None
         self._new_places = False
         self._before: tuple[tuple[int, int], pl.DataFrame] | None = None
 
-    def shows(self, topology: Topology) -> None:
-        """This is what is shown from now on."""
+    def shows(self, topology: Topology, other: Topology | None = None) -> None:
+        """This is what is shown from now on, compared with ``other`` if that is given."""
         with self._lock:
-            self._topology = topology
+            self._topology, self._other = topology, other
 
     def lay_out(self) -> None:
         """Whoever makes the next snapshot gives everybody a new place."""
@@ -115,7 +116,7 @@ class StorePanels:
         """The world as it was; who asks about it is answered about it."""
         topology, snapshot = self.past.moment(wish)
         about = StorePanels(self._store, self.past)
-        about.shows(topology)
+        about.shows(topology, self.past.other(wish))
         return dataclasses.replace(snapshot, questions=about)
 
     def _shown(self) -> Topology | None:
@@ -142,6 +143,9 @@ class StorePanels:
         raise LookupError(f"no request{whose} is stored of the time that is shown")
 
     def _figures_before(self, service: str, topology: Topology) -> Figures | None:
+        if self._other is not None:
+            length = self._other.until_ns - self._other.since_ns
+            return _figures(self._other.nodes.filter(pl.col("service") == service), length)
         if topology.baseline is None:
             return None
         if self._before is None or self._before[0] != topology.baseline:

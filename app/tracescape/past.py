@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from tracescape.horizon import horizon
 from tracescape.moment import WIDTH
 from tracescape.places import Places
 from tracescape.time_shown import moment_words
@@ -16,11 +17,16 @@ from tracescape_render.snapshot import LineWish, MomentWish, Snapshot
 from tracescape_render.strip import LINE_SCHEMA, MARK_SCHEMA, Line
 
 if TYPE_CHECKING:
+    from tracescape.places import Positions
     from tracescape.store import Store, Topology
+    from tracescape_render import Scene
 
 _MINUTE_NS: Final = 60 * 1_000_000_000
 #: In a store of less time than this, a moment looks back on a minute: five would be much of all there is.
 _SHORT_NS: Final = 60 * _MINUTE_NS
+
+
+_NOTHING: Final = "Nothing is stored of this moment"
 
 
 class Past:
@@ -34,13 +40,14 @@ class Past:
         self._target = target or store.location
         self._width = width
         self.places = Places(store)
+        self._other: tuple[tuple[int, int], Topology, str | None] | None = None  # what was compared with last
 
     def width_ns(self) -> int:
         """How long a moment looks back."""
         if self._width is not None:
             return parse_duration(self._width)
         extent = self._store.extent()
-        short = extent.spans > 0 and extent.last_start_ns - extent.first_start_ns < _SHORT_NS
+        short = extent.spans > 0 and horizon(self._store).last_ns - extent.first_start_ns < _SHORT_NS
         return _MINUTE_NS if short else parse_duration(WIDTH)
 
     def line(self, wish: LineWish) -> Line:
@@ -48,7 +55,7 @@ class Past:
         extent = self._store.extent()
         if not extent.spans:
             return Line(selected=wish.service)
-        stored = extent.first_start_ns, extent.last_start_ns + 1
+        stored = extent.first_start_ns, max(horizon(self._store).last_ns, extent.first_start_ns) + 1
         since, until = wish.range_ns or stored
         since, until = max(since, stored[0]), min(until, stored[1])
         if until <= since:  # pruned meanwhile
@@ -63,7 +70,8 @@ class Past:
         from tracescape.view import explore_command, snapshot_of
         from tracescape.watching import Watch
 
-        moment = self._store.at(wish.at_ns, self.width_ns())
+        width = self.width_ns()
+        moment = self._store.at(wish.at_ns, width)
         topology = moment.topology()
         causes = None
         if wish.causes:
@@ -72,17 +80,51 @@ class Past:
             topology = watch.completed(topology)
         with self.places as positions:
             shown = snapshot_of(topology, self._store, positions, causes, settled=bool(positions))
-        told = shown.scene.caption if topology.spans else moment.note
-        scene = dataclasses.replace(shown.scene, caption=f"the past · {told}")
+            both = self._both(topology, wish, width, positions)
+        scene = dataclasses.replace(shown.scene, caption=f"the past · {shown.scene.caption}")
+        if not topology.spans:
+            scene = dataclasses.replace(scene, headline=_NOTHING, caption=f"the past · {moment.note}")
         width = moment.until_ns - moment.since_ns
+        words = moment_words(wish.at_ns, width, against_ns=wish.against_ns)
         return topology, dataclasses.replace(
             shown,
             scene=scene,
             at_ns=wish.at_ns,
             width_ns=width,
             reasoned=wish.causes,
-            command=explore_command(self._target, moment_words(wish.at_ns, width)),
+            against_ns=wish.against_ns,
+            both=both,
+            command=explore_command(self._target, words),
         )
+
+    def other(self, wish: MomentWish) -> Topology | None:
+        """What a moment that was asked for last is compared with; None for none."""
+        other = self._other
+        return None if other is None or other[0][0] != wish.against_ns else other[1]
+
+    def _both(self, topology: Topology, wish: MomentWish, width: int, positions: Positions) -> Scene | None:
+        """The two moments in one world, the earlier before the later; None without another one."""
+        from tracescape_render.contrast import contrasted
+
+        if wish.against_ns is None or wish.against_ns == wish.at_ns:
+            return None
+        if self._other is None or self._other[0] != (wish.against_ns, width):
+            moment = self._store.at(wish.against_ns, width)
+            self._other = (wish.against_ns, width), moment.topology(), moment.note
+        _, other, note = self._other
+        sides = (topology, other) if wish.at_ns < wish.against_ns else (other, topology)
+        found = sides[0].compare(sides[1])
+        both = contrasted(
+            found.nodes,
+            found.edges,
+            before=found.before,
+            after=found.after,
+            positions=positions,
+            location=self._store.location,
+        )
+        if topology.spans == 0:
+            note = self._store.at(wish.at_ns, width).note
+        return both if note is None else dataclasses.replace(both, caption=f"{note} · {both.caption}")
 
     def _steps(self, since: int, until: int, service: str | None) -> pl.DataFrame:
         columns = list(LINE_SCHEMA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from tracescape_analytics.trace_ids import parse_trace_id
 
 if TYPE_CHECKING:
     from tracescape.store import Store
-    from tracescape_render import Route, Scene, Start
+    from tracescape_render import Route, Scene, Snapshot, Start
 
 #: A play through time has so many moments at most, and none shorter than a second apart.
 _MOMENTS: Final = 60
@@ -42,21 +43,34 @@ def route_in(store: Store, trace_id: str) -> Route:
     return route_of(load_replay(store.reader, parse_trace_id(store.reader, trace_id)))
 
 
-def picture(scene: Scene, path: Path, start: Start, route: Route | None, share: float | None) -> Path:
-    """Write a picture of ``scene``, and of ``route`` in it at a share of its way."""
-    from tracescape_render import screenshot
+def picture_of(seen: Snapshot, path: Path, start: Start, route: Route | None, share: float | None) -> Path:
+    """Write a picture of what a window would show: the past on its own ground, under its banner.
 
-    at_ns = None if route is None or share is None else route.replay.share(share).at_ns
+    ``route`` is a request in it, at a share of its way; without one at the moment that tells most.
+    """
+    from tracescape_render import palette, screenshot
+    from tracescape_render.banner import both_words, length_words, past_words
+    from tracescape_render.contrast import split
+
+    theme, banner = start.theme, list[str]()
+    if seen.at_ns is not None:
+        theme = palette.in_the_past(theme)
+        banner = past_words(seen.at_ns, time.time_ns(), f"the {length_words(seen.width_ns)} before")
+        if seen.both is not None and seen.against_ns is not None:
+            how = "beside each other" if start.split else "blended"
+            banner = both_words(seen.at_ns, seen.against_ns, how)
     return screenshot(
-        scene,
+        seen.both or seen.scene,
         path,
         start.size,
-        start.theme,
+        theme,
         view=start.view,
         focus=start.focus,
         selected=start.selected,
+        banner=banner,
+        arranged=split if start.split else None,
         route=route,
-        at_ns=at_ns,
+        at_ns=None if route is None or share is None else route.replay.share(share).at_ns,
     )
 
 

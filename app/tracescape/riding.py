@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracescape.pictures import film, picture, route_in
-from tracescape.view import beginning_at, explore_command, follow, in_notebook, placed, recent
+from tracescape.pictures import film, picture_of, route_in
+from tracescape.view import beginning_at, explore_command, follow, in_notebook, recent
 
 if TYPE_CHECKING:
     from tracescape.store import Store
-    from tracescape_render import Route, Scene, Start
+    from tracescape_render import Route, Snapshot, Start
 
 
 def show(store: Store, trace_id: str, share: float | None, start: Start) -> None:
@@ -44,15 +44,18 @@ def show(store: Store, trace_id: str, share: float | None, start: Start) -> None
 def screenshot(store: Store, trace_id: str, path: Path, share: float | None, start: Start) -> Path:
     """Write a picture of it at a share of its way, else where most is to be seen."""
     route = route_in(store, trace_id)
-    return picture(_world_of(store, route), path, start, route, share)
+    return picture_of(_world_of(store, route), path, start, route, share)
 
 
 def video(store: Store, trace_id: str, path: Path, start: Start) -> Path:
     """Write a film of its replay."""
     route = route_in(store, trace_id)
-    return film(store, _world_of(store, route), path, start, route, None)
+    return film(store, _world_of(store, route).scene, path, start, route, None)
 
 
-def _world_of(store: Store, route: Route) -> Scene:
-    topology = store.at(route.replay.end_ns + 1).topology()
-    return placed(topology, store, store.reader.positions(), settled=True)
+def _world_of(store: Store, route: Route) -> Snapshot:
+    from tracescape.past import Past
+    from tracescape_render.snapshot import MomentWish
+
+    _, seen = Past(store).moment(MomentWish(route.replay.end_ns + 1, causes=False))
+    return seen

@@ -39,6 +39,7 @@ from tracescape.arguments import checks_arguments
 from tracescape.arguments import path as checked_path
 from tracescape.closing import Closing
 from tracescape.comparing import Comparing
+from tracescape.difference import TopologyDifference
 from tracescape.patience import patiently
 from tracescape.progress import counting
 from tracescape.rows import RowFrames
@@ -47,7 +48,6 @@ from tracescape.times import When, Window, format_time, parse_duration, parse_wh
 from tracescape_analytics.asking import Where, filter_of
 from tracescape_analytics.health import DEFAULT, Thresholds
 from tracescape_analytics.lately import Lately
-from tracescape_analytics.topology_difference import TopologyDifference
 from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
 from tracescape_storage.collector import CollectorReader
@@ -535,12 +535,14 @@ class Topology(tracescape_analytics.topology.Topology):
     location: str = ""
 
     def compare(self, other: tracescape_analytics.topology.Topology) -> TopologyDifference:
-        """What grew, shrank, appeared and vanished from this one to ``other``; ``print`` it.
+        """What grew, shrank, appeared and vanished from this one to ``other``; ``print`` it, ``show`` it.
 
         ``nodes`` and ``edges`` of the answer have traffic, errors and latency of both: docs/columns.md.
         """
         found = tracescape_analytics.topology_difference.difference(self, other)
-        return dataclasses.replace(found, nodes=Frame(found.nodes), edges=Frame(found.edges))
+        return TopologyDifference(
+            Frame(found.nodes), Frame(found.edges), found.before, found.after, self.location
+        )
 
     def scene(self, diagnosis: Diagnosis | None = None) -> Scene:
         """The 3D scene of this topology, as arrays; the first cause of ``diagnosis`` carries a beacon."""

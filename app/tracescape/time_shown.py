@@ -21,8 +21,10 @@ _SECOND_NS: Final = 1_000_000_000
 class TimeShown:
     """The window from ``since`` to ``until``, or the world ``at`` a moment, or that of a ``trace``.
 
-    All as people write them; None: not said. Without ``at`` the moment of a trace is its last end.
-    Raises ``ValueError`` where both a window and a moment are given, or a width without a moment.
+    All as people write them; None: not said. Without ``at`` the moment of a trace is its last end. A moment
+    may be compared with another one, ``against``.
+    Raises ``ValueError`` where both a window and a moment are given, or a width or another moment without
+    one.
     """
 
     since: str | None = None
@@ -30,6 +32,7 @@ class TimeShown:
     at: str | None = None
     width: str | None = None
     trace: str | None = None
+    against: str | None = None
 
     def __post_init__(self) -> None:
         window, moment = self.since or self.until, self.at or self.trace
@@ -37,6 +40,8 @@ class TimeShown:
             raise ValueError("--since and --until name a window, --at and --trace a moment: give one of both")
         if self.width and not moment:
             raise ValueError("--width is how long a moment looks back: name one with --at or --trace")
+        if self.against and not moment:
+            raise ValueError("--against is the other one of two moments: name the first with --at")
 
     @property
     def given(self) -> bool:
@@ -55,23 +60,36 @@ class TimeShown:
         ends = None if self.trace is None else _end_of(store, self.trace)
         return store.at(self.at if self.at is not None else ends, self.width or WIDTH)
 
+    def other_ns(self, store: Store) -> int | None:
+        """The moment that it is compared with, epoch ns; None for none. `ValueError` if it is no moment."""
+        return None if self.against is None else store.at(self.against, self.width or WIDTH).until_ns
+
     def topology(self, store: Store) -> Topology:
         """What is seen then; `ValueError` and `UnknownTraceError` as `moment`."""
         moment = self.moment(store)
         return store.topology(self.since, self.until) if moment is None else moment.topology()
+
+    def trace_id(self, store: Store) -> str | None:
+        """The whole id of the trace in hex; None for none. Raises as `moment` does."""
+        return None if self.trace is None else parse_trace_id(store.reader, self.trace).hex()
 
     def words(self, store: Store) -> list[str]:
         """The options that show the same time again, also tomorrow where a moment is meant."""
         moment = self.moment(store)
         if moment is None:
             return [f"--{name}={value}" for name in ("since", "until") if (value := getattr(self, name))]
-        trace_id = None if self.trace is None else parse_trace_id(store.reader, self.trace).hex()
-        return moment_words(moment.until_ns, moment.until_ns - moment.since_ns, trace_id)
+        trace_id = self.trace_id(store)
+        width = moment.until_ns - moment.since_ns
+        return moment_words(moment.until_ns, width, trace_id, against_ns=self.other_ns(store))
 
 
-def moment_words(until_ns: int, width_ns: int, trace_id: str | None = None) -> list[str]:
-    """The options of ``tracescape explore`` that show a moment, and a trace in it if there is one."""
+def moment_words(
+    until_ns: int, width_ns: int, trace_id: str | None = None, *, against_ns: int | None = None
+) -> list[str]:
+    """The options of ``tracescape explore`` that show a moment, another one beside it, and a trace in it."""
     words = [f"--at={written_moment(until_ns)}"]
+    if against_ns is not None:
+        words.append(f"--against={written_moment(against_ns)}")
     if width_ns != parse_duration(WIDTH):
         words.append(f"--width={width_ns}ns")
     return words if trace_id is None else [*words, f"--trace={trace_id}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import tempfile
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tracescape.horizon import horizon
 from tracescape.places import Places, Positions
 from tracescape.times import format_time
 from tracescape.watching import Watch
@@ -63,12 +65,19 @@ def caption(topology: Topology, location: str) -> str:
 
 def recent(store: Store) -> Topology:
     """The live window where it holds spans, else everything there is."""
-    if store.live:
-        # From a whole minute on: what is counted of minutes is kept, and rates stay as right as they were.
-        found = store.topology((time.time_ns() - _LIVE_WINDOW_NS) // _MINUTE_NS * _MINUTE_NS)
-        if found.spans:
-            return found
-    return store.topology()
+    if not store.live:
+        return store.topology()
+    # From a whole minute on: what is counted of minutes is kept, and rates stay as right as they were.
+    since = (time.time_ns() - _LIVE_WINDOW_NS) // _MINUTE_NS * _MINUTE_NS
+    now = horizon(store).until_ns
+    if now is None:
+        found = store.topology(since)
+        return found if found.spans else store.topology()
+    until = (now // _MINUTE_NS + 1) * _MINUTE_NS
+    found = store.topology(since, until)
+    if not found.spans:
+        found = store.topology(None, until)
+    return dataclasses.replace(found, until_ns=now)
 
 
 def follow(
@@ -94,18 +103,30 @@ def follow(
         if panels is not None:
             panels.shows(topology)
         anew = panels is not None and panels.takes_new_places()
-        newest = store.extent().last_start_ns if given else topology.until_ns - 1
+        seen = horizon(store)
+        newest = seen.last_ns if given or seen.until_ns is not None else topology.until_ns - 1
         with places as positions:
-            return snapshot_of(topology, store, positions, causes, anew=anew, newest_ns=newest)
+            shown = snapshot_of(topology, store, positions, causes, anew=anew, newest_ns=newest)
+        return shown if not seen.note else _noted(shown, seen.note)
 
     return snapshot
 
 
-def beginning_at(at_ns: int, source: Callable[[], Snapshot], panels: StorePanels) -> Callable[[], Snapshot]:
-    """A source whose first answer is a past moment, so that a window opens there; ``source`` is now."""
+def _noted(shown: Snapshot, note: str) -> Snapshot:
+    scene = dataclasses.replace(shown.scene, caption=f"{shown.scene.caption} · {note}")
+    return dataclasses.replace(shown, scene=scene)
+
+
+def beginning_at(
+    at_ns: int, source: Callable[[], Snapshot], panels: StorePanels, against_ns: int | None = None
+) -> Callable[[], Snapshot]:
+    """A source whose first answer is a past moment, so that a window opens there; ``source`` is now.
+
+    ``against_ns`` is another moment that it is compared with.
+    """
     from tracescape_render.snapshot import MomentWish
 
-    first = [MomentWish(at_ns, causes=True)]
+    first = [MomentWish(at_ns, causes=True, against_ns=against_ns)]
 
     def snapshot() -> Snapshot:
         return panels.moment(first.pop()) if first else source()
@@ -155,6 +176,8 @@ def start_of(
     hops: int | None,
     direction: str,
     selected: str | None,
+    *,
+    split: bool = False,
 ) -> Start:
     """How a window or a picture begins, from the options of ``tracescape explore``.
 
@@ -173,6 +196,7 @@ def start_of(
         view=None if view is None else parsed_view(view),
         focus=None if focus is None else Focus(focus, hops, direction),
         selected=selected,
+        split=split,
     )
 
 
@@ -220,15 +244,29 @@ def _keep(reader: Reader, new: Positions, *, anew: bool) -> None:
 def show(topology: Topology, causes: pl.DataFrame | None = None) -> None:
     """Inline in a notebook, else a window that stays until it is closed."""
     if in_notebook():
-        from IPython.display import Image, display
+        _show_inline(scene_of(topology, topology.location, causes=causes))
+    else:
+        _open(lambda: snapshot_of(topology, causes=causes), topology.location)
 
-        picture = png_of(scene_of(topology, topology.location, causes=causes))
-        display(Image(picture, retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
-        return
+
+def show_snapshot(shown: Snapshot) -> None:
+    """The same of what is there already, about which nobody can be asked."""
+    if in_notebook():
+        _show_inline(shown.scene)
+    else:
+        _open(lambda: shown, shown.origin)
+
+
+def _show_inline(scene: Scene) -> None:
+    from IPython.display import Image, display
+
+    display(Image(png_of(scene), retina=False))  # type: ignore[no-untyped-call]  # IPython is untyped
+
+
+def _open(source: Callable[[], Snapshot], location: str) -> None:
     from tracescape_render import Start, open_window
 
-    start = Start(title=f"Tracescape · {topology.location}")
-    open_window(lambda: snapshot_of(topology, causes=causes), refresh_s=None, start=start)
+    open_window(source, refresh_s=None, start=Start(title=f"Tracescape · {location}"))
 
 
 def in_notebook() -> bool:

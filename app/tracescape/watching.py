@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tracescape.answers import Frame
+from tracescape.horizon import horizon
 from tracescape_render.phantoms import with_phantoms
 from tracescape_render.verdict import leading
 
@@ -114,28 +115,28 @@ class Watch:
         return self._store.diagnose()
 
     def _lately(self, topology: Topology) -> Diagnosis:
-        since = time.time_ns() - _WINDOW_NS
+        since, until = time.time_ns() - _WINDOW_NS, horizon(self._store).until_ns
         if self._before is not None:
-            lasting = self._store.diagnose(since, baseline=self._before)
+            lasting = self._store.diagnose(since, until, self._before)
             if len(lasting.causes):
                 return lasting
             self._before = None
-        new = self._store.diagnose(since)
+        new = self._store.diagnose(since, until)
         if len(new.causes):
             self._before = new.baseline[0]
             return new
         if not topology.nodes["state"].is_in(_SICK).any():
             return new
-        return self._begun_earlier(since) or new
+        return self._begun_earlier(since, until) or new
 
-    def _begun_earlier(self, since: int) -> Diagnosis | None:
+    def _begun_earlier(self, since: int, now: int | None) -> Diagnosis | None:
         first = self._store.extent().first_start_ns
         for age in _AGES_NS:
             until = since + _WINDOW_NS - age
             if until - _MINUTE_NS < first:
                 break
             before = max(until - _BASELINE_NS, first), until
-            found = self._store.diagnose(since, baseline=before)
+            found = self._store.diagnose(since, now, before)
             if len(found.causes):
                 self._before = before
                 return found

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tracescape_analytics.health import DEFAULT
 from tracescape_analytics.topology_difference import CHANGES
 from tracescape_render.arcs import weights
+from tracescape_render.banner import length_words
 from tracescape_render.focus import narrowed
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, IDLE, SEVERITY, STATES, state_codes
 from tracescape_render.scene import Scene, build_scene, priorities, shares_by_island, size_of_world
@@ -326,7 +327,7 @@ def _title(window: tuple[int, int], other: tuple[int, int]) -> str:
 
 
 def _caption(before: tuple[int, int], after: tuple[int, int], location: str) -> str:
-    lengths = [duration(until - since) for since, until in (before, after)]
+    lengths = [length_words(until - since) for since, until in (before, after)]
     ends = " → ".join(clock_words(until) for _, until in (before, after))
     length = (
         f"the {lengths[0]} before each" if lengths[0] == lengths[1] else f"the {' and '.join(lengths)} before"

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracescape_render.camera import View
 from tracescape_render.focus import Focus
+
+if TYPE_CHECKING:
+    from tracescape_render.desktop.visiting import Guest
 
 _REMEMBERED: Final = 50
 
 
 class Place(NamedTuple):
-    """A view, what is selected and what is kept in focus there, and the moment: None for now."""
+    """A view, what is selected and what is kept in focus there, and the moment: None for now.
+
+    ``against_ns`` is the moment that it is compared with, ``split`` whether the two are beside each other.
+    ``page`` is seen, ``trace`` is the id of the trace that is open on it, ``guest`` has the stage.
+    """
 
     view: View
     selected: str | None = None
     focus: Focus | None = None
     at_ns: int | None = None
+    against_ns: int | None = None
+    split: bool = False
+    page: int = 0
+    trace: str | None = None
+    guest: Guest | None = None
+
+    @property
+    def halves(self) -> bool:
+        """Whether two moments are seen beside each other."""
+        both = self.at_ns is not None and self.against_ns is not None
+        return self.split and both and self.at_ns != self.against_ns
 
 
 class Journey:

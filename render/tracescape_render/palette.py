@@ -37,6 +37,7 @@ class Theme:
         arc: connections; light: requests on them; glows: lights add to what is behind them (on dark ground).
         selection: hover and selection, nothing else.
         text, text_quiet, label_ground: words, less important words, what words stand on.
+        past, past_ink: parchment, which no state has, for what says that it is the past, and words on it.
         fading: what recedes does so by its share of being seen to this power: the smaller, the less.
     """
 
@@ -56,6 +57,8 @@ class Theme:
     text: RGB
     text_quiet: RGB
     label_ground: RGB
+    past: RGB = (222, 196, 146)
+    past_ink: RGB = (14, 10, 4)
     fading: float = 1.0
 
 
@@ -94,6 +97,8 @@ LIGHT: Final = Theme(
     text=(22, 28, 44),
     text_quiet=(84, 96, 122),
     label_ground=(255, 255, 255),
+    past=(122, 88, 34),
+    past_ink=(255, 255, 255),
     fading=0.55,  # on white there is less between a colour and nothing
 )
 #: States lie between blue and yellow and differ in lightness: what red-green deficiencies leave.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -45,12 +46,15 @@ def screenshot(
     selected: str | None = None,
     route: Route | None = None,
     at_ns: int | None = None,
+    banner: Sequence[str] = (),
+    arranged: Callable[[Scene], Scene] | None = None,
 ) -> Path:
     """Write ``scene`` to ``path`` and return it; the file is whole or absent.
 
     ``view`` is where the camera stands, by default where everything is seen; ``focus`` hides the rest,
-    ``selected`` marks a service and shows its numbers. ``route`` is a request that is drawn at a moment of
-    it, epoch ns; by default at the one that tells most.
+    ``selected`` marks a service and shows its numbers. ``banner`` is written above the world: the first of
+    the texts for which there is room. ``arranged`` makes another scene of what is in focus. ``route`` is a
+    request that is drawn at a moment of it, epoch ns; by default at the one that tells most.
 
     Raises:
         RenderError: system libraries are missing, the file cannot be written, or a service is not there.
@@ -59,6 +63,9 @@ def screenshot(
     if focus is not None:
         scene = narrowed(scene, within(scene, focus))
     chosen = None if selected is None else body_named(scene, selected)
+    if arranged is not None:
+        scene = arranged(scene)
+        chosen = scene.services.index(selected) if selected in scene.services else None
     check_graphics(display=False)
     from tracescape_render.stage import Stage
 
@@ -75,6 +82,7 @@ def screenshot(
             stage.look(stage.overview_of_ride())
         else:
             stage.select(chosen)
+        stage.proclaim(banner)
         if view is not None:
             stage.look(view)
         stage.relabel()

@@ -46,6 +46,8 @@ class Snapshot:
         sentence: the diagnosis of the first cause, one or two sentences; empty without one.
         at_ns: the past moment that this is, epoch ns; None for what is newest. ``width_ns``: how much of the
             time before it is seen. ``reasoned``: whether causes were asked for.
+        against_ns: the other moment that it is compared with; ``both``: the two in one world, see `contrast`;
+            None where there is no other, or where it is the same.
         command: the beginning of the command line that shows the same; None for the window's own.
         questions: who answers about what is seen; None for the window's own.
     """
@@ -61,6 +63,8 @@ class Snapshot:
     at_ns: int | None = None
     width_ns: int = 0
     reasoned: bool = True
+    against_ns: int | None = None
+    both: Scene | None = None
     command: Sequence[str] | None = None
     questions: Questions | None = None
 
@@ -77,10 +81,14 @@ class LineWish(NamedTuple):
 
 
 class MomentWish(NamedTuple):
-    """A moment that is asked for, epoch ns; with ``causes`` what broke then, which may take seconds."""
+    """A moment that is asked for, epoch ns; with ``causes`` what broke then, which may take seconds.
+
+    With ``against_ns`` also how it differs from that moment.
+    """
 
     at_ns: int
     causes: bool
+    against_ns: int | None = None
 
 
 class RideWish(NamedTuple):

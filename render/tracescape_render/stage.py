@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -374,6 +374,10 @@ class Stage:
     def say(self, text: str) -> None:
         """Put a line under the title: the caption, or what is wrong."""
         self._words.say(text)
+
+    def proclaim(self, texts: Sequence[str]) -> None:
+        """A banner above the world: the first of ``texts`` for which there is room; none of none."""
+        self._words.proclaim(texts)
 
     def animate(self, seconds: float) -> None:
         """Move the lights along the arcs to where they are ``seconds`` after the beginning."""

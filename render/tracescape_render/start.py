@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class Start:
     """Everything that a command line can say about it.
 
-    ``command`` is the beginning of the command line that reproduces a view. ``trace`` is ridden from the
-    beginning on, from a ``share`` of its way if that is given; ``inside`` is a trace that is stepped into.
+    ``command`` is the beginning of the command line that reproduces a view. ``against_ns`` is a moment that
+    the one which is shown is compared with, ``split`` sets the two beside each other. ``trace`` is ridden,
+    from a ``share`` of its way if that is given, else from the beginning on; ``inside`` is a trace that is
+    stepped into.
     """
 
     title: str = "Tracescape"
@@ -28,6 +30,8 @@ class Start:
     view: View | None = None
     focus: Focus | None = None
     selected: str | None = None
+    against_ns: int | None = None
+    split: bool = False
     trace: str | None = None
     share: float | None = None
     inside: InsideWish | None = None

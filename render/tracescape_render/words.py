@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTextActor
+from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTextActor, vtkTextProperty
 
+from tracescape_render.banner import fitting
 from tracescape_render.camera import VIEW_ANGLE, to_screen
 from tracescape_render.labels import Rect, arrange
 from tracescape_render.leaders import Leaders, leader_lines
@@ -33,6 +36,8 @@ _ALL_NUMBERED: Final = 600
 _ISLANDS_NAMED: Final = 24
 #: Bodies that a label tries not to cover: the largest on the screen.
 _MINDED: Final = 1_500
+#: A picture of fewer pixels across is told in fewer words.
+_NARROW: Final = 900
 _SHAFT_STEPS: Final = 10
 _SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry", "◓ island")
 _STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: "◍"}
@@ -92,7 +97,10 @@ class Words:
         self._sizes: dict[str, tuple[float, float]] = {}
         self._name = text_actor(14, face=BOLD)
         self._headline = text_actor(_HEADLINE_LETTERS[0], face=BOLD)
+        self._told = "", ""
         self._caption = text_actor(14)
+        self._banner = text_actor(16, face=BOLD)
+        self._proclaimed: list[str] = []
         self._tooltip = text_actor(15)
         self._flag = text_actor(20, face=BOLD)
         self._reason = text_actor(16)
@@ -107,10 +115,10 @@ class Words:
         self._mark: _Mark | None = None
         self._name.SetInput("TRACESCAPE")
         self._tooltip.GetTextProperty().SetLineSpacing(1.25)
-        hidden = [*self._free, *self._islands, self._flag, self._reason, self._tooltip]
+        hidden = [*self._free, *self._islands, self._flag, self._reason, self._tooltip, self._banner]
         for actor in hidden:
             actor.SetVisibility(False)
-        for actor in [*self._free, *self._islands, self._flag, self._reason]:
+        for actor in [*self._free, *self._islands, self._flag, self._reason, self._banner]:
             actor.GetTextProperty().SetJustificationToCentered()
         renderer.AddViewProp(self._leaders.actor)  # first, so that words are over it
         for actor in [self._name, self._headline, self._caption, *self._legend, *hidden]:
@@ -134,13 +142,15 @@ class Words:
         self._sizes = {}
         self.rects = {}
         self._write_labels()  # every label of the old scene goes
-        self._headline.SetInput(scene.headline)
-        self._caption.SetInput(" · ".join(part for part in (scene.caption, note) if part))
+        self._told = scene.headline, " · ".join(part for part in (scene.caption, note) if part)
+        for actor, text in zip((self._headline, self._caption), self._told, strict=True):
+            actor.SetInput(text)
         colour(self._name, theme.text_quiet)
         sick = np.flatnonzero(np.bincount(scene.state, minlength=len(STATES))[list(SICK)])
         calm = theme.text if not len(sick) else theme.marks[SICK[int(sick[-1])]]
         colour(self._headline, theme.cause if scene.cause is not None else calm, theme.ground[1], 0.75)
         colour(self._caption, theme.text_quiet, theme.ground[1], 0.75)
+        colour(self._banner, theme.past_ink, theme.past, 1.0)
         colour(self._tooltip, theme.text, theme.label_ground, 0.88)
         self._leaders.colour(theme.text_quiet)
         for actor, name in zip(self._islands, scene.island_names, strict=False):
@@ -153,6 +163,7 @@ class Words:
     def retell(self, scene: Scene, headline: str, ink: RGB) -> None:
         """The same bodies, told anew: labels that have changed are written anew when they are placed."""
         before, self._scene = self._scene, scene
+        self._told = headline, self._told[1]
         self._headline.SetInput(headline)
         colour(self._headline, ink, self._theme.ground[1], 0.75)
         for body in list(self._writers):
@@ -176,8 +187,13 @@ class Words:
             colour(self._reason, theme.text_quiet, theme.label_ground, 0.88)
             self._reason.SetInput(f" suspect, not proved \n {suspect.reason} ")
 
+    def proclaim(self, texts: Sequence[str]) -> None:
+        """A banner in the middle above: the first of ``texts`` for which there is room; none of none."""
+        self._proclaimed = list(texts)
+
     def say(self, text: str) -> None:
         """Put a line under the headline: the caption, or what is wrong."""
+        self._told = self._told[0], text
         self._caption.SetInput(text)
 
     def tell(self, text: str | None, size: Size) -> None:
@@ -217,8 +233,11 @@ class Words:
     def _place_display(self, size: Size) -> list[Rect]:
         """The head-up display; the places that it takes."""
         width, height = size
+        _fit(self._headline, self._told[0], width - 40)
+        self._write_told(width)
+        idle = _IDLE_WORDS if width >= _NARROW else STATES[IDLE]
+        self._legend[1 + IDLE].SetInput(f"{_STATE_SIGNS.get(IDLE, '●')} {idle}")
         self._name.SetPosition(26, height - 32)
-        _fit(self._headline, width - 40)
         self._headline.SetPosition(25, height - 66)
         self._caption.SetPosition(26, height - 90)
         x = 26.0
@@ -228,7 +247,29 @@ class Words:
         self._legend[-1].SetPosition(26, 10)
         wide = max(measure(actor)[0] for actor in (self._headline, self._caption, self._name)) + 30
         low = max(x, measure(self._legend[-1])[0] + 30)
-        return [Rect(0, height - 98, min(wide, width), height), Rect(0, 0, min(low, width), 56)]
+        taken = [Rect(0, height - 98, min(wide, width), height), Rect(0, 0, min(low, width), 56)]
+        return [*taken, *self._placed_banner(size)]
+
+    def _write_told(self, width: int) -> None:
+        """Headline and caption, as much of them as fits."""
+        for actor, text in zip((self._headline, self._caption), self._told, strict=True):
+            style = actor.GetTextProperty()
+            shown = fitting([text], width - 36, partial(_width, style))
+            if actor.GetInput() != shown:
+                actor.SetInput(shown)
+
+    def _placed_banner(self, size: Size) -> list[Rect]:
+        self._banner.SetVisibility(bool(self._proclaimed))
+        if not self._proclaimed:
+            return []
+        width, height = size
+        style = self._banner.GetTextProperty()
+        room = width - 2 * measure(self._name)[0] - 60
+        text = fitting(self._proclaimed, room - _width(style, "    "), partial(_width, style))
+        self._banner.SetInput(f"  {text}  ")
+        wide, high = measure(self._banner)
+        self._banner.SetPosition(width / 2, height - high - 4)
+        return [Rect((width - wide) / 2, height - high - 8, (width + wide) / 2, height)]
 
     def _placed_flag(self, projection: Matrix, size: Size, taken: list[Rect]) -> Rect | None:
         """At the top of the shaft; where that is out of the picture, as near to it as can be."""
@@ -396,8 +437,7 @@ class Words:
         first.SetInput(_CAUSE_SIGN if self._scene.cause is not None else suspected)
         colour(first, theme.cause if self._scene.cause is not None else theme.text_quiet)
         for code, actor in enumerate(states):
-            word = _IDLE_WORDS if code == IDLE else STATES[code]
-            actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {word}")
+            actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {STATES[code]}")
             colour(actor, theme.states[code] if code in (HEALTHY, IDLE) else theme.marks[code])
         grouped = bool((self._scene.shape == GROUP).any())
         rim = [_RIM_SIGN] if np.isin(self._scene.state, SICK).any() else []
@@ -406,13 +446,17 @@ class Words:
         colour(shapes, theme.text_quiet)
 
 
-def _fit(actor: vtkTextActor, width: float) -> None:
-    """Write as large as fits, within bounds."""
-    style, text = actor.GetTextProperty(), actor.GetInput() or ""
+def _fit(actor: vtkTextActor, text: str, width: float) -> None:
+    """Write ``text`` as large as fits, within bounds."""
+    style = actor.GetTextProperty()
     style.SetFontSize(_HEADLINE_LETTERS[0])
     wide = text_size(text, style)[0]
     if wide > width > 0:
         style.SetFontSize(max(int(_HEADLINE_LETTERS[0] * width / wide), _HEADLINE_LETTERS[1]))
+
+
+def _width(style: vtkTextProperty, text: str) -> float:
+    return text_size(text, style)[0]
 
 
 def _on_screen(scene: Scene, depth: NDArray[np.float64], height: int) -> NDArray[np.float64]:

@@ -110,6 +110,25 @@ def test_when_nothing_is_left_all_is_missed() -> None:
     assert set(found.filter(pl.col("what") == "service")["name"]) == {"web", "cart", "pay", "redis"}
 
 
+def test_a_short_store_misses_what_it_has_lost_though_it_holds_no_ten_minutes() -> None:
+    begin = NOW - 4 * MINUTE_NS
+    rows = every(10, begin, NOW) + every(10, NOW, NOW + 2 * MINUTE_NS, pay=False)
+    found = lost(rows, until_ns=NOW + 2 * MINUTE_NS)
+    row = found.row(0, named=True)
+    assert (row["what"], row["name"], row["parts"]) == ("service", "pay", 10), (
+        "of the four minutes that there are"
+    )
+    assert row["expected"] == pytest.approx(12.0)
+    asked = absence(reader(*rows), since_ns=NOW, until_ns=NOW + 2 * MINUTE_NS, baseline=(begin, NOW))
+    assert asked.equals(found)
+
+
+def test_before_the_first_span_there_is_nothing_to_compare_with() -> None:
+    assert absence(
+        reader(*every(10, NOW, NOW + MINUTE_NS)), since_ns=NOW, until_ns=NOW + MINUTE_NS
+    ).is_empty()
+
+
 def test_nothing_gives_no_rows_and_what_is_wrong_is_said() -> None:
     assert lost([]).schema == lost(every(10, 0, NOW)).schema == pl.Schema(ABSENCE_SCHEMA)
     with pytest.raises(ValueError, match="needs a since"):

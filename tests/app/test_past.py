@@ -1,5 +1,6 @@
 """What a window shows of a past moment equals what the core says of it."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,14 +8,22 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from typer.testing import CliRunner
 
 import tracescape as ts
 from support.shop_store import MINUTE_NS, broken_shop
+from tracescape.cli import app
 from tracescape.panels import StorePanels
 from tracescape.past import Past
+from tracescape.time_shown import written_moment
 from tracescape.view import beginning_at, follow
-from tracescape_render.palette import STATES
+from tracescape_analytics.topology_difference import CHANGES
+from tracescape_render import Snapshot, Start
+from tracescape_render.camera import View
+from tracescape_render.focus import Focus
+from tracescape_render.palette import STATES, THEMES
 from tracescape_render.snapshot import LineWish, MomentWish
+from tracescape_render.view_command import view_command
 from tracescape_storage.duckdb_file import DuckDBStore
 
 BEGIN = 1_760_000_040_000_000_000  # a whole minute
@@ -146,3 +155,94 @@ def test_a_window_that_opens_in_the_past_knows_the_way_to_now(store: ts.Store, p
 def test_a_moment_looks_back_a_minute_where_little_is_stored(store: ts.Store) -> None:
     assert Past(store).width_ns() == MINUTE_NS
     assert Past(store, width="7m").width_ns() == 7 * MINUTE_NS
+
+
+def test_two_moments_are_told_the_earlier_before_the_later_whichever_is_shown(panels: StorePanels) -> None:
+    calm, sick = BROKEN, END
+    store = panels._store
+    found = store.at(calm, "2m").topology().compare(store.at(sick, "2m").topology())
+    for at, other in ((sick, calm), (calm, sick)):
+        shown = panels.moment(MomentWish(at, causes=False, against_ns=other))
+        both = shown.both
+        assert both is not None
+        assert both.contrast is not None
+        assert sorted(both.services) == sorted(found.nodes["service"])
+        change = {name: CHANGES[code] for name, code in zip(both.services, both.contrast.change, strict=True)}
+        sure = found.nodes.filter(pl.col("p_value") <= 0.01)
+        assert {name: change[name] for name in sure["service"]} == dict(
+            sure.select("service", "change").rows()
+        )
+        database = both.services.index("postgresql inventory@inventory-db")
+        assert STATES[both.state[database]] == "failing"
+        assert shown.at_ns == at
+        assert shown.against_ns == other
+        assert f"--against={written_moment(other)}" in (shown.command or ())
+        places = dict(zip(shown.scene.services, shown.scene.positions.tolist(), strict=True))
+        for name, place in zip(both.services, both.positions.tolist(), strict=True):
+            assert places.get(name, place) == place
+
+
+def test_beside_another_moment_a_panel_compares_with_that(panels: StorePanels) -> None:
+    shown = panels.moment(MomentWish(END, causes=False, against_ns=BROKEN))
+    assert shown.questions is not None
+    told = shown.questions.details("inventory")
+    calm = panels._store.at(BROKEN, "2m").topology().nodes.filter(service="inventory")
+    assert told.before is not None
+    assert told.before.p95_ns == calm["p95_ns"][0]
+
+
+def test_a_moment_compared_with_itself_is_one_moment(panels: StorePanels) -> None:
+    assert panels.moment(MomentWish(END, causes=False, against_ns=END)).both is None
+
+
+def test_compared_with_a_moment_of_which_nothing_is_stored_everybody_appeared_and_it_says_why(
+    panels: StorePanels,
+) -> None:
+    both = panels.moment(MomentWish(END, causes=False, against_ns=BEGIN - 60 * MINUTE_NS)).both
+    assert both is not None
+    assert both.headline.endswith("appeared")
+    assert both.caption.startswith("nothing is stored from")
+    empty = panels.moment(MomentWish(BEGIN - 60 * MINUTE_NS, causes=False)).scene
+    assert empty.headline == "Nothing is stored of this moment"
+    assert "the first span starts" in empty.caption
+
+
+def test_the_copied_command_shows_the_same_view(
+    store: ts.Store, panels: StorePanels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = store.location
+    panels = StorePanels(store, Past(store, file, "2m"))
+    seen = panels.moment(MomentWish(END, causes=True, against_ns=BROKEN))
+    assert seen.command is not None
+    trace = store.search(since=BROKEN, until=END).rows["trace_id"][0]
+    view, focus = View((1.5, -40.25, 30.0), (0.5, 2.0, 1.0)), Focus("inventory", 2, "up")
+    words = [*seen.command, "--split", f"--trace={trace}"]
+    command = view_command(words, view, focus, "checkout", THEMES["light"])
+    opened: list[tuple[Snapshot, Start]] = []
+    monkeypatch.setattr(
+        "tracescape_render.window.open_window",
+        lambda source, **more: opened.append((source(), more["start"])),
+    )
+    done = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
+    again, start = opened.pop()
+    assert (start.view, start.focus, start.selected) == (view, focus, "checkout")
+    assert (start.theme.name, start.split, start.trace, start.against_ns) == ("light", True, trace, BROKEN)
+    assert (again.at_ns, again.against_ns, again.width_ns) == (END, BROKEN, 2 * MINUTE_NS)
+    for here, there in ((seen.scene, again.scene), (seen.both, again.both)):
+        assert here is not None
+        assert there is not None
+        assert here.services == there.services
+        assert here.caption == there.caption
+        for name in ("positions", "radii", "state", "calls", "arc_calls", "arc_state", "seen", "curves"):
+            np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
+    assert again.command == seen.command
+
+
+def test_a_notebook_gets_both_moments_as_a_picture(store: ts.Store, tmp_path: Path) -> None:
+    found = store.at(BROKEN, "2m").topology().compare(store.at(END, "2m").topology())
+    assert found.scene().headline.endswith("worse")
+    assert len(found.scene(split=True).positions) == 2 * len(found.scene().positions)
+    for split in (False, True):
+        path = found.screenshot(tmp_path / f"{split}.png", (320, 200), split=split, theme="light")
+        assert path.read_bytes().startswith(b"\x89PNG")

@@ -173,3 +173,20 @@ def test_the_timeline_in_a_terminal(path: Path) -> None:
     assert ("absence", "pay") in [(row["kind"], row["service"]) for row in marked]
     wrong = run("timeline", "--store", path, "--marks", "--service", "pay")
     assert (wrong.returncode, "do not go with them" in wrong.stderr) == (1, True)
+
+
+def test_a_link_holds_two_moments_and_shows_the_same_again(path: Path) -> None:
+    with ts.open(path) as store:
+        shown = TimeShown(at="1m", against=written_moment(BEGIN + 4 * MINUTE), width="1m")
+        words = shown.words(store)
+        assert words[1] == f"--against={written_moment(BEGIN + 4 * MINUTE)}"
+        again = TimeShown(**{word[2:].partition("=")[0]: word.partition("=")[2] for word in words})
+        assert again.words(store) == words
+        assert again.other_ns(store) == shown.other_ns(store) == BEGIN + 4 * MINUTE
+
+
+def test_another_moment_needs_a_first_one() -> None:
+    with pytest.raises(ValueError, match="--against is the other one of two moments"):
+        TimeShown(against="5m")
+    with pytest.raises(ValueError, match="--against is the other one of two moments"):
+        TimeShown(since="5m", against="5m")

@@ -171,7 +171,7 @@ def test_what_did_not_change_stays_quiet(both: Scene) -> None:
 
 def test_the_words_say_which_two_and_how_much(both: Scene) -> None:
     assert both.headline == "1 vanished · 1 appeared · 1 grew · 1 shrank · 1 worse"
-    assert both.caption.endswith("the 60 s before each · shop.db")
+    assert both.caption.endswith("the 1 min before each · shop.db")
     assert both.subtitles[both.services.index("cart")] == "▲ ×4"
     assert both.subtitles[both.services.index("ads")] == "▼ ÷4"
     assert "6.67/s → 26.7/s" in both.tooltips[both.services.index("cart")]

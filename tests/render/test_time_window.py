@@ -13,6 +13,11 @@ import polars as pl
 from support.scenes import SHOP_EDGES, SHOP_NODES
 from tracescape_render import Snapshot, Start, build_scene, open_window
 from tracescape_render.snapshot import Details, Figures, NoQuestions
+from tracescape_analytics.calls import Unpaired
+from tracescape_analytics.topology import Topology
+from tracescape_analytics.topology_difference import difference
+from tracescape_render.charts import topology_chart
+from tracescape_render.contrast import GREW, contrasted
 from tracescape_render.strip import LINE_SCHEMA, MARK_SCHEMA, Line
 
 SECOND = 1_000_000_000
@@ -31,6 +36,9 @@ def snapshot(at_ns=None, **more):
     scene = build_scene(nodes, SHOP_EDGES, seconds=60.0, caption=f"at {at_ns}", positions=places)
     places.update(zip(scene.services, map(tuple, scene.positions.tolist())))
     return Snapshot(scene, nodes, SHOP_EDGES, 60.0, "localhost:4318", True, END, at_ns=at_ns, **more)
+
+def waterfall():
+    return topology_chart(SHOP_NODES, SHOP_EDGES)
 
 def rows(service):
     return [dict(start_ns=BEGIN + i * 10 * SECOND, end_ns=BEGIN + (i + 1) * 10 * SECOND, service=service,
@@ -62,8 +70,24 @@ class Shop(NoQuestions):
             raise TimeoutError
         if state["failure"]:
             raise ConnectionError(state["failure"])
-        return snapshot(wish.at_ns, width_ns=60 * SECOND, reasoned=wish.causes, questions=Then(wish.at_ns),
+        shown = snapshot(wish.at_ns, width_ns=60 * SECOND, reasoned=wish.causes, questions=Then(wish.at_ns),
             command=["tracescape", "explore", f"--at={wish.at_ns}"])
+        if wish.against_ns is None:
+            return shown
+        ends = sorted((wish.at_ns, wish.against_ns))
+        found = difference(*(core(at) for at in ends))
+        both = contrasted(found.nodes, found.edges, before=found.before, after=found.after, positions=places)
+        words = [*shown.command, f"--against={wish.against_ns}"]
+        return dataclasses.replace(shown, both=both, against_ns=wish.against_ns, command=words)
+    def trace(self, trace_id):
+        return waterfall()
+
+def core(at_ns):
+    sick = at_ns >= state["sick_from"]
+    nodes = SHOP_NODES.with_columns(seen="calls", calls=pl.when((pl.col("service") == "cart") & sick)
+        .then(3000).otherwise("calls")).with_columns(seen="calls")
+    edges = SHOP_EDGES.with_columns(seen="calls", client_p50_ns=pl.lit(1), server_p50_ns=pl.lit(1))
+    return Topology(nodes, edges, at_ns - 60 * SECOND, at_ns, 1, 1, Unpaired())
 
 def spot(share):
     from PySide6.QtCore import QPoint
@@ -94,6 +118,9 @@ def shared(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 def window(shared: Running) -> Running:
     shared.ask("state.update(failure=None, stored=True)")
     shared.ask("gate.set()")
+    shared.ask("window.time.compare(None)")
+    shared.ask("window.set_page(0)")
+    shared.ask("window.choice.set_hops(None)")
     shared.ask("window.time.now()")
     shared.ask("window.time.zoom(BEGIN, END)")
     shared.ask("window.select(None)")
@@ -275,3 +302,97 @@ def test_without_anything_stored_there_is_nothing_to_go_through(window: Running)
     point(window, 0.5)
     window.xdotool("click", "1")
     assert window.ask("window.snapshot.at_ns") is None
+
+
+def compared(window: Running) -> None:
+    """The moment after 100 s marked, the one after 450 s shown."""
+    window.ask("window.time.go(BEGIN + 100 * SECOND)")
+    window.wait("window.snapshot.at_ns == BEGIN + 100 * SECOND")
+    window.key("o")
+    window.wait("window.time.against_ns == BEGIN + 100 * SECOND")
+    window.ask("window.time.go(BEGIN + 450 * SECOND)")
+    window.wait("window.snapshot.at_ns == BEGIN + 450 * SECOND and window.snapshot.both is not None")
+
+
+def test_a_marked_moment_is_what_others_are_compared_with(window: Running) -> None:
+    compared(window)
+    change = "dict(zip(window.scene.services, window.scene.contrast.change.tolist()))['cart'] == GREW"
+    window.wait(change)
+    window.wait("'blended' in window.time.banner.text()")
+    assert "--against=" in window.ask("window.taking.command()")
+    view = window.ask("window.world.view[0]")
+    window.ask("window.time.go(BEGIN + 200 * SECOND)")
+    window.wait("window.snapshot.at_ns == BEGIN + 200 * SECOND")
+    assert window.ask("set(window.scene.contrast.change.tolist())") == {4}  # nothing differs
+    assert window.ask("window.world.view[0]") == view
+    window.ask("window.time.go(BEGIN + 100 * SECOND)")  # the other moment itself
+    window.wait("window.snapshot.at_ns == BEGIN + 100 * SECOND and window.scene.contrast is None")
+    window.key("o")
+    window.wait("window.time.against_ns is None")
+    assert "--against=" not in window.ask("window.taking.command()")
+
+
+def test_two_moments_stand_beside_each_other_with_one_key_and_escape_ends_it(window: Running) -> None:
+    compared(window)
+    bodies = window.ask("len(window.scene.services)")
+    window.key("v")
+    window.wait(f"len(window.scene.services) == {2 * bodies}")
+    assert "--split" in window.ask("window.taking.command()")
+    window.click("cart")  # of the later moment
+    window.wait("window.selected == 'cart'")
+    window.ask("window.select(None)")
+    window.xdotool("mousemove", *(str(round(part)) for part in window.ask("at('\\0before cart')")))
+    window.xdotool("click", "1")
+    window.wait("window.selected == 'cart'")
+    window.key("g")  # flies to it
+    window.key("Escape", "Escape")
+    window.wait("window.time.against_ns is None and window.scene is window.snapshot.scene")
+
+
+def test_without_another_moment_there_is_nothing_to_set_beside(window: Running) -> None:
+    window.key("v")
+    window.wait("any('o marks a moment' in text for text in window.status.texts())")
+    assert not window.ask("window.time.split")
+
+
+def test_a_bookmark_holds_both_moments_place_selection_focus_and_trace(window: Running) -> None:
+    compared(window)
+    window.key("v")
+    window.wait("window.showing._halves")
+    window.ask("window.select('cart')")
+    window.key("2")
+    window.wait("window.choice.focus is not None")
+    window.wait("window.world._flight is None")
+    window.ask("window.world.look(window.world.view._replace(focus=(1.0, 2.0, 3.0)), fly=False)")
+    window.ask("window.open_trace('ab' * 16)")
+    window.wait("window.pages.currentIndex() == 4")
+    window.ask("window.pages.trace.setFocus()")
+    window.key("b")
+    window.wait("any('bookmark' in text for text in window.status.texts())")
+    told = window.ask("window.taking.command()")
+    assert set(told.split()) >= {"--split", f"--trace={'ab' * 16}", "--focus=cart", "--hops=2"}
+    place = window.ask("[*map(repr, window.going.place[:8])]")
+    window.ask("window.time.compare(None)")
+    window.ask("window.time.now()")
+    window.ask("window.choice.set_hops(None)")
+    window.ask("window.select(None)")
+    window.ask("window.pages.open_trace('cd' * 16, waterfall())")
+    window.ask("window.set_page(0)")
+    window.wait("window.snapshot.at_ns is None")
+    window.key("B")
+    window.wait("window.snapshot.both is not None and window.showing._halves")
+    window.wait("window.pages.currentIndex() == 4 and window.pages.trace_id == 'ab' * 16")
+    assert window.ask("[*map(repr, window.going.place[:8])]") == place
+    assert window.ask("window.taking.command()") == told
+
+
+@pytest.mark.parametrize("width", [640, 800, 1280])
+def test_the_banner_is_whole_in_a_narrow_window(window: Running, width: int) -> None:
+    window.ask(f"window.resize({width}, 700)")
+    compared(window)
+    window.wait("window.time.banner.isVisible() and '→' in window.time.banner.text()")
+    over = "window.world.canvas.width()"
+    window.wait(f"0 <= window.time.banner.x() and window.time.banner.geometry().right() <= {over}")
+    fits = "window.time.banner.fontMetrics().horizontalAdvance(window.time.banner.text())"
+    assert window.ask(f"{fits} + 28 <= window.time.banner.width() + 1")
+    window.ask("window.resize(1280, 800)")

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracescape_render.camera import View, close_up
-from tracescape_render.desktop.pages import WORLD
+from tracescape_render.contrast import name_of
+from tracescape_render.desktop.pages import TRACE, WORLD
 from tracescape_render.journey import Journey, Place
 from tracescape_render.moving import nearer
 from tracescape_render.text import display_name
@@ -36,7 +37,18 @@ class Going:
     def place(self) -> Place:
         """Where one is."""
         window = self._window
-        return Place(window.world.view, window.selected, window.choice.focus, window.time.player.at_ns)
+        page = window.pages.currentIndex()
+        return Place(
+            window.world.view,
+            window.selected,
+            window.choice.focus,
+            window.time.player.at_ns,
+            window.time.against_ns,
+            window.time.split,
+            page,
+            window.pages.trace_id if page == TRACE else None,
+            window.visiting.guest,
+        )
 
     def leave(self) -> None:
         """Remember this place, before going elsewhere."""
@@ -54,7 +66,8 @@ class Going:
             window.choice.focus = None
             window.showing.show()
         window.select(name)
-        self._approach(window.scene.positions[window.scene.services.index(name)])
+        if name in window.scene.services:  # of two moments beside each other it may be there at neither
+            self._approach(window.scene.positions[window.scene.services.index(name)])
 
     def to_selected(self) -> None:
         """Fly to what is selected, else to what was opened last."""
@@ -112,8 +125,10 @@ class Going:
         self._window.say(f"bookmark {found[0]}")
 
     def return_to(self, place: Place) -> None:
-        """Be at a place again: its moment, its focus, its selection, its view."""
+        """Be at a place again: its moments, its focus, its selection, its page, its view."""
         window = self._window
+        window.showing.expect(halves=place.halves)
+        window.time.compare(place.against_ns, split=place.split)
         if place.at_ns is None:
             window.time.now()
         elif place.at_ns != window.time.player.at_ns:
@@ -123,16 +138,28 @@ class Going:
             window.showing.show()
         if place.selected != window.selected:
             window.select(place.selected)
+        self._return_to_page(place)
         window.world.look(place.view)
         window.tell_bar()
         window.fill_page()
+
+    def _return_to_page(self, place: Place) -> None:
+        window = self._window
+        if place.guest is not None and place.guest is not window.visiting.guest:
+            window.visiting.enter(place.guest)
+        elif place.guest is None and window.visiting.guest is not None:
+            window.visiting.dismiss()
+        if place.trace is not None and place.trace != window.pages.trace_id:
+            window.asked.trace(place.trace)  # its page comes with it
+        elif place.guest is None and place.page != window.pages.currentIndex():
+            window.set_page(place.page)
 
     def clicked(self, body: int | None) -> None:
         """A service is selected, an island opened."""
         world = self._window.world
         stage = world.stage
         name = None if body is None else stage.service_of(body)
-        self._window.select(name)
+        self._window.select(None if name is None else name_of(name))
         self._opened = None
         if body is not None and name is None and stage.scene is not None:
             self._opened = stage.scene.positions[body].copy()

@@ -38,6 +38,7 @@ Time: click or drag the strip; wheel on it for a shorter stretch
 Space           play, pause          End             now: live again
 , .             a step back, on      Home            the first moment
 - +             slower, faster       r               play the other way
+o               compare with this    v               blended, side by side
 
 R               ride a request through the world: the trace that is open, else the worst of
                 the selected service, else of all; a trace id in the search box rides it
@@ -116,6 +117,8 @@ def _timing(desktop: Desktop) -> Handlers:
         "=": desktop.time.faster,
         "r": desktop.time.reverse,
         "R": lambda: desktop.riding.ride(),
+        "o": desktop.time.mark,
+        "v": desktop.time.beside,
     }
 
 

@@ -71,7 +71,7 @@ class Desktop(QWidget):
     def begin(self, snapshot: Snapshot) -> None:
         """Show the first snapshot, once the window is on the screen. Who is named in ``start`` is in it."""
         self.world.stage.settle()
-        self.time.begin(snapshot)
+        self.time.begin(snapshot, self.start.against_ns, split=self.start.split)
         self.showing.begin(snapshot)
         focus = self.choice.focus
         if self.start.view is not None:
@@ -80,7 +80,7 @@ class Desktop(QWidget):
         self.asked.names(snapshot)
         if self.start.inside is not None:
             self.inside.step_in(self.start.inside)
-        if self.start.trace is not None:
+        elif self.start.trace is not None:
             self.riding.ride(self.start.trace, self.start.share)
         self._clock.start(FRAME_MS)
         self._tick()
@@ -172,11 +172,11 @@ class Desktop(QWidget):
         self._place_help()
 
     def let_go(self) -> None:
-        """Close the help, else leave who has the stage, else let go of the selection, else of the focus."""
+        """Close the help, else leave who has the stage, else let go of the selection, the focus, a moment."""
         if self._help.isVisible():
             self._help.hide()
-        elif not self.visiting.leave():
-            self.choice.let_go()
+        elif not self.visiting.leave() and not self.choice.let_go():
+            self.time.compare(None)
 
     def back(self) -> None:
         """Where one was before."""
@@ -205,7 +205,7 @@ class Desktop(QWidget):
         self.closed = True
         self._clock.stop()
         self.hide()
-        self.visiting.close()
+        self.visiting.dismiss()
         self.inside.close()
         self.riding.close()
         self.asked.stop()
@@ -324,7 +324,7 @@ class Desktop(QWidget):
                 self.say(f"trace {trace_id}: {_sentence(chart)}")
             else:
                 self.opened_trace = trace_id
-                self.pages.open_trace(chart)
+                self.pages.open_trace(trace_id, chart)
                 self.set_page(TRACE)
 
     def _tell_status(self) -> None:
@@ -337,7 +337,7 @@ class Desktop(QWidget):
         renderer = self.world.stage.profile.renderer.partition("(")[0].strip()
         effects = self.showing.effects
         speed = f"{pace} · {1e3 * effects.frame_s:.0f} ms a frame · {display_name(renderer, 24)}"
-        hidden = hidden_words(self.scene, self.snapshot.scene, effects.level)
+        hidden = hidden_words(self.scene, self.showing.whole, effects.level)
         self.status.tell(self.snapshot, trouble, hidden, speed)
 
     def _tip(self, body: int) -> str:

@@ -8,6 +8,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu
 
+from tracescape_render.contrast import name_of
+
 if TYPE_CHECKING:
     from tracescape_render.desktop.main import Desktop
 
@@ -17,7 +19,8 @@ def show_menu(desktop: Desktop, where: QPoint) -> None:
     menu = QMenu(desktop)
     menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     hovered = desktop.world.hovered
-    name = None if hovered is None else desktop.world.stage.service_of(hovered)
+    key = None if hovered is None else desktop.world.stage.service_of(hovered)
+    name = None if key is None else name_of(key)
     if name is not None:
         desktop.select(name)
         menu.addAction("Go there", lambda: desktop.going.to(name))

@@ -35,6 +35,7 @@ class Pages(QStackedWidget):
         for page in (world, self.map, self.nodes, self.edges, self.trace):
             self.addWidget(page)
         self._opened: Chart | None = None
+        self.trace_id: str | None = None  # that of the trace which was opened
         self._filled_at = 0.0
 
     @property
@@ -42,9 +43,9 @@ class Pages(QStackedWidget):
         """Whether a trace was opened."""
         return self._opened is not None
 
-    def open_trace(self, chart: Chart) -> None:
+    def open_trace(self, trace_id: str, chart: Chart) -> None:
         """Keep a trace's waterfall for its page."""
-        self._opened = chart
+        self.trace_id, self._opened = trace_id, chart
         self.trace.fit()
 
     def mark(self, service: str | None) -> None:

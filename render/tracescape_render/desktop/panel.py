@@ -14,8 +14,9 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVB
 from tracescape_render.desktop.pieces import Elided, Row, button, clear, number, words
 from tracescape_render.desktop.plots import Plot
 from tracescape_render.desktop.style import state_colour
-from tracescape_render.palette import FAILING, Theme, state_codes
+from tracescape_render.palette import FAILING, STATES, Theme, state_codes
 from tracescape_render.snapshot import Details, Exemplar, Figures, Snapshot
+from tracescape_render.strip import clock_words
 from tracescape_render.text import TOOLTIP_LENGTH, display_name, duration, rate, share, state_words
 
 _WIDEST: Final = 380
@@ -79,7 +80,7 @@ class Panel(QFrame):
         self._say(snapshot, service, theme)
         if details is not None and details.reason:
             self._body.addWidget(words(display_name(details.reason, 300), wrap=True))
-        self._figures(row, snapshot.seconds, details, "now" if snapshot.at_ns is None else "then")
+        self._figures(row, snapshot, details)
         if trouble:
             self._body.addWidget(words(trouble, quiet=True, wrap=True))
         elif details is None:
@@ -135,10 +136,18 @@ class Panel(QFrame):
         self._body.addSpacing(4)
         self._body.addWidget(told)
 
-    def _figures(self, row: dict[str, Any], seconds: float, details: Details | None, when: str) -> None:
-        now = details.now if details is not None and details.now is not None else _figures_of(row, seconds)
+    def _figures(self, row: dict[str, Any], snapshot: Snapshot, details: Details | None) -> None:
+        now = (
+            details.now
+            if details is not None and details.now is not None
+            else _figures_of(row, snapshot.seconds)
+        )
         before = details.before if details is not None else None
-        heads = ("", when, "before", "") if before is not None else ("", when)
+        when = "now" if snapshot.at_ns is None else "then"
+        other = "before"
+        if snapshot.against_ns is not None:
+            other = clock_words(snapshot.against_ns).partition(" ")[2]
+        heads = ("", when, other, "") if before is not None else ("", when)
         grid = _grid(self._body, "", heads)
         for place, (name, written) in enumerate(
             (
@@ -253,7 +262,11 @@ def _numbers(grid: QGridLayout, place: int, calls: int, errors: int, p95_ns: flo
 
 def _row_of(snapshot: Snapshot, service: str) -> dict[str, Any]:
     rows = snapshot.nodes.filter(pl.col("service") == service)
-    return rows.row(0, named=True) if rows.height else {}
+    row = rows.row(0, named=True) if rows.height else {}
+    both = snapshot.both
+    if both is not None and service in both.services:  # what it is beside the other moment
+        row = {**row, "state": STATES[both.state[both.services.index(service)]]}
+    return row
 
 
 def _figures_of(row: dict[str, Any], seconds: float) -> Figures:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
 
+from tracescape_render.contrast import split
 from tracescape_render.effects import SPARE, STILL, Effects
 from tracescape_render.focus import narrowed, within
 from tracescape_render.palette import in_the_past
@@ -18,16 +20,21 @@ if TYPE_CHECKING:
 
 
 class Showing:
-    """Attributes: ``snapshot`` is shown, ``scene`` is what of it is in focus; ``newest`` is what now looks
-    like, also while the past is shown, None until it is known; ``effects`` says how much is drawn of it.
+    """What is drawn.
+
+    Attributes:
+        snapshot: what is shown; whole: its scene, or that of two moments; scene: what of that is drawn.
+        newest: what now looks like, also while the past is shown; None until it is known.
+        effects: how much is drawn of it.
     """
 
     snapshot: Snapshot
+    whole: Scene
     scene: Scene
 
     def __init__(self, window: Desktop) -> None:
         self._window = window
-        self._had_bodies = False
+        self._had_bodies = self._halves = self._held = False
         self.newest: Snapshot | None = None
         self.effects = Effects()
 
@@ -47,11 +54,13 @@ class Showing:
 
     def past(self, snapshot: Snapshot) -> None:
         """Show a moment; whoever is in it has no other details than those of then."""
-        other = snapshot.at_ns != self.snapshot.at_ns
-        if other:
-            self._window.asked.another_time()
+        moved = snapshot.at_ns != self.snapshot.at_ns or snapshot.against_ns != self.snapshot.against_ns
+        if moved:
+            self._window.asked.known = None
+        if snapshot.reasoned and (moved or not self.snapshot.reasoned):
+            self._window.asked.another_time()  # whoever drags on would have asked for nothing
         self._show_snapshot(snapshot)
-        if other:
+        if moved:
             self._window.tell_panel()
 
     def now(self) -> None:
@@ -62,6 +71,17 @@ class Showing:
         else:
             self._show_snapshot(self.newest)
             self._window.tell_panel()
+
+    def expect(self, *, halves: bool) -> None:
+        """Somebody goes to a view of two moments beside each other, or of one world, and stays there."""
+        self._held = halves != self._halves
+
+    def arrange(self) -> None:
+        """Two moments are shown in another way, or one is again."""
+        if self._window.time.against_ns is None and self.snapshot.both is not None:
+            self.snapshot = dataclasses.replace(self.snapshot, both=None, against_ns=None)
+        self.show()
+        self._window.fill_page()
 
     def wear(self) -> None:
         """The window's colours; the past has a ground of its own."""
@@ -74,14 +94,21 @@ class Showing:
         window = self._window
         if window.closed:
             return
-        scene, focus = self.snapshot.scene, window.choice.focus
+        scene, focus = self.snapshot.both or self.snapshot.scene, window.choice.focus
+        self.whole = scene
         if focus is not None and focus.service in scene.services:
             scene = narrowed(scene, within(scene, focus))
         elif focus is not None:
             window.say(f"{display_name(focus.service)} is gone, so everything is shown")
             window.choice.focus = None
+        if scene.contrast is not None and window.time.split:
+            scene = split(scene)
         self.scene = scene
-        first = not self._had_bodies and len(scene.positions) > 0
+        halves = self.snapshot.both is not None and window.time.split
+        opened = halves != self._halves and not self._held
+        first = len(scene.positions) > 0 and (not self._had_bodies or opened)
+        self._held = self._held and halves == self._halves
+        self._halves = halves
         self._had_bodies = self._had_bodies or first
         window.world.stage.lights_on = self.effects.level < STILL
         window.world.stage.spare = self.effects.level == SPARE

@@ -64,10 +64,6 @@ QMenu::item:selected {{ background: {raised}; }}
 QToolTip {{ background: {panel}; color: {text}; border: 1px solid {line}; }}
 """
 
-#: The past: parchment, which no state has.
-_PAST: Final = (222, 196, 146)
-_PAST_LIGHT: Final = (122, 88, 34)
-
 
 def style_sheet(theme: Theme) -> str:
     """Qt's style sheet for ``theme``."""
@@ -85,8 +81,8 @@ def style_sheet(theme: Theme) -> str:
         warning=_hex(theme.marks[1]),
         cause=_hex(theme.cause),
         live=_hex(theme.states[HEALTHY]),
-        past=_hex(_PAST if theme.glows else _PAST_LIGHT),
-        past_ink=_hex((14, 10, 4) if theme.glows else (255, 255, 255)),
+        past=_hex(theme.past),
+        past_ink=_hex(theme.past_ink),
     )
 
 

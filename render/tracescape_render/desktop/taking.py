@@ -27,6 +27,11 @@ class Taking:
         """The command line that shows what is seen now."""
         window = self._window
         words = [*(window.snapshot.command or window.start.command), *window.visiting.words()]
+        if window.snapshot.both is not None and window.time.split:
+            words.append("--split")
+        place = window.going.place
+        if place.trace is not None and not any(word.startswith("--trace") for word in words):
+            words.append(f"--trace={place.trace}")
         return view_command(words, window.world.view, window.choice.focus, window.selected, window.theme)
 
     def copy_command(self) -> None:

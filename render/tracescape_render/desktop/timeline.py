@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -27,7 +26,6 @@ from tracescape_render.strip import (
     Lane,
     Line,
     Spot,
-    clock_words,
     lanes_of,
     spots_of,
     ticks_of,
@@ -61,6 +59,7 @@ class Track(QWidget):
         self._on_moment, self._on_zoom = on_moment, on_zoom
         self._line, self._lanes, self._spots = Line(), list[Lane](), list[Spot]()
         self._at: int | None = None
+        self._against: int | None = None
         self._width_ns = 0
         self._said = ""
         self.theme = theme
@@ -89,10 +88,14 @@ class Track(QWidget):
         self._line, self._lanes, self._spots = line, lanes_of(line), spots_of(line)
         self.update()
 
-    def show_moment(self, at_ns: int | None, width_ns: int, said: str) -> None:
-        """Where one is (None: now), how much before it is seen, and what is said where there is no line."""
-        if (at_ns, width_ns, said) != (self._at, self._width_ns, self._said):
-            self._at, self._width_ns, self._said = at_ns, width_ns, said
+    def show_moment(self, at_ns: int | None, width_ns: int, said: str, against_ns: int | None = None) -> None:
+        """Where one is (None: now), how much before it is seen, and what is said where there is no line.
+
+        ``against_ns`` is the other moment, None for none.
+        """
+        moment = at_ns, width_ns, said, against_ns
+        if moment != (self._at, self._width_ns, self._said, self._against):
+            self._at, self._width_ns, self._said, self._against = moment
             self.update()
 
     def x_of(self, at_ns: float) -> float:
@@ -161,18 +164,19 @@ class Track(QWidget):
         for spot in self._spots:
             self._draw_spot(painter, spot, left, room)
         self._draw_ticks(painter)
+        self._draw_other(painter)
         self._draw_cursor(painter)
         painter.end()
 
     def _draw_window(self, painter: QPainter) -> None:
-        if self._at is None:
-            return
-        begin, end = self.x_of(self._at - self._width_ns), self.x_of(self._at)
         left, room = self._room()
-        begin, end = max(begin, left), min(end, left + room)
-        if end > begin:
-            seen = _colour(self.theme.selection, 34)
-            painter.fillRect(QRectF(begin, 0, end - begin, self.height() - _TICKS_HEIGHT), seen)
+        for at, ink in ((self._at, self.theme.selection), (self._against, self.theme.arc)):
+            if at is None:
+                continue
+            begin, end = max(self.x_of(at - self._width_ns), left), min(self.x_of(at), left + room)
+            if end > begin:
+                seen = QRectF(begin, 0, end - begin, self.height() - _TICKS_HEIGHT)
+                painter.fillRect(seen, _colour(ink, 34 if at == self._at else 80))
 
     def _draw_lane(self, painter: QPainter, lane: Lane, place: QRectF, number: int) -> None:
         theme = self.theme
@@ -219,6 +223,19 @@ class Track(QWidget):
             painter.drawLine(QPointF(x, top), QPointF(x, top + 3))
             if x < left + room - 50:
                 painter.drawText(QPointF(x + 3, self.height() - 3), text)
+
+    def _draw_other(self, painter: QPainter) -> None:
+        """The moment that is compared with: dashed, and hollow where the other's handle is full."""
+        if self._against is None:
+            return
+        left, room = self._room()
+        x = min(max(self.x_of(self._against), left), left + room)
+        foot = self.height() - _TICKS_HEIGHT
+        ink = _colour(self.theme.text)
+        painter.setPen(QPen(ink, 2, Qt.PenStyle.DashLine))
+        painter.drawLine(QPointF(x, 0), QPointF(x, foot - 5))
+        painter.setPen(QPen(ink, 2))
+        painter.drawEllipse(QPointF(x, foot), 5, 5)
 
     def _draw_cursor(self, painter: QPainter) -> None:
         left, room = self._room()
@@ -291,11 +308,6 @@ class Strip(QFrame):
     def texts(self) -> list[str]:
         """All that is written beside the track."""
         return [each.text() for each in (self.badge, self.moment, self.more, self.speed)]
-
-
-def ago(at_ns: int) -> str:
-    """A moment and how long ago it is."""
-    return clock_words(at_ns, time.time_ns())
 
 
 def _draw_curve(painter: QPainter, curve: Curve, place: QRectF, colour: QColor, *, filled: bool) -> None:

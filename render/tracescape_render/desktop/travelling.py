@@ -12,12 +12,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
 from tracescape_render.asking import Asker
-from tracescape_render.desktop.timeline import Strip, Track, ago
+from tracescape_render.banner import both_words, fitting, length_words, past_words
+from tracescape_render.desktop.timeline import Strip, Track
 from tracescape_render.palette import Theme
 from tracescape_render.playing import Player
 from tracescape_render.snapshot import LineWish, MomentWish, Questions, Snapshot
 from tracescape_render.strip import Line, clock_words
-from tracescape_render.text import display_name, duration
+from tracescape_render.text import display_name
 
 #: A live store's timeline grows; its line and its marks are asked for again this seldom.
 _LINE_EVERY_S: Final = 10.0
@@ -25,6 +26,9 @@ _MARKS_EVERY_S: Final = 60.0
 #: Whoever stands still for so long is told causes, which are dearer.
 _STILL_S: Final = 0.4
 _STEPS_OF_RANGE: Final = 0.002
+#: Pixels of the banner beside its words, and at least beside the banner: the title is there.
+_BANNER_PADDING: Final = 28
+_BESIDE_BANNER: Final = 130
 
 
 class Shows(Protocol):
@@ -35,6 +39,9 @@ class Shows(Protocol):
 
     def now(self) -> None:
         """Show the newest again."""
+
+    def arrange(self) -> None:
+        """Two moments are to be shown in another way."""
 
 
 class _Asked(NamedTuple):
@@ -48,6 +55,10 @@ class Travelling:
     """Where in time a window is. Not thread-safe: only the asking is done on other threads.
 
     ``shows`` shows moments, ``say`` tells something that passes, the banner is ``over`` the world.
+
+    Attributes:
+        against_ns: the other moment, which every moment that is shown is compared with; None for none.
+        split: the two stand beside each other; else they are blended.
     """
 
     def __init__(
@@ -69,6 +80,8 @@ class Travelling:
         self._shown: Snapshot | None = None
         self._asked, self._marked = _Asked(), _Asked()
         self.trouble = ""
+        self.against_ns: int | None = None
+        self.split = False
         self._ticked = time.monotonic()
         track = Track(theme, self.go, self.zoom)
         self.strip = Strip(
@@ -89,8 +102,9 @@ class Travelling:
         self.banner.hide()
         self._over = over
 
-    def begin(self, snapshot: Snapshot) -> None:
-        """The window opens with this."""
+    def begin(self, snapshot: Snapshot, against_ns: int | None = None, *, split: bool = False) -> None:
+        """The window opens with this, compared with another moment or not."""
+        self.against_ns, self.split = against_ns, split
         self._live = snapshot.live
         self.player = Player(live_end=self._live)
         if snapshot.at_ns is not None:
@@ -162,6 +176,31 @@ class Travelling:
             at = self.player.range_ns[1] if self.player.at_ns is None else self.player.at_ns
             self.player.step(0)
             self.player.go(self.line.snapped(at + by))
+
+    def mark(self) -> None:
+        """What is shown is the other moment from now on; where there is one, there is none any more."""
+        if self.against_ns is not None:
+            self.compare(None)
+            self._say("one moment again")
+        elif self._can():
+            self.compare(self.player.range_ns[1] if self.player.at_ns is None else self.player.at_ns)
+            self._say("compared with this moment: go to another; v sets both beside each other, o ends it")
+
+    def compare(self, against_ns: int | None, *, split: bool = False) -> None:
+        """Compare with this moment, or with none."""
+        if (against_ns, split) == (self.against_ns, self.split):
+            return
+        self.against_ns, self.split = against_ns, split
+        self._wanted = self._reasoned = None
+        self._shows.arrange()
+
+    def beside(self) -> None:
+        """Both moments beside each other, or blended again."""
+        if self.against_ns is None:
+            self._say("o marks a moment to compare with: go to another then")
+        else:
+            self.split = not self.split
+            self._shows.arrange()
 
     def zoom(self, since_ns: int, until_ns: int) -> None:
         """Show this stretch of time in the strip."""
@@ -249,17 +288,19 @@ class Travelling:
         wanted = self.line.snapped(at) if self.player.playing and not self.line.empty else at
         if wanted != self._wanted:
             self._wanted, self._wanted_at = wanted, now
-            self._moments.want(MomentWish(wanted, causes=False))
+            self._moments.want(MomentWish(wanted, False, self._other(wanted)))
         still = not self.player.playing and now - self._wanted_at > _STILL_S
         if still and self._reasoned != wanted:
             self._reasoned = wanted
-            self._causes.want(MomentWish(wanted, causes=True))
+            self._causes.want(MomentWish(wanted, True, self._other(wanted)))
 
     def _take_moments(self) -> None:
         for asker in (self._moments, self._causes):
             for wish, answer in asker.take():
                 if self.is_now or (wish.causes and wish.at_ns != self._wanted):
                     continue  # somebody is elsewhere by now
+                if wish.against_ns != self._other(wish.at_ns):
+                    continue  # another moment is the other one by now
                 if isinstance(answer, Exception):
                     self.trouble = display_name(answer, 160) or type(answer).__name__
                 elif not wish.causes and wish.at_ns == self._reasoned and self._has_causes(wish.at_ns):
@@ -268,6 +309,9 @@ class Travelling:
                     self.trouble, self._shown = "", answer
                     self._shows.past(answer)
 
+    def _other(self, at_ns: int) -> int | None:
+        return None if self.against_ns == at_ns else self.against_ns
+
     def _has_causes(self, at_ns: int) -> bool:
         return self._shown is not None and self._shown.at_ns == at_ns and self._shown.reasoned
 
@@ -275,7 +319,7 @@ class Travelling:
         player, shown = self.player, self._shown
         width = shown.width_ns if shown is not None else 0
         self.strip.track.show_moment(
-            player.at_ns, width, "" if self.line.steps.is_empty() else "nothing is stored"
+            player.at_ns, width, "" if self.line.steps.is_empty() else "nothing is stored", self.against_ns
         )
         if player.at_ns is None:
             state, badge = ("now", "● LIVE") if self._live else ("all", "EVERYTHING")
@@ -300,22 +344,33 @@ class Travelling:
             return "asking for that moment …"
         way = "playing backwards" if player.backwards else "playing"
         doing = f"{way} ×{player.speed:g}" if player.playing else "standing still"
-        return f"{doing} · the {duration(shown.width_ns)} before"
+        return f"{doing} · the {length_words(shown.width_ns)} before"
 
     def _tell_banner(self, state: str) -> None:
         if state != "past":
             self.banner.hide()
             return
-        back = "live" if self._live else "everything"
-        at = self.player.at_ns if self._shown is None or self._shown.at_ns is None else self._shown.at_ns
+        shown = self._shown
+        at = self.player.at_ns if shown is None or shown.at_ns is None else shown.at_ns
         assert at is not None
-        text = f"PAST   {ago(at)}   ·   {self._how()}   ·   End: {back}"
+        room = self._over.width() - 2 * _BESIDE_BANNER
+        text = fitting(self._banner_words(at), room, self._banner_width)
         if self.banner.text() != text:
             self.banner.setText(text)
             self.banner.adjustSize()
         self.banner.move(max((self._over.width() - self.banner.width()) // 2, 0), 8)
         self.banner.setVisible(True)
         self.banner.raise_()
+
+    def _banner_words(self, at_ns: int) -> list[str]:
+        if self.against_ns is not None and self.against_ns != at_ns:
+            how, other = ("beside each other", "blended") if self.split else ("blended", "beside each other")
+            return both_words(at_ns, self.against_ns, how, self._how(), f"v: {other}", "o: one moment")
+        back = "live" if self._live else "everything"
+        return past_words(at_ns, time.time_ns(), self._how(), f"End: {back}")
+
+    def _banner_width(self, text: str) -> int:
+        return self.banner.fontMetrics().horizontalAdvance(text) + _BANNER_PADDING
 
 
 def _with_marks(line: Line, marks: pl.DataFrame | None) -> Line:

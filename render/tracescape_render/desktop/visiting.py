@@ -44,39 +44,31 @@ class Visiting:
 
     def __init__(self, window: Desktop) -> None:
         self._window = window
-        self._from: tuple[int, Place] | None = None
+        self._from: Place | None = None
         self.guest: Guest | None = None
 
     def enter(self, guest: Guest) -> None:
         """``guest`` takes the stage. Who comes from another guest goes back to before that one."""
-        came = self._from if self.guest is not None else None
-        if self.guest is not None:
-            self.guest.leave()
-        self._from = came or (self._window.pages.currentIndex(), self._window.going.place)
+        if guest is self.guest:
+            return
+        came = self._from or self._window.going.place
+        self.dismiss()
+        self._from = came
         self.guest = guest
         self._window.set_page(guest.enter())
 
     def leave(self) -> bool:
         """The guest goes, and one is where one came from; whether there was one."""
-        guest, self.guest = self.guest, None
-        if guest is None or self._from is None:
+        place = self._from
+        if self.guest is None or place is None:
             return False
-        guest.leave()
-        page, place = self._from
-        self._from = None
-        self._window.set_page(page)
+        self.dismiss()
         self._window.going.return_to(place)
         return True
 
     def dismiss(self) -> None:
-        """The guest goes because somebody went to another page; one stays there."""
+        """The guest goes, if there is one; where to is not said."""
         guest, self.guest, self._from = self.guest, None, None
-        if guest is not None:
-            guest.leave()
-
-    def close(self) -> None:
-        """The window closes."""
-        guest, self.guest = self.guest, None
         if guest is not None:
             guest.leave()
 
