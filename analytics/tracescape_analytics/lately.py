@@ -34,7 +34,7 @@ from tracescape_analytics.namespaces import shown
 from tracescape_analytics.rollups import counts_of, kept_samples
 from tracescape_analytics.shapes import Shaped, shaped_spans
 from tracescape_analytics.windows import MINUTE_NS, Window
-from tracescape_native.call_counts import GROUP_SHIFT
+from tracescape_native.call_keys import GROUP_SHIFT
 from tracescape_storage import rollups as kept
 from tracescape_storage.news import KNOWS_SQL, NEVER, News, arrived_within, held_sql, news_of, news_sql
 from tracescape_storage.reader import Reader

@@ -13,7 +13,7 @@ from tracescape_analytics.calls import counts_in, spans_of
 from tracescape_analytics.counts import GROUP_COLUMNS, LOW, Identity
 from tracescape_analytics.kept_blocks import blocks_within, cursor_of, neighbours, total
 from tracescape_analytics.windows import Window
-from tracescape_native.call_counts import GROUP_SHIFT
+from tracescape_native.call_keys import GROUP_SHIFT
 from tracescape_storage import rollups as kept
 from tracescape_storage.errors import StoreError
 from tracescape_storage.reader import Reader

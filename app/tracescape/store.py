@@ -221,8 +221,7 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
         ``environment`` keeps what was sent from one ``deployment.environment.name``.
 
         ``what`` is ``service`` (with ``service``) or ``edge`` (with ``source, target, connection``);
-        ``state`` is healthy, degraded, failing, idle or absent, ``reason`` says by what and ``against`` compared
-        with which time.
+        ``state`` is healthy, degraded, failing, idle or absent; ``reason`` says why, ``against`` which time.
         """
         window, before = self._windows(since, until, baseline)
         found = tracescape_analytics.checkup.health(
@@ -293,7 +292,7 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
         """Services, edges and call paths that were there steadily and are not in the window.
 
         ``baseline`` is where the time to compare with begins; it ends at ``since``. Without it, that time is
-        as long as the window, or ten minutes. Reads the spans of both. A frame without rows: nothing is missing.
+        as long as the window, or ten minutes. Reads the spans of both. Without rows, nothing is missing.
 
         ``what`` is service, edge or path; ``expected`` calls were to be seen here, ``p_value`` is how likely
         none is by chance, ``implied`` says that it lacks only because something else does.
