@@ -18,7 +18,8 @@ from tracescape_analytics.nodes import MODELS, PEERS
 from tracescape_analytics.shapes import Shaped, numbered_shapes, shaped_spans
 from tracescape_analytics.span_forest import IntArray, SpanForest, id_bytes, integers, numbered_ids
 from tracescape_analytics.windows import MINUTE_NS, Window
-from tracescape_native.call_counts import Question, Shapes, count_calls
+from tracescape_native.call_counts import count_calls
+from tracescape_native.call_events import Question, Shapes
 from tracescape_native.edges import NOTHING, PEER, STORE, Calls, find_calls
 from tracescape_native.forest import CONSUMER, PRODUCER, SpanArrays
 from tracescape_native.parallel import cores

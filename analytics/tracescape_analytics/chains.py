@@ -22,7 +22,7 @@ from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.sampling import UNIT
 from tracescape_analytics.shapes import Shaped, Vocabulary, numbered_shapes
 from tracescape_analytics.span_forest import IntArray, integers, trace_numbers
-from tracescape_native.call_counts import Shapes
+from tracescape_native.call_events import Shapes
 from tracescape_native.call_paths import CallPaths, call_paths, greatest_above, nearest_above
 from tracescape_native.edges import DELIVERED, PAIRED, find_calls
 from tracescape_native.forest import INTERNAL, PRODUCER, ROOT, Forest, SpanArrays, build_forest

@@ -15,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 
 from tracescape_analytics.shapes import Vocabulary
-from tracescape_native import call_counts as native
-from tracescape_native.call_counts import GROUP_SHIFT, MEASURE_SHIFT, OFFSET
+from tracescape_native import call_counts, call_keys
+from tracescape_native.call_keys import GROUP_SHIFT, MEASURE_SHIFT, OFFSET
 from tracescape_native.grouping import group_ids
 from tracescape_native.tally import sums_by_key
 
@@ -24,7 +24,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 ByteArray = np.ndarray[Any, np.dtype[np.uint8]]
 
-#: What identifies a group: ``role`` and ``connection`` are ``call_counts``' and ``connections``' numbers,
+#: What identifies a group: ``role`` and ``connection`` are ``call_keys``' and ``connections``' numbers,
 #: kinds are indices into ``NODE_KINDS``. Of a visit, ``target`` is the operation; what has no name is "".
 Identity = tuple[int, int, int, str, int, str]
 GROUP_COLUMNS: Final = ("role", "connection", "source_kind", "source", "target_kind", "target")
@@ -149,7 +149,7 @@ class Counts(NamedTuple):
     """``groups``: distinct; the number of one is its row.
 
     ``keys`` and ``counts``, int64, shape (cells,): how often a group has a code of a measure, packed as
-    ``call_counts`` says; keys are distinct, in no order.
+    ``call_keys`` says; keys are distinct, in no order.
     """
 
     groups: Groups
@@ -229,7 +229,7 @@ def greatest(exemplars: Exemplars) -> Exemplars:
     return exemplars.rows(order[last])
 
 
-def named(found: native.Counts, words: Vocabulary, ids: ByteArray) -> Counted:
+def named(found: call_counts.Counts, words: Vocabulary, ids: ByteArray) -> Counted:
     """The counts of each period, by names instead of numbers.
 
     ``ids`` are the trace ids of the rows that were counted, uint8, shape (n, 16).
@@ -271,23 +271,23 @@ def used(groups: Groups, keys: IntArray, counts: IntArray, exemplars: Exemplars)
     )
 
 
-def _identities(found: native.Counts, first: IntArray, words: Vocabulary) -> Groups:
+def _identities(found: call_counts.Counts, first: IntArray, words: Vocabulary) -> Groups:
     rows = []
     columns = (found.role, found.connection, found.source, found.target)
     for role, connection, source, target in zip(*(column[first].tolist() for column in columns), strict=True):
         source_kind, source_name, target_kind, target_name = 0, "", 0, ""
-        counted = role & ~native.EXTRA
-        if counted != native.TOTAL:
+        counted = role & ~call_keys.EXTRA
+        if counted != call_keys.TOTAL:
             source_kind, source_name = words.nodes[source]
-        if counted == native.EDGE:
+        if counted == call_keys.EDGE:
             target_kind, target_name = words.nodes[target]
-        elif counted in (native.ENTRY, native.TOPMOST):
+        elif counted in (call_keys.ENTRY, call_keys.TOPMOST):
             target_name = words.operations[target]
         rows.append((role, connection, source_kind, source_name, target_kind, target_name))
     return Groups.of(rows)
 
 
-def _noted(found: native.Counts, group: IntArray, ids: ByteArray) -> Exemplars:
+def _noted(found: call_counts.Counts, group: IntArray, ids: ByteArray) -> Exemplars:
     parts = []
     for failed in (False, True):
         taken = found.failed if failed else found.slowest

@@ -10,7 +10,7 @@ import polars as pl
 
 from tracescape_analytics.sampling import whole
 from tracescape_native.buckets import bucket_values
-from tracescape_native.call_counts import MEASURE_SHIFT, OFFSET
+from tracescape_native.call_keys import MEASURE_SHIFT, OFFSET
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -22,7 +22,7 @@ NO_CODE: Final = -OFFSET
 class Durations(NamedTuple):
     """How often each thing, numbered from 0, has each code; how often is in units of `sampling`.
 
-    ``keys``, int64, shape (cells,), ascending: the number of the thing and the code, as ``call_counts`` packs
+    ``keys``, int64, shape (cells,), ascending: the number of the thing and the code, as ``call_keys`` packs
     them. ``up_to``, shape (cells + 1,): the sum of the counts before each. ``begin``, shape (things + 1,):
     where the cells of each thing begin. ``total``, shape (things,): the sum of its counts; ``seen``: how many
     spans or pairs of spans tell of it.

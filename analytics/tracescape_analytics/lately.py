@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -31,21 +31,22 @@ from tracescape_analytics.counts import (
 )
 from tracescape_analytics.kept_blocks import GoneError, contents, groups_of, minutes_of, neighbours
 from tracescape_analytics.namespaces import shown
-from tracescape_analytics.rollups import kept_samples
+from tracescape_analytics.rollups import counts_of, kept_samples
 from tracescape_analytics.shapes import Shaped, shaped_spans
 from tracescape_analytics.windows import MINUTE_NS, Window
-from tracescape_native.call_counts import GROUP_SHIFT
+from tracescape_native.call_keys import GROUP_SHIFT
 from tracescape_storage import rollups as kept
-from tracescape_storage.errors import QueryError
-from tracescape_storage.news import NEVER, News, arrived_within, held_sql, news_of, news_sql
+from tracescape_storage.news import KNOWS_SQL, NEVER, News, arrived_within, held_sql, news_of, news_sql
 from tracescape_storage.reader import Reader
 from tracescape_storage.rollups import arrived_by
 from tracescape_storage.select import SHAPED_IDS, arrived_links_sql
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+Answer = TypeVar("Answer")
 
-#: A longer window, in minutes, is not looked at here.
+#: Of a longer window, in minutes, only the last `_RECENT` are kept minute by minute.
 MOST_MINUTES: Final = 60
+_RECENT: Final = 15
 #: Spans are held of the minute in which the last of them arrived, of so many before it, and of the next.
 _HELD_BEFORE: Final = 2
 #: More spans than that, some 80 bytes each, are not held: then the minutes that something touches are read.
@@ -65,10 +66,10 @@ class Look(NamedTuple):
 
     ``version`` is another one when anything is different. ``first_ns`` and ``last_ns`` are the first and last
     start of a span in the store, ``minutes`` the counts of each minute from ``begin`` on that has any, of
-    ``groups``.
+    ``groups``. What is before ``begin`` is asked of `Lately.older`.
     """
 
-    version: tuple[int, int]
+    version: tuple[int, int, int]
     begin: int
     first_ns: int
     last_ns: int
@@ -92,7 +93,7 @@ class _StaleError(Exception):
 class Lately:
     """The last minutes of one live store; safe to use from several threads, one at a time.
 
-    What is held is bounded: minutes by ``MOST_MINUTES``, spans by ``MOST_HELD``.
+    What is held is bounded: minutes by ``MOST_MINUTES``, spans by ``MOST_HELD``, answers by ``_QUESTIONS``.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -101,14 +102,18 @@ class Lately:
         self._begins: deque[int] = deque(maxlen=_QUESTIONS)
         self._samples: dict[tuple[int, int, int, int], list[tuple[Window, Counts]]] = {}
         self._named: tuple[tuple[int, int, int], Groups] | None = None
+        self._older: dict[Window, Counts] = {}
+        self._answers: dict[Hashable, tuple[Hashable, object]] = {}
+        self._knows: bool | None = None
         self._starts = 0
         self._forget()
 
     def look(self, window: Window) -> Look | None:
-        """The minutes of a window and of as much time before it. None where they are not kept.
+        """The minutes of a window and of as much time before it; of one longer than ``MOST_MINUTES`` its last
+        ones. None where they are not kept.
 
         They are of a live store that keeps blocks, and of windows that begin with a minute, end with one or
-        not at all, and are from one to ``MOST_MINUTES`` minutes long.
+        not at all, and are at least a minute long.
 
         Raises:
             StoreError: the store could not be asked.
@@ -128,6 +133,27 @@ class Lately:
                     self._forget()  # what is half done is worth nothing
                     raise
         return None
+
+    def older(self, window: Window) -> Counts:
+        """The counts of a window that ends before what is kept: as `rollups.counts_of`, asked anew when spans
+        arrived that start in it or beside it, when something was pruned, or when others were asked since."""
+        with self._lock:
+            if window not in self._older:
+                if len(self._older) >= _QUESTIONS:
+                    self._older.clear()
+                self._older[window] = counts_of(self._reader, window)
+            return self._older[window]
+
+    def remembered(self, version: Hashable, question: Hashable, answer: Callable[[], Answer]) -> Answer:
+        """The answer to a question at a version of what is stored, found once."""
+        known = self._answers.get(question)
+        if known is not None and known[0] == version:
+            return cast("Answer", known[1])
+        found = answer()
+        if len(self._answers) >= _QUESTIONS:
+            self._answers.clear()
+        self._answers[question] = version, found
+        return found
 
     def samples(self, window: Window, length_ns: int, most: int) -> list[tuple[Window, Counts]]:
         """As `rollups.kept_samples`; asked anew when the window has moved on or something was pruned."""
@@ -149,6 +175,7 @@ class Lately:
         self._begin: int | None = None  # the first minute that is kept; all that follow are, too
         self._numbers: dict[Identity, int] = {}
         self._samples.clear()
+        self._older.clear()
         # The last minute in which spans may arrive that are put to the spans that are held, and to anything.
         self._expires, self._ends = 0, 0
         self._held = 0, 0  # minutes whose spans are held: the first, and the first that is not any more
@@ -170,19 +197,25 @@ class Lately:
         elif news.arrived_ns is not None:
             self._take(news, news.arrived_ns)
         end = self._last_ns + 1 if until_ns is None else until_ns
+        if until_ns is None and end <= since * MINUTE_NS:  # nothing is there, and what is kept stays
+            return self._seen_from(since, {}, news)
         length = max(-(-end // MINUTE_NS) - since, 0)
-        if length > MOST_MINUTES or since + length > self._limit() or 0 < end - since * MINUTE_NS < MINUTE_NS:
+        if since + length > self._limit() or 0 < end - since * MINUTE_NS < MINUTE_NS:
             return None
-        self._begins.append(since - length)
-        self._extend(since - length, news)
+        begin = since - length if length <= MOST_MINUTES else since + length - _RECENT
+        self._begins.append(begin)
+        self._extend(begin, news)
         self._drop()
         assert self._begin is not None
+        return self._seen_from(self._begin, dict(self._minutes), news)
+
+    def _seen_from(self, begin: int, minutes: dict[int, Block], news: News) -> Look:
         return Look(
-            (self._starts, self._changes),
-            self._begin,
+            (self._starts, self._changes, news.resources),
+            begin,
             self._first_ns,
             self._last_ns,
-            dict(self._minutes),
+            minutes,
             self._groups(news.resources),
         )
 
@@ -195,11 +228,12 @@ class Lately:
 
     def _news(self) -> News | None:
         # None: a store of a release that does not know some of this.
-        least = 2**62 // MINUTE_NS if self._begin is None else self._begin - 1
-        try:
-            return news_of(self._reader.sql(news_sql(self._seen, self._held, (least, self._limit()))))
-        except QueryError:
+        if self._knows is None:
+            self._knows = bool(self._reader.sql(KNOWS_SQL)["knows"][0].as_py())
+        if not self._knows:
             return None
+        least = 2**62 // MINUTE_NS if self._begin is None else self._begin - 1
+        return news_of(self._reader.sql(news_sql(self._seen, self._held, (least, self._limit()))))
 
     def _limit(self) -> int:
         # The first minute that nothing is kept of: clocks may be wrong by years.
@@ -220,6 +254,8 @@ class Lately:
         """What arrived after ``seen``: minutes that it touches are counted again."""
         self._changes += 1
         first_ns, last_ns = news.starts()
+        for window in [one for one in self._older if _touches(one, first_ns, last_ns)]:
+            del self._older[window]
         self._first_ns, self._last_ns = min(self._first_ns, first_ns), max(self._last_ns, last_ns)
         before, self._seen = self._seen, arrived_ns
         touched: set[int] = set()
@@ -382,6 +418,12 @@ class Lately:
         if self._begin is not None and begin > self._begin:
             self._begin = begin
             self._minutes = {each: block for each, block in self._minutes.items() if each >= begin}
+
+
+def _touches(window: Window, first_ns: int, last_ns: int) -> bool:
+    # Whether spans that start from one moment to another may change the counts of a window.
+    wide = window.in_context()
+    return last_ns >= (wide.since_ns or 0) and (wide.until_ns is None or first_ns < wide.until_ns)
 
 
 def _window(first: int, last: int) -> Window:

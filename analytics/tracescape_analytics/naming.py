@@ -17,8 +17,8 @@ from tracescape_analytics.counts import BoolArray, Counts, Exemplars, Groups, In
 from tracescape_analytics.distributions import Durations, durations, sums
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.sampling import UNIT_BITS, whole
-from tracescape_native import call_counts as native
-from tracescape_native.call_counts import GROUP_SHIFT, MEASURE_SHIFT, OFFSET
+from tracescape_native import call_keys as native
+from tracescape_native.call_keys import GROUP_SHIFT, MEASURE_SHIFT, OFFSET
 
 Node = tuple[int, str]  # a kind, as an index into NODE_KINDS, and a name
 Edge = tuple[str, str, int]  # source, target, connection

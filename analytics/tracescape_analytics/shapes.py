@@ -22,7 +22,7 @@ from tracescape_analytics.nodes import (
     queue_of,
 )
 from tracescape_analytics.sampling import extra_of, said_by
-from tracescape_native.call_counts import Shapes
+from tracescape_native.call_events import Shapes
 from tracescape_native.edges import NOTHING, PEER, STORE
 from tracescape_native.forest import CLIENT, CONSUMER, INTERNAL, PRODUCER
 from tracescape_storage.reader import Reader

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from tracescape_analytics.counts import Counts
+from tracescape_analytics.counts import Counts, merged
 from tracescape_analytics.lately import Lately, Look
 from tracescape_analytics.namespaces import condition_of
 from tracescape_analytics.rollups import counts_of, kept_samples
-from tracescape_analytics.windows import Window, bounded, closed
+from tracescape_analytics.windows import MINUTE_NS, Window, bounded, closed
 from tracescape_storage.reader import Reader
 
 
@@ -58,8 +58,15 @@ class Looked(NamedTuple):
     look: Look
 
     def counts(self, window: Window) -> Counts:
-        """See `Source`; for windows that `Look.counts` knows."""
-        return self.look.counts(window)
+        """See `Source`; for windows of whole minutes. What is older than what was looked at may be newer than
+        the rest, until one looks again."""
+        since, until, begin = window.since_ns or 0, window.until_ns, self.look.begin * MINUTE_NS
+        if since >= begin:
+            return self.look.counts(window)
+        if until is not None and until <= begin:
+            return self.lately.older(window)
+        recent = self.look.counts(Window(begin, until))
+        return merged([self.lately.older(Window(since, begin)), recent])
 
     def bounds(self, window: Window) -> tuple[int, int]:
         """See `Source`."""

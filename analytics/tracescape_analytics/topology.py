@@ -20,7 +20,7 @@ from tracescape_analytics.lately import Lately
 from tracescape_analytics.naming import exemplar_ids, negative
 from tracescape_analytics.shapes import shaped_table
 from tracescape_analytics.source import Looked, Source, Stored
-from tracescape_analytics.windows import checked, closed
+from tracescape_analytics.windows import Window, checked, closed
 from tracescape_storage.reader import Reader
 
 NODE_SCHEMA: Final = {
@@ -136,9 +136,17 @@ def topology(
     window = checked(since_ns, until_ns)
     plain = baseline is None and environment is None
     look = lately.look(window) if lately is not None and plain else None
-    source: Source = Stored(reader, environment)
     if lately is not None and look is not None:
-        source = Looked(lately, look)
+        kept = Looked(lately, look)
+        return lately.remembered(
+            look.version, (window, repr(thresholds)), lambda: _asked(kept, window, None, thresholds)
+        )
+    return _asked(Stored(reader, environment), window, baseline, thresholds)
+
+
+def _asked(
+    source: Source, window: Window, baseline: tuple[int, int] | None, thresholds: Thresholds
+) -> Topology:
     earlier = baselines(source, window, baseline, thresholds)
     return judged(source.counts(window), source.bounds(window), earlier, thresholds)
 

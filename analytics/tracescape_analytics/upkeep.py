@@ -13,7 +13,7 @@ from tracescape_analytics.calls import counts_in, spans_of
 from tracescape_analytics.counts import GROUP_COLUMNS, LOW, Identity
 from tracescape_analytics.kept_blocks import blocks_within, cursor_of, neighbours, total
 from tracescape_analytics.windows import Window
-from tracescape_native.call_counts import GROUP_SHIFT
+from tracescape_native.call_keys import GROUP_SHIFT
 from tracescape_storage import rollups as kept
 from tracescape_storage.errors import StoreError
 from tracescape_storage.reader import Reader
@@ -27,7 +27,9 @@ SPANS_AT_ONCE: Final = 2_000_000
 #: bounded. It is answered from its spans.
 MOST_SPANS: Final = 3_000_000
 #: So many new spans are worth an account at once.
-ENOUGH_SPANS: Final = 100_000
+ENOUGH_SPANS: Final = 200_000
+#: While it rests, it looks so often whether they are there.
+_LOOK_NS: Final = 2 * MINUTE_NS
 _MINUTES_AT_ONCE: Final = 60
 
 
@@ -95,7 +97,7 @@ class Upkeep:
             return 0
         (new,) = self._reader.sql(kept.new_sql(self._cursor_ns)).to_pylist()
         if now_ns < self._rests_until_ns and new["spans"] < ENOUGH_SPANS:
-            self._looks_ns = min(now_ns + MINUTE_NS, self._rests_until_ns)
+            self._looks_ns = min(now_ns + _LOOK_NS, self._rests_until_ns)
             return 0
         if new["spans"]:
             arrived = int(new["arrived_ns"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_INTERVAL_S: Final = 15.0
 #: Where little arrives, a minute by itself would cost more to roll up than it did to store.
-REST_NS: Final = 600_000_000_000
+REST_NS: Final = 1_200_000_000_000
 
 
 class Rolling:

@@ -219,6 +219,9 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
         24 hours before as far as a collector has counted them; one of both has to be exceeded. ``baseline``
         names another time instead, which ends at ``since``. All numbers are in `tracescape.Thresholds`.
         ``environment`` keeps what was sent from one ``deployment.environment.name``.
+
+        ``what`` is ``service`` (with ``service``) or ``edge`` (with ``source, target, connection``);
+        ``state`` is healthy, degraded, failing, idle or absent; ``reason`` says why, ``against`` which time.
         """
         window, before = self._windows(since, until, baseline)
         found = tracescape_analytics.checkup.health(
@@ -289,7 +292,10 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
         """Services, edges and call paths that were there steadily and are not in the window.
 
         ``baseline`` is where the time to compare with begins; it ends at ``since``. Without it, that time is
-        as long as the window, or ten minutes. Reads the spans of both.
+        as long as the window, or ten minutes. Reads the spans of both. Without rows, nothing is missing.
+
+        ``what`` is service, edge or path; ``expected`` calls were to be seen here, ``p_value`` is how likely
+        none is by chance, ``implied`` says that it lacks only because something else does.
         """
         window, before = self._windows(since, until, baseline)
         found = tracescape_analytics.absence.absence(
@@ -312,7 +318,12 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
         step: str | int | None = None,
         environment: str | None = None,
     ) -> pl.DataFrame:
-        """Rate, errors and duration by ``service`` or ``operation``, in steps of ``step`` ("1m", or ns)."""
+        """Rate, errors and duration of what was served, by ``service`` or by ``operation`` (of each service).
+
+        A row each, or with ``step`` ("1m", or ns) a row for each step that had calls: ``calls, errors,
+        error_rate, rate_per_s, p50_ns, p95_ns, p99_ns`` and the trace ids of the slowest and of the slowest
+        failed call. ``service`` keeps one service.
+        """
         window, _ = self._windows(since, until, None)
         found = tracescape_analytics.red.red(
             self._reader,
@@ -411,8 +422,11 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
 
         ``by`` is ``operation``, ``service``, ``edge`` (whose work, and who had called for it) or ``path``
         (the call path: a flame graph). ``service`` keeps the traces that begin there. The shares add up to 1.
-        ``step="5m"`` gives rows for each bucket of time, ``slowest=0.01`` rows for the slowest hundredth of
-        the traces and for the rest.
+        ``step="5m"`` gives rows for each bucket of time (``start_ns``), ``slowest=0.01`` rows for the slowest
+        hundredth of the traces and for the rest (``cohort``); shares add up to 1 in each.
+
+        ``critical_ns`` is the sum over all traces, ``mean_ns_per_trace`` that divided by all of them,
+        ``traces`` and ``spans`` how many had it on their path, ``exemplar`` the trace with the most.
         """
         window, _ = self._windows(since, until, None)
         found = tracescape_analytics.critical_path.critical_path(

@@ -3,7 +3,7 @@
 Nothing is added up by group first: a timeline wants a histogram of durations a step, of a few selections of
 nodes, and how often each node was called. Bytes are blocks as ``packing`` writes them: a head of 16 bytes
 (how many keys, and of something else), the steps between the keys, then as many counts; keys are those of
-``call_counts``.
+``call_keys``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from tracescape_native.buckets import CODES
-from tracescape_native.call_counts import ALONE_TIME, ERRORS, GROUP_SHIFT, MEASURE_SHIFT, OFFSET, SERVER_TIME
+from tracescape_native.call_keys import ALONE_TIME, ERRORS, GROUP_SHIFT, MEASURE_SHIFT, OFFSET, SERVER_TIME
 from tracescape_native.memory import ByteArray
 from tracescape_native.sorting import IntArray
 

@@ -136,4 +136,6 @@ def _typed_keys(text: str) -> Iterable[tuple[str, str]]:
 
 #: The columns and their types, in the order in which they were added: a table of its own, since DuckDB takes
 #: milliseconds to look through its catalog.
+#: Tells one set of columns from another.
+COLUMNS: Final = "(SELECT coalesce(bit_xor(hash(key, type)), 0) FROM tracescape_attribute_columns)"
 ATTRIBUTE_COLUMNS_SQL: Final = "SELECT key, type FROM tracescape_attribute_columns ORDER BY rowid"

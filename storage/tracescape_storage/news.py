@@ -10,6 +10,11 @@ from tracescape_storage.namespaces import RESOURCES
 from tracescape_storage.rollups import MINUTE_NS, VERSION
 from tracescape_storage.schema import ARRIVED
 
+#: Whether a store has all that is asked of it here, and of its blocks: one of an older release may not.
+KNOWS_SQL: Final = (
+    "SELECT count(*) = 2 AS knows FROM duckdb_columns() WHERE (table_name, column_name) IN"
+    " (('tracescape_rollup_state', 'version'), ('tracescape_rollups', 'part'))"
+)
 #: Before the first arrival.
 NEVER: Final = -1
 

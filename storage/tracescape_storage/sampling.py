@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tracescape_storage.attribute_columns import COLUMNS
 from tracescape_storage.namespaces import RESOURCES
 from tracescape_storage.schema import ARRIVED
 
@@ -29,6 +30,9 @@ MAY_SAY: Final = "contains(trace_state, 'th:')"
 
 def sampled_sql(after_ns: int) -> str:
     """``SELECT`` of when the last span after ``after_ns`` arrived, whether any of them may say it, and
-    `namespaces.RESOURCES`."""
-    says = f"coalesce(bool_or({MAY_SAY} OR adjusted_count > 1), false) AS found, {RESOURCES} AS resources"
-    return f"SELECT max({ARRIVED}) AS arrived_ns, {says} FROM spans_full WHERE {ARRIVED} > {after_ns}"
+    `namespaces.RESOURCES` and `attribute_columns.COLUMNS`."""
+    says = f"coalesce(bool_or({MAY_SAY} OR adjusted_count > 1), false) AS found"
+    state = f"{RESOURCES} AS resources, {COLUMNS} AS columns"
+    return (
+        f"SELECT max({ARRIVED}) AS arrived_ns, {says}, {state} FROM spans_full WHERE {ARRIVED} > {after_ns}"
+    )

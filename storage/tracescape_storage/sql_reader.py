@@ -42,6 +42,7 @@ class SqlReader(ABC):
     # What a store tells that nobody writes to stays true.
     _extent: Extent | None = None
     _columns: dict[str, str] | None = None
+    _columns_told: int | None = None  # by `attribute_columns.COLUMNS`, before they were asked for
     # Whether a span says how many it stands for, of those that arrived up to then.
     _sampled: tuple[bool, int] | None = None
     # Names of services, the shapes that were met while these were theirs, and of which resources.
@@ -106,19 +107,17 @@ class SqlReader(ABC):
         `select.shaped_sql` and `namespaces`.
         """
         while True:
-            columns = self.attribute_columns()
-            found = self._shaped_spans({"since_ns": since_ns, "until_ns": until_ns, "where": where}, columns)
+            found, columns = self._shaped_spans({"since_ns": since_ns, "until_ns": until_ns, "where": where})
             # Of what had arrived before, no span has an attribute that was not looked at; nor else, if no
             # more attributes have columns by now.
             if not self.live or ARRIVED in where or columns == self.attribute_columns():
                 return found
 
-    def _shaped_spans(
-        self, asked: Mapping[str, Any], columns: Mapping[str, str]
-    ) -> tuple[pa.Table, pa.Table]:
+    def _shaped_spans(self, asked: Mapping[str, Any]) -> tuple[tuple[pa.Table, pa.Table], Mapping[str, str]]:
+        # Beside what is asked for, the attributes that were looked at.
         from tracescape_native.tally import distinct  # brings along Numba: a collector should be ready before
 
-        naming, known, sampled = self._naming()
+        naming, known, sampled, columns = self._naming()
         query = shaped_sql(**asked, columns=columns, sampled=sampled)
         spans = self._of_full(query, naming.shared)
         numbers, first = distinct(spans["shape"].to_numpy().view(np.int64))
@@ -130,9 +129,9 @@ class SqlReader(ABC):
             return _with_full_names(self._of_full(query, naming.shared), dict(naming.full))
 
         shape = spans.schema.get_field_index("shape")
-        return spans.set_column(shape, "shape", pa.array(numbers)), known.of(met, read)
+        return (spans.set_column(shape, "shape", pa.array(numbers)), known.of(met, read)), columns
 
-    def _naming(self) -> tuple[Naming, KnownShapes, bool]:
+    def _naming(self) -> tuple[Naming, KnownShapes, bool, Mapping[str, str]]:
         # Names of services change with resources only, of which none ever goes. Whether spans are sampled is
         # asked of what is new; once a span said so, that is known.
         named, (found, until_ns) = self._named, self._sampled or (False, NEVER)
@@ -144,7 +143,11 @@ class SqlReader(ABC):
                 naming = naming_of(self.sql(NAMESPACES_SQL))
                 known = KnownShapes() if named is None or named[0] != naming else named[1]
                 named = self._named = naming, known, row["resources"]
-        return named[0], named[1], found
+            if self._columns is None or row["columns"] != self._columns_told:
+                self.attribute_columns()
+                self._columns_told = row["columns"]
+        columns = self._columns if self._columns is not None else self.attribute_columns()
+        return named[0], named[1], found, columns
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""

@@ -133,6 +133,8 @@ def _check_tree(tree: object) -> frozenset[str]:
     bounded = set()
     for node in _nodes(tree):
         kind = node.get("type")
+        if not isinstance(kind, str):  # of a sample it says how large that is
+            continue
         selects += kind in {"SELECT_NODE", "SET_OPERATION_NODE"}
         if kind == "BASE_TABLE":
             tables += 1

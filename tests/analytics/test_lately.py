@@ -17,11 +17,12 @@ from tracescape_analytics.calls import counts_of_window
 from tracescape_analytics.counts import Counts
 from tracescape_analytics.lately import MINUTE_NS, Lately
 from tracescape_analytics.namespaces import shown
+from tracescape_analytics.source import Looked
 from tracescape_analytics.topology import topology
 from tracescape_analytics.upkeep import SETTLE_NS, Upkeep
 from tracescape_analytics.windows import Window
-from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
 from tracescape_storage.duckdb_file import DuckDBStore
+from tracescape_storage.errors import QueryError
 from tracescape_storage.rollups import LONGEST_WAIT_NS
 from tracescape_storage.schema import ARRIVED
 from tracescape_storage.sql_reader import SqlReader
@@ -82,9 +83,10 @@ def same(lately: Lately, reader: Asked, since: int, until: int | None = None) ->
     look = lately.look(window)
     if look is None:
         return False
-    for one in (window, Window(look.begin * MINUTE_NS, window.since_ns)):
+    kept = Looked(lately, look)
+    for one in (window, Window(min(look.begin, since - 4) * MINUTE_NS, window.since_ns)):
         plain = counts_of_window(reader, one)
-        assert said(look.counts(one)) == said(plain._replace(groups=shown(reader, plain.groups)))
+        assert said(kept.counts(one)) == said(plain._replace(groups=shown(reader, plain.groups)))
     extent = reader.extent()
     assert (look.first_ns, look.last_ns) == (extent.first_start_ns, extent.last_start_ns)
     return True
@@ -115,8 +117,8 @@ def test_who_asks_again_reads_only_what_is_new(store: DuckDBStore) -> None:
     arrive(store, at(4.9), *a_call("new", at(4.9) - 1_000))
     reader.queries.clear()
     look = lately.look(Window(at(1), None))
-    of_spans = [query for query in reader.queries if query != ATTRIBUTE_COLUMNS_SQL]
-    assert (len(of_spans), len(reader.queries)) == (3, 4)
+    of_spans = reader.queries
+    assert (len(of_spans), len(reader.queries)) == (3, 3)
     assert look is not None and len(look.counts(Window(at(4), None)).keys)
     assert all(f"{ARRIVED} > {at(4.875)}" in query for query in of_spans)
     assert same(lately, reader, BEGIN + 1)
@@ -126,6 +128,7 @@ def test_another_version_is_something_else(store: DuckDBStore) -> None:
     reader = Asked(store)
     lately = Lately(reader)
     assert lately.look(Window(at(0), None)) is None, "of an empty store nothing is kept"
+    assert topology(reader, since_ns=at(0), lately=lately).spans == 0
     arrive(store, at(0.5), *a_call("a", at(0.4)))
     arrive(store, at(1.5), *a_call("b", at(1.4)))
     versions = []
@@ -153,15 +156,72 @@ def test_a_late_server_takes_back_the_call_to_something_external(store: DuckDBSt
     assert "external" not in topology(reader, since_ns=at(0), lately=lately).nodes["kind"].to_list()
 
 
-def test_windows_that_are_not_of_whole_minutes_or_too_long_are_not_kept(store: DuckDBStore) -> None:
+def test_windows_that_are_not_of_whole_minutes_are_not_kept(store: DuckDBStore) -> None:
     arrive(store, at(3), *a_call("a", at(0.5)), *a_call("b", at(2.9)))
     lately = Lately(Asked(store))
     assert lately.look(Window(at(0), at(2))) is not None
     assert lately.look(Window(at(0), at(2) + 1)) is None
     assert lately.look(Window(at(0) + 1, at(2))) is None
     assert lately.look(Window(None, at(2))) is None
-    assert lately.look(Window(at(-60), None)) is None
     assert lately.look(Window(at(2), None)) is None, "less than a minute"
+
+
+def test_of_a_long_window_the_older_part_is_asked_for_once_until_something_arrives_there(
+    store: DuckDBStore,
+) -> None:
+    reader = Asked(store)
+    lately = Lately(reader)
+    for minute in range(0, 150, 3):
+        arrive(store, at(minute + 0.5), *a_call(str(minute), at(minute + 0.4)))
+    keep(store, at(140))
+    first = topology(reader, since_ns=at(20), lately=lately)
+    assert first.spans == 2 * len(range(21, 150, 3))
+    reader.queries.clear()
+    assert topology(reader, since_ns=at(20), lately=lately) is first, "nothing is new"
+    assert len(reader.queries) == 1
+    arrive(store, at(147.6), *a_call("new", at(147.5)))
+    reader.queries.clear()
+    assert topology(reader, since_ns=at(20), lately=lately).spans == first.spans + 2
+    assert not any("tracescape_rollup_groups" in query for query in reader.queries)
+    arrive(store, at(147.7), *a_call("late", at(50.5)))
+    assert same(lately, reader, BEGIN + 20)
+    assert topology(reader, since_ns=at(20), lately=lately).spans == first.spans + 4
+    plain, kept = topology(reader, since_ns=at(20)), topology(reader, since_ns=at(20), lately=lately)
+    assert kept.nodes.equals(plain.nodes) and kept.edges.equals(plain.edges)
+    assert kept.baseline == plain.baseline
+
+
+def test_a_store_that_fell_silent_is_asked_one_thing(store: DuckDBStore) -> None:
+    reader = Asked(store)
+    lately = Lately(reader)
+    arrive(store, at(0.5), *a_call("a", at(0.4)))
+    for later in (3, 300, 30_000):
+        topology(reader, since_ns=at(later), lately=lately)
+        reader.queries.clear()
+        assert topology(reader, since_ns=at(later), lately=lately).spans == 0
+        assert len(reader.queries) == 1
+    arrive(store, at(30_001), *a_call("b", at(30_000.5)))
+    assert topology(reader, since_ns=at(30_000), lately=lately).spans == 2
+
+
+def test_a_store_of_before_this_is_answered_as_any_and_what_fails_is_told(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Asked(store)
+    arrive(store, at(0.5), *a_call("a", at(0.4)))
+    ask = reader.sql
+
+    def too_much(query: str) -> pa.Table:
+        if "tracescape_pruned" in query:
+            raise QueryError("The query needs more memory than there is.")
+        return ask(query)
+
+    with monkeypatch.context() as patched, pytest.raises(QueryError, match="more memory"):
+        patched.setattr(reader, "sql", too_much)
+        Lately(reader).look(Window(at(0), None))
+    store.connection.execute("ALTER TABLE tracescape_rollups DROP COLUMN part")
+    assert Lately(reader).look(Window(at(0), None)) is None
+    assert topology(reader, since_ns=at(0), lately=Lately(reader)).spans == 2
 
 
 def test_what_a_topology_says_is_the_same(store: DuckDBStore) -> None:
@@ -311,7 +371,10 @@ def links_of(row: Row, others: Sequence[tuple[int, Row]]) -> list[Row]:
 @settings(max_examples=25, deadline=None)
 def test_what_is_kept_equals_recomputation(rows: list[tuple[int, Row]], data: st.DataObject) -> None:
     linked = data.draw(st.booleans())
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        if data.draw(st.booleans()):  # most windows are long ones then
+            patched.setattr(module, "MOST_MINUTES", 2)
+            patched.setattr(module, "_RECENT", 1)
         store = DuckDBStore(Path(folder) / "0.db")
         reader = Asked(store)
         lately = Lately(reader)

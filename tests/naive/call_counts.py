@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from naive import edges
 from naive.forest import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, UNSET, Node
-from tracescape_native import call_counts as native
+from tracescape_native import call_keys as native
 from tracescape_native.buckets import bucket_code
 
 Group = tuple[int, int, int, int, int]  # role, connection, period, source, target

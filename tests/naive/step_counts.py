@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracescape_native.call_counts import ALONE_TIME, ERRORS, GROUP_SHIFT, MEASURE_SHIFT, OFFSET, SERVER_TIME
+from tracescape_native.call_keys import ALONE_TIME, ERRORS, GROUP_SHIFT, MEASURE_SHIFT, OFFSET, SERVER_TIME
 from tracescape_native.step_counts import CODES_LONG, Sums, Wanted, sums_for
 
 Cell = tuple[int, int, int, int, int]  # step, group, measure, code, count

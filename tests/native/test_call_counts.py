@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from naive.call_counts import Counting, Shape
 from naive.forest import CONSUMER, PRODUCER, Node, Span, twin
 from naive.spans import arrays, call_spans, nested_spans, tangled_spans
-from tracescape_native import call_counts as native
-from tracescape_native.call_counts import Question, Shapes, count_calls
+from tracescape_native import call_keys as native
+from tracescape_native.call_counts import count_calls
+from tracescape_native.call_events import Question, Shapes
 from tracescape_native.memory import INTERPRETED
 
 ENTRY, MESSAGING, UNSEEN = 9, 3, 4

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naive import step_counts as naive
-from tracescape_native.call_counts import ERRORS, NUMBER
+from tracescape_native.call_keys import ERRORS, NUMBER
 from tracescape_native.packing import packed
 from tracescape_native.step_counts import PackedBlocks, Sums, Wanted, add_cells, sums_for
 

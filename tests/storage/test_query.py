@@ -260,3 +260,9 @@ def test_one_that_is_called_off_before_it_begins_ends_as_well(store: DuckDBStore
         selecting(store.pool, "select count(*) from range(10000000000000)", guard=guard) as batches,
     ):
         batches.read_all()
+
+
+def test_a_sample_of_rows_is_a_select_like_any_other(store: DuckDBStore) -> None:
+    store.append(batch(span(), span()))
+    for sample in ("using sample 1 rows", "tablesample reservoir(1)"):
+        assert select_table(store.pool, f"select span_id from spans {sample}").num_rows == 1
