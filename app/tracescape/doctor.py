@@ -78,7 +78,8 @@ def report(found: dict[str, Any]) -> Iterator[str]:
         )
         journal = found["journal_bytes"]
         beside = f", journal {_mib(journal)}" if journal else ""
-        yield f"size        {_mib(found['file_bytes'])} in the file{room}, log {found['wal_size']}{beside}{cost}"
+        file = f"{_mib(found['file_bytes'])} in the file{room}"
+        yield f"size        {file}, log {found['wal_size']}{beside}{cost}"
         arrival = found["arrival"]
         last = format_time(arrival["last_ns"])
         yield f"arrivals    {arrival['rate']:,.1f} spans/s in the minute up to {last}"
