@@ -72,6 +72,8 @@ def main() -> None:
 
 
 Asked = dict[str, list[Callable[[Store], object]]]
+#: Seconds of each question, by the name of its kind.
+Taken = dict[str, list[float]]
 
 
 class Questions:
@@ -132,7 +134,7 @@ def _asked(ids: list[bytes]) -> Questions:
     return Questions(ids)
 
 
-def _ask(store: Store, asked: Questions) -> dict[str, list[float]]:
+def _ask(store: Store, asked: Questions) -> Taken:
     taken = {}
     for name, calls in asked.ours().items():
         calls[0](store)
@@ -145,14 +147,18 @@ def _ask(store: Store, asked: Questions) -> dict[str, list[float]]:
     return taken
 
 
-def _print(title: str, taken: dict[str, list[float]], before: dict[str, list[float]] | None = None) -> None:
+def _print(title: str, taken: Taken, **before: Taken) -> None:
+    """``before``: what it is compared with, by what that is called."""
     print(f"\n{title} (ms, {ASKED} different ones each)")
     for name, seconds in taken.items():
-        p50, p95 = statistics.median(seconds) * 1e3, float(np.quantile(seconds, 0.95)) * 1e3
-        slower = ""
-        if before:
-            slower = f"   p95 {p95 / 1e3 / float(np.quantile(before[name], 0.95)):.1f}× of alone"
+        p50, p95 = statistics.median(seconds) * 1e3, _p95(seconds) * 1e3
+        ratios = [f"{p95 / 1e3 / _p95(other[name]):.1f}× of {said}" for said, other in before.items()]
+        slower = f"   p95 {', '.join(ratios)}" if ratios else ""
         print(f"  {name:<44} p50 {p50:8.1f}   p95 {p95:8.1f}   target {TARGET_MS[name]}{slower}", flush=True)
+
+
+def _p95(seconds: list[float]) -> float:
+    return float(np.quantile(seconds, 0.95))
 
 
 def _print_rows(store: Store) -> None:
@@ -167,8 +173,11 @@ def _print_rows(store: Store) -> None:
     print(f"\n{rows:,} rows of 7 columns as a frame: {statistics.median(seconds):.2f} s (target 1)")
 
 
-def _while_writing(path: Path, asked: Questions, rate: float, alone: dict[str, list[float]]) -> None:
+def _while_writing(path: Path, asked: Questions, rate: float, file: Taken) -> None:
     with Collector(path, grpc="127.0.0.1:0", http="127.0.0.1:0", limits=Limits(None, None)) as collector:
+        with ts.connect(collector.http_url) as store:
+            quiet = _ask(store, asked)
+        _print("over HTTP, alone", quiet)
         load = Load(spans=512, clients=4, seconds=40, rate=rate / 512)
         running = Running(collector.grpc_endpoint.removeprefix("http://"), load)
         time.sleep(3)
@@ -176,7 +185,7 @@ def _while_writing(path: Path, asked: Questions, rate: float, alone: dict[str, l
             taken = _ask(store, asked)
         sent = running.finish()
     arrived = f"{sent.spans / sent.seconds:,.0f} spans/s"
-    _print(f"over HTTP while {arrived} arrive", taken, alone)
+    _print(f"over HTTP while {arrived} arrive", taken, file=file, HTTP=quiet)
 
 
 def _peer() -> Path | None:
@@ -201,7 +210,7 @@ def _keep_for_peer(spans: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-def _beside(peer: Path, folder: Path, asked: Questions, alone: dict[str, list[float]]) -> None:
+def _beside(peer: Path, folder: Path, asked: Questions, alone: Taken) -> None:
     (folder / "questions.json").write_text(json.dumps(asked.clickhouse()))
     script = Path(__file__).with_name("clickhouse.py")
     done = subprocess.run([peer, script, folder], capture_output=True, text=True, check=False)

@@ -48,5 +48,6 @@ def _parts(where: Where) -> list[Filter]:
         return []
     parsed = parse_filter(where) if isinstance(where, str) else where
     if not isinstance(parsed, Filter):
-        raise FilterError(f"{where!r:.80} is no filter; write one as text or with ts.field")
+        shown = repr(where) if isinstance(where, int | float | bytes | list | dict) else type(where).__name__
+        raise FilterError(f"{shown:.80} is no filter; write one as text or with ts.field")
     return [] if parsed == EVERYTHING else [parsed]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from tracescape.store import Store
 from tracescape.times import format_time
+from tracescape_storage.duckdb_file import journal_folder
 
 _TABLES: Final = ("spans", "events", "links", "logs", "metrics", "exemplars", "resources", "scopes")
 _COUNTS_SQL: Final = "select " + ", ".join(f"(select count(*) from {name}) as {name}" for name in _TABLES)
@@ -19,6 +21,8 @@ _PRUNED_SQL: Final = (
 )
 #: A file has blocks of 256 KiB, so of few spans it does not tell what one costs.
 _ENOUGH_SPANS: Final = 10_000
+#: What was pruned leaves room in the file; less than this part of it is no news.
+_WORTH_SAYING: Final = 8
 #: Spans that were stored in the minute that ends with the newest.
 _RATE_SQL: Final = (
     "select count(*) / 60.0 as rate, max(arrived_ns) as last_ns from spans"
@@ -47,6 +51,7 @@ def examine(store: Store) -> dict[str, Any]:
         "last_start_ns": extent.last_start_ns,
         "file_bytes": int(size["total_blocks"]) * int(size["block_size"]),
         "used_bytes": used,
+        "journal_bytes": None if store.live else _journal_bytes(Path(store.location)),
         "wal_size": size["wal_size"],
         "bytes_per_span": round(used / extent.spans, 1) if extent.spans else None,
         "arrival": store.sql(_RATE_SQL).row(0, named=True),
@@ -67,7 +72,14 @@ def report(found: dict[str, Any]) -> Iterator[str]:
         cost = f"; {found['bytes_per_span']:g} bytes a span" if rows["spans"] >= _ENOUGH_SPANS else ""
         if not found["used_bytes"]:
             cost = "; all in the log so far"
-        yield f"size        {_mib(found['file_bytes'])} in the file, log {found['wal_size']}{cost}"
+        free = found["file_bytes"] - found["used_bytes"]
+        room = (
+            f", {_mib(free)} of it free for what comes" if free > found["file_bytes"] // _WORTH_SAYING else ""
+        )
+        journal = found["journal_bytes"]
+        beside = f", journal {_mib(journal)}" if journal else ""
+        file = f"{_mib(found['file_bytes'])} in the file{room}"
+        yield f"size        {file}, log {found['wal_size']}{beside}{cost}"
         arrival = found["arrival"]
         last = format_time(arrival["last_ns"])
         yield f"arrivals    {arrival['rate']:,.1f} spans/s in the minute up to {last}"
@@ -89,6 +101,12 @@ def report(found: dict[str, Any]) -> Iterator[str]:
         half, most = durations["p50_s"] * 1e3, durations["p99_s"] * 1e3
         quantiles = f"half within {half:g} ms, 99 % within {most:g} ms"
         yield f"  {_short(name):<11} {durations['count']:,} times, {quantiles}"
+
+
+def _journal_bytes(path: Path) -> int:
+    """What lies beside a file: what was accepted last, kept to know it again."""
+    folder = journal_folder(path)
+    return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0
 
 
 def _short(name: str) -> str:

@@ -38,7 +38,7 @@ from tracescape.answers import (
 from tracescape.arguments import checks_arguments
 from tracescape.arguments import path as checked_path
 from tracescape.closing import Closing
-from tracescape.comparing import Comparing
+from tracescape.comparing import Comparing, Latencies, latencies
 from tracescape.difference import TopologyDifference
 from tracescape.patience import patiently
 from tracescape.progress import counting
@@ -453,21 +453,22 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
         since: When = None,
         until: When = None,
         step: str | int | None = None,
-    ) -> pl.DataFrame:
+    ) -> Latencies:
         """How many spans were how slow when, and how many failed; `tracescape.plot` makes a heat map of it.
 
         Spans are chosen as by `search`. ``step`` is the length of a bucket of time, ``"30s"`` or ns; without
-        it one is chosen that fits the window. See docs/columns.md.
+        it one is chosen that fits the window. `Latencies.pick` picks cells to compare. See docs/columns.md.
         """
         window, _ = self._windows(since, until, None)
+        condition = filter_of(where, service=service, operation=operation, kind=kind)
         found = tracescape_analytics.latency.latency(
             self._reader,
-            filter_of(where, service=service, operation=operation, kind=kind),
+            condition,
             since_ns=window.since_ns,
             until_ns=window.until_ns,
             step_ns=parse_duration(step) if isinstance(step, str) else step,
         )
-        return Frame(found)
+        return latencies(found, condition, window)
 
     @patiently("looking for causes")
     def diagnose(

@@ -160,7 +160,7 @@ def show(labelled: Labelled, results: Sequence[Result]) -> None:
     marks = "".join(f"{fault[:14]:>15}" for fault in faults)
     print(f"  {'':<24} AC@1  AC@2  AC@3  AC@4  AC@5  Avg@5 [95 %]        quiet      s/case{marks}")
     for result in results:
-        reached = "  ".join(f"{accuracy(result.ranks, k):.3f}"[:4] for k in range(1, 6))
+        reached = "  ".join(f"{accuracy(result.ranks, k):4.2f}" for k in range(1, 6))
         low, high = interval(result.ranks)
         silent = f"{sum(result.quiet)}/{len(result.quiet)}" if result.quiet else "–"
         seconds = sorted(result.seconds)[len(result.seconds) // 2]

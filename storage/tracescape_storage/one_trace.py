@@ -10,7 +10,7 @@ from tracescape_storage.readable import LOG_COLUMNS
 from tracescape_storage.reader import Reader
 from tracescape_storage.schema import ANALYSIS_COLUMNS
 from tracescape_storage.select import trace_condition as _of
-from tracescape_storage.whole_attributes import parts_sql, put_together
+from tracescape_storage.whole_attributes import put_together, whole_sql
 
 _SPAN_ID: Final = "lpad(lower(hex(span_id)), 16, '0') AS span_id"
 _LOG_NAMES: Final = (
@@ -27,11 +27,8 @@ _LOG_NAMES: Final = (
 
 def trace_spans(reader: Reader, trace_id: bytes) -> pa.Table:
     """``schema.ANALYSIS_COLUMNS`` as stored, ``status_message``, ``scope_id`` and all ``attributes``."""
-    listed = ", ".join((*ANALYSIS_COLUMNS, "status_message", "scope_id"))
-    parts = parts_sql(reader.attribute_columns())
-    return put_together(
-        reader.sql(f"SELECT {listed}, {parts} FROM spans WHERE {reader.of_traces([trace_id])}")
-    )
+    found = reader.sql(f"SELECT {whole_sql()} FROM spans WHERE {reader.of_traces([trace_id])}")
+    return put_together(found).select([*ANALYSIS_COLUMNS, "status_message", "scope_id", "attributes"])
 
 
 def trace_events_sql(trace_id: bytes) -> str:

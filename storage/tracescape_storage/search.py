@@ -22,11 +22,12 @@ from tracescape_storage.readable import SPAN_COLUMNS
 from tracescape_storage.reader import Reader
 from tracescape_storage.schema import ARRIVED
 from tracescape_storage.whole_attributes import (
+    MARK,
     RAW,
     carried_sql,
-    parts_sql,
     put_together,
     readable_spans,
+    whole_sql,
 )
 
 Order: TypeAlias = Literal["newest", "slowest"]
@@ -39,6 +40,10 @@ _KEYS: Final[dict[Order, str]] = {"newest": "start_ns", "slowest": "duration_ns"
 #: So many matching spans for each trace of the page are looked at before all are.
 _SPANS_A_TRACE: Final = 64
 
+#: Owners of attributes that may have columns.
+_OF_SPANS: Final = ("any", "span")
+_ROW: Final = f"{MARK}row"
+_PINNED: Final = f"{MARK}pinned"
 #: The last commit that counts.
 _EVER: Final = 2**63 - 1
 
@@ -82,7 +87,7 @@ def search_spans(reader: Reader, question: Question) -> Page:
         StoreError: the store cannot answer.
     """
     asked, place = _resumed(question, "spans", MAX_SPANS)
-    columns = reader.attribute_columns()
+    columns = _columns(reader, asked.where)
     key = _KEYS[asked.order]
     conditions = _conditions(reader, asked, columns, place)
     if place is not None:
@@ -95,27 +100,27 @@ def search_spans(reader: Reader, question: Question) -> Page:
     order = f"ORDER BY spans.{key} DESC, spans.trace_id DESC, spans.span_id DESC, spans.rowid DESC"
     # The rows of the page first, by few columns: the others are read for these alone. What the filter reads
     # comes along, for a column of many different texts is what takes longest to read.
-    carried = {each.key for each in comparisons(asked.where) if each.owner in ("any", "span")} & set(columns)
-    chosen = ", ".join(["rowid AS _row", *carried_sql(carried)])
+    carried = {each.key for each in comparisons(asked.where) if each.owner in _OF_SPANS} & set(columns)
+    chosen = ", ".join([f'rowid AS "{_ROW}"', *carried_sql(carried)])
     page = f"SELECT {chosen} FROM spans WHERE {' AND '.join(conditions)} {order} LIMIT {asked.limit + 1}"
     found = reader.sql(
-        f"SELECT {', '.join(RAW)}, {parts_sql(columns, carried)}, _row, {_pinned(reader)}"
-        f" FROM spans JOIN ({page}) AS _page ON spans.rowid = _page._row {order}"
+        f'SELECT {whole_sql(carried)}, "{_ROW}", {_pinned(reader)}'
+        f' FROM spans JOIN ({page}) AS _page ON spans.rowid = _page."{_ROW}" {order}'
     )
     after = None
     if found.num_rows > asked.limit:
         last = found.slice(asked.limit - 1, 1).to_pylist()[0]
-        pinned = last["_pinned"] if place is None else place.pinned
-        ties = (last["trace_id"].hex(), last["span_id"], last["_row"])
+        pinned = last[_PINNED] if place is None else place.pinned
+        ties = (last["trace_id"].hex(), last["span_id"], last[_ROW])
         after = _cursor(asked, "spans", Place(pinned, last[key], ties))
-    rows = readable_spans(put_together(found.slice(0, asked.limit)))
+    rows = readable_spans(put_together(found.slice(0, asked.limit)).select([*RAW, "attributes"]))
     return Page(rows.select(list(FOUND_SPAN)), after)
 
 
 def search_traces(reader: Reader, question: Question) -> Page:
     """Traces with a matching span, whole: the columns of `summaries_sql`. Raises as `search_spans` does."""
     asked, place = _resumed(question, "traces", MAX_TRACES)
-    columns = reader.attribute_columns()
+    columns = _columns(reader, asked.where)
     found = _few_traces(reader, asked, columns) if place is None else None
     if found is None:
         found = _traces(reader, asked, columns, place)
@@ -184,7 +189,7 @@ def _few_traces(reader: Reader, asked: Question, columns: Mapping[str, str]) -> 
         if len(first) <= asked.limit:
             return None
     rows = sorted(first.items(), key=lambda row: (row[1], row[0]), reverse=True)
-    return _Traces(rows[: asked.limit + 1], found["_pinned"][0].as_py())
+    return _Traces(rows[: asked.limit + 1], found[_PINNED][0].as_py())
 
 
 def _traces(reader: Reader, asked: Question, columns: Mapping[str, str], place: Place | None) -> _Traces:
@@ -200,7 +205,7 @@ def _traces(reader: Reader, asked: Question, columns: Mapping[str, str], place: 
         f" FROM spans WHERE {conditions} GROUP BY trace_id{having}"
         f" ORDER BY max({key}) DESC, trace_id DESC LIMIT {asked.limit + 1}"
     )
-    pinned = found["_pinned"][0].as_py() if found.num_rows else 0
+    pinned = found[_PINNED][0].as_py() if found.num_rows else 0
     rows = list(zip(found["id"].to_pylist(), found["_key"].to_pylist(), strict=True))
     return _Traces(rows, pinned if place is None else place.pinned)
 
@@ -209,6 +214,12 @@ def window_conditions(since_ns: int | None, until_ns: int | None, column: str = 
     """SQL for ``[since_ns, until_ns)``."""
     conditions = [] if since_ns is None else [f"{column} >= {int(since_ns)}"]
     return conditions if until_ns is None else [*conditions, f"{column} < {int(until_ns)}"]
+
+
+def _columns(reader: Reader, where: Filter) -> Mapping[str, str]:
+    """Which attributes have columns, if the filter is about any: to know it takes a question of its own."""
+    asks = any(each.owner in _OF_SPANS for each in comparisons(where))
+    return reader.attribute_columns() if asks else {}
 
 
 def _conditions(
@@ -221,7 +232,8 @@ def _conditions(
 
 def _pinned(reader: Reader) -> str:
     """The arrivals that count: those so far. Nothing arrives at what nobody writes to."""
-    return f"{_EVER} AS _pinned" if not reader.live else f"(SELECT max({ARRIVED}) FROM spans) AS _pinned"
+    pinned = f"(SELECT max({ARRIVED}) FROM spans)" if reader.live else str(_EVER)
+    return f'{pinned} AS "{_PINNED}"'
 
 
 def _looked_up(reader: Reader) -> Among:

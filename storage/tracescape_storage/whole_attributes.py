@@ -6,7 +6,7 @@ them, to plan that takes longer than all the rest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Final
 
 import pyarrow as pa
@@ -15,8 +15,12 @@ import pyarrow.compute as pc
 from tracescape_storage.attributes import encode_value
 from tracescape_storage.ddl import quoted
 from tracescape_storage.filters import KINDS, STATUSES
+from tracescape_storage.schema import ARRIVED, SPANS, TRACE_KEY
 
-_MARK: Final = "@"  # no column that is asked for begins so
+#: Whoever asks for columns of their own besides begins the names so: no attribute with a column does.
+MARK: Final = "#"
+_READ_BEFORE: Final = "@"
+_NO_ATTRIBUTES: Final = frozenset({*SPANS.names, ARRIVED, TRACE_KEY})
 
 #: Columns of ``spans`` that `readable_spans` needs.
 RAW: Final = (
@@ -25,29 +29,29 @@ RAW: Final = (
 )
 
 
-def parts_sql(columns: Mapping[str, str], carried: Collection[str] = ()) -> str:
-    """A select list over ``spans`` of all that `put_together` needs.
+def whole_sql(carried: Collection[str] = ()) -> str:
+    """A select list over ``spans`` of all that `put_together` needs, whatever attributes have columns by now.
 
-    Columns that are ``carried`` come from the table ``_page``, as `carried_sql` has them.
+    Those that are ``carried`` come from the table ``_page``, as `carried_sql` has them: they are many bytes,
+    and should not be read twice.
     """
-    own = (
-        f"_page.{quoted(_MARK + key)}" if key in carried else f"{quoted(key)} AS {quoted(_MARK + key)}"
-        for key in columns
-    )
-    return ", ".join(["attributes", *own])
+    left = ", ".join(quoted(key) for key in carried)
+    own = [f"_page.{quoted(_READ_BEFORE + key)}" for key in carried]
+    return ", ".join([f"spans.* EXCLUDE ({left})" if left else "spans.*", *own])
 
 
 def carried_sql(keys: Collection[str]) -> list[str]:
-    """Columns of a select list: of attributes that are read already, so that they are not read twice."""
-    return [f"{quoted(key)} AS {quoted(_MARK + key)}" for key in keys]
+    """Columns of a select list: of attributes that are read already."""
+    return [f"{quoted(key)} AS {quoted(_READ_BEFORE + key)}" for key in keys]
 
 
 def put_together(table: pa.Table) -> pa.Table:
     """``table`` with whole ``attributes`` in place of their parts."""
-    own = [name for name in table.column_names if name.startswith(_MARK)]
+    names = [name for name in table.column_names if not name.startswith(MARK)]
+    own = [name for name in names if name not in _NO_ATTRIBUTES]
     texts = table["attributes"].to_pylist()
     for name in own:
-        key = f'"{name.removeprefix(_MARK)}":'
+        key = f'"{name.removeprefix(_READ_BEFORE)}":'
         for row, text in enumerate(_encoded(table[name])):
             if text is not None:
                 comma = "" if texts[row] == "{}" else ","

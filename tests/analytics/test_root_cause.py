@@ -13,6 +13,7 @@ import pytest
 from memory_reader import MemoryReader, reader, span
 from support.small_shop import HEALTHY, MINUTE, MS, Faults, faulty, small_shop
 from tracescape_analytics.root_cause import CAUSE_SCHEMA, Diagnosis, diagnose
+from tracescape_analytics.root_cause.moments import STEPS
 from tracescape_storage.schema import EVENTS
 
 WINDOW = (12 * MINUTE, 14 * MINUTE)
@@ -190,6 +191,17 @@ def test_the_time_is_found_where_none_is_given() -> None:
     assert answer.found
     assert answer.window[0] == pytest.approx(25 * MINUTE, abs=MINUTE)
     assert answer.causes["service"].to_list() == ["cart"]
+
+
+def test_the_steps_in_which_it_may_have_begun_or_ended_are_no_baseline() -> None:
+    store = small_shop(minutes=30, fault_minutes=10, faults=faulty(slow_work={"cart": 40.0}))
+    extent = store.extent()
+    answer = diagnose(store, until_ns=extent.last_start_ns - 3 * MINUTE)
+    step = (extent.last_start_ns - 3 * MINUTE - extent.first_start_ns) / STEPS
+    before, *after = answer.baseline
+    assert answer.window[0] - before[1] == pytest.approx(step, abs=2)
+    for since, _ in after:
+        assert since - answer.window[1] == pytest.approx(step, abs=2)
 
 
 def test_nothing_stands_out_of_quiet_time() -> None:

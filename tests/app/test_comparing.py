@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import polars as pl
 import pytest
 
 import tracescape as ts
@@ -15,6 +16,8 @@ from tracescape.collector import Collector
 from tracescape_ingest.grpc_server import SERVICE
 
 COMMAND = [str(Path(sys.executable).with_name("tracescape"))]
+SECOND = 1_000_000_000
+BEGIN = 1_790_000_000 * SECOND
 HALF_A_SECOND = 500_000_000
 
 
@@ -25,7 +28,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = []
     for number in range(240):
         slow = number % 12 == 0
-        begin = 1_790_000_000_000_000_000 + number * 1_000_000_000
+        begin = BEGIN + number * SECOND
         made.append(
             span(
                 "GET /cart",
@@ -77,6 +80,44 @@ def test_a_cloud_is_picked_from_the_heat_map(store: ts.Store) -> None:
         store.select(cells=cells.clear())
 
 
+def test_what_is_picked_is_of_what_the_map_was_asked(store: ts.Store) -> None:
+    cells = store.latency(service="shop", since=BEGIN + 60 * SECOND, until=BEGIN + 120 * SECOND, step="7s")
+    picked = cells.pick(min_duration="250ms")
+    assert picked == store.select(
+        service="shop",
+        since=BEGIN + 60 * SECOND,
+        until=BEGIN + 120 * SECOND,
+        cells=cells.filter(cells["low_ns"] > HALF_A_SECOND // 2),
+    )
+    found = store.compare(picked)
+    assert (found.selected, found.compared) == (5, 55), (
+        "cells reach beyond the window, the selection does not"
+    )
+    assert str(found).startswith('5 spans against 55 others with service = "shop".')
+    fast = cells.pick(pl.col("start_ns") > BEGIN + 90 * SECOND, max_duration="250ms")
+    assert fast.cells and all(
+        cell.start_ns > BEGIN + 90 * SECOND and cell.low_ns < HALF_A_SECOND // 2 for cell in fast.cells
+    )
+    with pytest.raises(ValueError, match=r"none of the \d+ cells is like that"):
+        cells.pick(min_duration="1h")
+    assert cells.filter(pl.col("low_ns") > HALF_A_SECOND // 2).pick() == picked
+    with pytest.raises(ValueError, match=r"store.select\(cells=\)"):
+        type(cells)(pl.DataFrame(cells)).pick(min_duration="1s")
+
+
+def test_what_a_service_did_in_a_window_is_compared_with_what_it_did_before(store: ts.Store) -> None:
+    window = {"since": BEGIN + 120 * SECOND, "until": BEGIN + 180 * SECOND}
+    work = store.select(service="shop", operation="GET /cart", **window)
+    found = store.compare(work)
+    assert (found.selected, found.compared) == (60, 60)
+    assert str(found).startswith("60 spans against 60 of the same in the time just before.")
+    assert found.attributes["attribute"][0] == "span.rows", "which is a number that grows"
+    whole = store.compare(store.select(**window))
+    assert str(whole).startswith("60 spans against 60 in the time just before.")
+    with pytest.raises(ts.StoreError, match="no spans"):  # nothing else is stored that it could differ from
+        store.compare(store.select(service="shop", since=BEGIN, until=BEGIN + 60 * SECOND))
+
+
 def test_two_selections(store: ts.Store) -> None:
     found = store.compare(store.select(slowest=0.05), store.select("span.tenant exists", max_duration="3ms"))
     assert (found.selected, found.compared) == (12, 220)
@@ -91,7 +132,7 @@ def ask(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_in_the_terminal(file: Path) -> None:
     asked = ask("duration > 100ms", "--store", file)
     assert asked.returncode == 0, asked.stderr
-    assert asked.stdout.splitlines()[0] == "20 spans against 220."
+    assert asked.stdout.splitlines()[0] == "20 spans against 220 others."
     assert "span.tenant = acme" in asked.stdout
     rows = [
         json.loads(line) for line in ask("--slowest", "0.05", "--store", file, "--json").stdout.splitlines()

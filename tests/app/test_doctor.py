@@ -7,7 +7,7 @@ import httpx
 import tracescape as ts
 from support.otlp import request, span
 from tracescape.collector import Collector
-from tracescape.doctor import examine, report
+from tracescape.doctor import _TABLES, examine, report
 from tracescape_storage.retention import Limits
 
 
@@ -55,3 +55,28 @@ def test_an_empty_closed_store_is_no_error(tmp_path: Path) -> None:
         lines = list(report(examine(store)))
     assert lines[1] == "holds       0 spans"
     assert lines[-1].startswith("collector   has not reported yet")
+
+
+def test_room_that_pruning_left_and_the_journal_are_told() -> None:
+    told = {
+        **{"location": "t.db", "live": False, "schema_version": 3, "rows": dict.fromkeys(_TABLES, 20_000)},
+        **{"first_start_ns": 1, "last_start_ns": 2, "file_bytes": 128 << 20, "used_bytes": 43 << 20},
+        **{"wal_size": "0 bytes", "journal_bytes": 7 << 20, "bytes_per_span": 40.5, "collector": {}},
+        **{"arrival": {"rate": 1.0, "last_ns": 2}, "pruned": {"spans": 0}},
+    }
+    size = "128.0 MiB in the file, 85.0 MiB of it free for what comes, log 0 bytes, journal 7.0 MiB"
+    assert f"size        {size}; 40.5 bytes a span" in list(report(told))
+    quiet = {**told, "used_bytes": 127 << 20, "journal_bytes": None}
+    assert "size        128.0 MiB in the file, log 0 bytes; 40.5 bytes a span" in list(report(quiet))
+
+
+def test_the_journal_of_a_closed_store_counts(tmp_path: Path) -> None:
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
+        body = request(span()).SerializeToString()
+        headers = {"content-type": "application/x-protobuf"}
+        httpx.post(f"{collector.http_url}/v1/traces", content=body, headers=headers).raise_for_status()
+        with ts.connect(collector.http_url) as store:
+            assert examine(store)["journal_bytes"] is None, "nobody knows from afar"
+    with ts.open(tmp_path / "t.db") as store:
+        lying = sum(file.stat().st_size for file in (tmp_path / "t.db.journal").iterdir())
+        assert examine(store)["journal_bytes"] == lying > len(body)

@@ -22,8 +22,11 @@ from tracescape_ingest.intake import Signal
 from tracescape_storage import http_api
 from tracescape_storage.collector import BusyError, CollectorReader
 from tracescape_storage.errors import ERROR_KEY, QueryError, StoreError
+from tracescape_storage.filters import field
 from tracescape_storage.limits import QueryLimits
+from tracescape_storage.one_trace import trace_spans
 from tracescape_storage.query_guard import running as queries_running
+from tracescape_storage.search import Question, search_spans
 
 ENDLESS = "select count(*) from range(10000000000000)"
 LONG = "select range as n, 'text ' || range as t from range(1000000000)"
@@ -285,3 +288,18 @@ def test_a_kept_connection_answers_without_waiting_for_acknowledgements(collecto
             client.get("/healthz")
             seconds.append(time.monotonic() - begin)
     assert sorted(seconds)[10] < 0.03
+
+
+def test_a_trace_and_a_search_without_attributes_are_one_question_each(
+    collector: Collector, reader: CollectorReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = collector.lanes["default"].intake
+    data = request(span(trace_id=b"t" * 16, attributes={"http.route": "/", "order": 7})).SerializeToString()
+    intake.submit(Signal.TRACES, data).result(10)
+    questions: list[str] = []
+    ask = reader.sql
+    monkeypatch.setattr(reader, "sql", lambda query: questions.append(query) or ask(query))
+    attributes = json.loads(trace_spans(reader, b"t" * 16)["attributes"][0].as_py())
+    assert (attributes, len(questions)) == ({"http.route": "/", "order": 7}, 1)
+    found = search_spans(reader, Question(field("service") == "shop"))
+    assert (json.loads(found.rows["attributes"][0].as_py()), len(questions)) == (attributes, 2)

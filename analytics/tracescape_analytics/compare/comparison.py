@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,12 +18,15 @@ from tracescape_analytics.search import nothing_found
 from tracescape_analytics.windows import Window, baseline_of
 from tracescape_analytics.words import counted, readable_duration
 from tracescape_storage.errors import StoreError
+from tracescape_storage.filters import EVERYTHING
 from tracescape_storage.reader import Reader
 from tracescape_storage.search import Question, window_conditions
 
 #: Sentences of the summary, at most, and by how much shares differ that are worth one.
 _SENTENCES: Final = 5
 _WORTH_TELLING: Final = 0.01
+_BEFORE: Final = "in the time just before"
+_ELSE: Final = " Choose a service or an operation, or ask diagnose what broke."
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Comparison:
         numbers: a row an attribute that has numbers.
         pairs: a row a pair of values that tells more than either alone, the most telling first.
         selected: how many spans the selection has; ``compared``: how many the baseline.
+        others: what the baseline is, in words; empty where it was given.
     """
 
     attributes: pl.DataFrame
@@ -45,14 +49,16 @@ class Comparison:
     pairs: pl.DataFrame
     selected: int
     compared: int
+    others: str = ""
 
     def __str__(self) -> str:
         """The most telling values, a sentence each."""
-        head = f"{counted(self.selected, 'span')} against {self.compared:,}."
+        against = f"{self.compared:,} {self.others}".rstrip()
+        head = f"{counted(self.selected, 'span')} against {against}."
         more = self.values.filter("significant", pl.col("difference") >= _WORTH_TELLING)
         told = more.unique("attribute", keep="first", maintain_order=True)
         if told.is_empty():
-            return f"{head} No attribute stands out."
+            return f"{head} No attribute stands out.{_ELSE if self.others == _BEFORE else ''}"
         # What goes with a value wherever that goes is told in the same sentence.
         alike = ["selection", "baseline"]
         same = told.group_by(alike, maintain_order=True).agg(
@@ -68,10 +74,10 @@ def compare(
 ) -> Comparison:
     """Compare the spans of ``selection`` with those of ``baseline`` over every attribute.
 
-    Without a baseline, a selection that narrows its window is compared with the rest of it, and a whole
-    window with the same length of time just before. A span in both is the selection's. Attributes by which
-    either is chosen are left out, and what describes a failure comes last where failed spans are chosen.
-    Significance is Benjamini and Hochberg's at 1 % over all attributes, over
+    Without a baseline, a window, or what a service, operation or kind did in one, is compared with the same
+    length of time just before, and any other selection with the rest of its window. A span in both is the
+    selection's. Attributes by which either is chosen are left out, and what describes a failure comes last
+    where failed spans are chosen. Significance is Benjamini and Hochberg's at 1 % over all attributes, over
     all values and over all pairs; tests take spans as independent, so a few traces with many alike spans look
     surer than they are.
 
@@ -81,7 +87,7 @@ def compare(
     """
     if score not in SCORES:
         raise ValueError(f"there is no score {score!r:.80}; it is one of {', '.join(SCORES)}")
-    others = _others(reader, selection) if baseline is None else baseline
+    others, words = _others(reader, selection) if baseline is None else (baseline, "")
     asked = sides(reader, selection.sql(reader), others.sql(reader), _hull(selection, others))
     for name, side, size in (
         ("selection", selection, asked.selected),
@@ -89,22 +95,30 @@ def compare(
     ):
         if not size:
             why = nothing_found(reader, Question(side.where, side.since_ns, side.until_ns))
-            raise StoreError(f"The {name} has no spans: {why}.")
+            raise StoreError(f"The {name} has no spans: {why.rstrip('.?')}{'?' * why.endswith('?') or '.'}")
     chosen_by = selection.asked() | others.asked()
     counts = {name: own for name, own in count_values(reader, asked).items() if name not in chosen_by}
-    return _compared(reader, asked, counts, score, selection.restated() | others.restated())
+    found = _compared(reader, asked, counts, score, selection.restated() | others.restated())
+    return replace(found, others=words)
 
 
-def _others(reader: Reader, selection: Selection) -> Selection:
-    if selection.narrows:
-        return selection.rest()
-    before = baseline_of(reader, Window(selection.since_ns, selection.until_ns), None)
-    if before is None:
+def _others(reader: Reader, selection: Selection) -> tuple[Selection, str]:
+    """What a selection is compared with unless told, and that in words."""
+    whole = not selection.narrows
+    before = None
+    if whole or selection.is_work:
+        before = baseline_of(reader, Window(selection.since_ns, selection.until_ns), None)
+    if before is not None:
+        alike = Selection(selection.where, since_ns=before.since_ns, until_ns=before.until_ns)
+    if before is not None and reader.sql(f"SELECT 1 FROM spans WHERE {alike.sql(reader)} LIMIT 1").num_rows:
+        return alike, _BEFORE if whole else f"of the same {_BEFORE}"
+    if whole:
         raise ValueError(
             "the selection is everything that is stored, or there is nothing before its window: name a"
             " baseline, or choose some of the spans (where=, slowest=, since=)"
         )
-    return Selection(since_ns=before.since_ns, until_ns=before.until_ns)
+    rest = selection.rest()
+    return rest, f"others{'' if rest.where == EVERYTHING else f' with {rest.where}'}"
 
 
 def _hull(selection: Selection, others: Selection) -> list[str]:

@@ -75,11 +75,17 @@ class Selection:
         Slow requests of one service are compared with the others of this service; one service, chosen by
         nothing else, with all others.
         """
-        parts = self.where.parts if isinstance(self.where, AllOf) else (self.where,)
-        named = tuple(part for part in parts if _names_work(part))
-        if len(named) == len(parts) and self.slowest is None and not self.cells:
-            named = ()
-        return replace(self, where=AllOf(named), slowest=None, cells=())
+        named = () if self.is_work else tuple(part for part in self._parts if _names_work(part))
+        return replace(self, where=named[0] if len(named) == 1 else AllOf(named), slowest=None, cells=())
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it is all that a service, operation or kind did in its window."""
+        return self.slowest is None and not self.cells and all(map(_names_work, self._parts))
+
+    @property
+    def _parts(self) -> tuple[Filter, ...]:
+        return self.where.parts if isinstance(self.where, AllOf) else (self.where,)
 
     def asked(self) -> frozenset[str]:
         """What it chooses by, as `filters.Field` writes it: that this differs says nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from tracescape_analytics.otlp_json import hex_span_id
@@ -29,21 +29,27 @@ _ESCAPES: Final = str.maketrans(
 )
 
 
-def legacy_trace(trace: WholeTrace) -> Document:
-    """One element of ``data`` in the answer of ``/api/traces``."""
+def legacy_traces(traces: Iterable[WholeTrace]) -> list[Document]:
+    """The ``data`` in the answer of ``/api/traces``, of traces of one store."""
+    known: dict[tuple[int, str], Document] = {}
+    return [_trace(trace, known) for trace in traces]
+
+
+def _trace(trace: WholeTrace, known: dict[tuple[int, str], Document]) -> Document:
+    # The same few resources sent all of them: each is told once, and stands in every trace.
     processes: dict[int, str] = {}
     spans = [
         _span(row, trace, processes.setdefault(row["resource_id"], f"p{len(processes) + 1}"))
         for row in trace.spans
     ]
     services = {row["resource_id"]: row["service"] for row in trace.spans}
+    for number in processes:
+        if (number, services[number]) not in known:
+            known[number, services[number]] = _process(services[number], trace.resources.get(number))
     return {
         "traceID": legacy_trace_id(trace.trace_id),
         "spans": spans,
-        "processes": {
-            name: _process(services[number], trace.resources.get(number))
-            for number, name in processes.items()
-        },
+        "processes": {name: known[number, services[number]] for number, name in processes.items()},
         "warnings": None,
     }
 
@@ -56,6 +62,8 @@ def legacy_trace_id(trace_id: bytes) -> str:
 
 def tag(key: str, value: AttributeValue) -> Document:
     """A key-value pair with its type. Lists and maps are JSON text, as Jaeger has no types for them."""
+    if isinstance(value, str):  # most are
+        return {"key": key, "type": "string", "value": value}
     if isinstance(value, bool):
         return {"key": key, "type": "bool", "value": value}
     if isinstance(value, int):
@@ -65,8 +73,7 @@ def tag(key: str, value: AttributeValue) -> Document:
         return {"key": key, "type": "float64", "value": value if math.isfinite(value) else _go_text(value)}
     if isinstance(value, bytes):
         return {"key": key, "type": "binary", "value": base64.b64encode(value).decode("ascii")}
-    text = "" if value is None else value if isinstance(value, str) else _go_json(value)
-    return {"key": key, "type": "string", "value": text}
+    return {"key": key, "type": "string", "value": "" if value is None else _go_json(value)}
 
 
 def _span(row: Row, trace: WholeTrace, process: str) -> Document:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from tracescape_analytics.jaeger import asked, finding
 from tracescape_analytics.jaeger.dependencies import dependencies
 from tracescape_analytics.jaeger.envelopes import Document, legacy, legacy_error, response, v3_error
-from tracescape_analytics.jaeger.legacy import legacy_trace, legacy_trace_id
+from tracescape_analytics.jaeger.legacy import legacy_trace_id, legacy_traces
 from tracescape_analytics.jaeger.metrics import METRICS, metrics
 from tracescape_analytics.jaeger.summaries import summaries
 from tracescape_analytics.jaeger.uploads import Transforming, Uploaded
@@ -138,7 +138,7 @@ def _traces(reader: Reader, request: Request) -> Answer:
     search, ids = asked.legacy_search(request.query_params)
     wanted = ids or finding.trace_ids(reader, search)
     traces = whole_traces(reader, wanted, most_spans=MOST_SPANS)
-    return legacy([legacy_trace(trace) for trace in traces], errors=_missing(wanted, traces)), 200
+    return legacy(legacy_traces(traces), errors=_missing(wanted, traces)), 200
 
 
 def _missing(wanted: Sequence[bytes], traces: Sequence[WholeTrace]) -> list[Document]:
@@ -153,7 +153,7 @@ def _trace(reader: Reader, request: Request) -> Answer:
     traces = whole_traces(reader, [asked.trace_id(request.path_params["trace_id"])])
     if not traces:
         return legacy_error(_NOT_FOUND, 404), 404
-    return legacy([legacy_trace(trace) for trace in traces]), 200
+    return legacy(legacy_traces(traces)), 200
 
 
 def _dependencies(reader: Reader, request: Request) -> Answer:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tracescape_analytics.jaeger.envelopes import legacy, legacy_error, response
-from tracescape_analytics.jaeger.legacy import legacy_trace
+from tracescape_analytics.jaeger.legacy import legacy_traces
 from tracescape_analytics.whole_trace import traces_of_tables
 
 #: What is uploaded takes many times its size while it is read.
@@ -55,7 +55,7 @@ class Transforming:
         except ValueError as error:
             return response(legacy_error(str(error), 400), 400)
         errors = [{"code": 400, "msg": uploaded.left_out}] if uploaded.left_out else []
-        traces = [legacy_trace(trace) for trace in traces_of_tables(uploaded.tables)]
+        traces = legacy_traces(traces_of_tables(uploaded.tables))
         return response(legacy(traces, errors=errors), 200)
 
 

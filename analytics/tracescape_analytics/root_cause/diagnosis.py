@@ -222,7 +222,8 @@ def search_of(
 ) -> Diagnosis:
     """``diagnose`` without a window, over a table as ``diagnose_of`` takes it.
 
-    It is the diagnosis of the stretch of ``within`` that stands out most, against all that is around it.
+    It is the diagnosis of the stretch of ``within`` that stands out most, against all that is around it but
+    the step of time on either side, in which it may have begun or ended.
 
     Where nothing is at fault in it, others that stand out are asked too, ``_LOOKED_AT`` in all. If none
     stands out, it is that of the last tenth.
@@ -231,7 +232,8 @@ def search_of(
     first: Diagnosis | None = None
     for stretch in odd_stretches(measures, *within, most=_LOOKED_AT):
         window = (stretch.since_ns, stretch.until_ns)
-        around = [(within[0], window[0]), (window[1], within[1])]
+        # It begins and ends somewhere in the steps beside it: they are neither.
+        around = [(within[0], window[0] - stretch.step_ns), (window[1] + stretch.step_ns, within[1])]
         rest = [part for part in around if part[0] < part[1]]
         answer = judged(measures, window, rest, found=True)
         if len(answer.causes):

@@ -36,11 +36,12 @@ _TOGETHER: Final = 256
 
 
 class Stretch(NamedTuple):
-    """``[since_ns, until_ns)``, and by how many standard errors it stands out."""
+    """``[since_ns, until_ns)``, by how many standard errors it stands out, and how exact its ends are."""
 
     since_ns: int
     until_ns: int
     score: float
+    step_ns: int
 
 
 class _Steps(NamedTuple):
@@ -68,7 +69,7 @@ def odd_stretches(measures: Measures, since_ns: int, until_ns: int, most: int = 
         best = int(np.argmax(scores))
         since, until = begin[best], end[best]
         at = (since_ns + int(since) * width, min(since_ns + int(until) * width, until_ns))
-        found.append(Stretch(*at, float(scores[best])))
+        found.append(Stretch(*at, float(scores[best]), width))
         scores = np.where((begin < until) & (end > since), 0.0, scores)
     return found
 
