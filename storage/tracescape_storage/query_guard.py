@@ -18,6 +18,8 @@ from typing import ClassVar, Final, NamedTuple
 
 import duckdb
 
+from tracescape_storage.errors import QueryError
+
 _POLL_S: Final = 0.02
 #: So long the thread that watches waits for the next query.
 _LINGER_S: Final = 2.0
@@ -33,6 +35,7 @@ _MEMORY: Final = (
     "The query needs more memory than questions have here. Narrow it by start_ns, gather less (list,"
     " string_agg and exact quantiles hold all their input), or ask several times."
 )
+_CALLED_OFF: Final = "The query was called off."
 _BUFFERS: Final = "('BASE_TABLE', 'HASH_TABLE', 'ORDER_BY', 'COLUMN_DATA', 'IN_MEMORY_TABLE', 'WINDOW')"
 _HELD_SQL: Final = f"""
 SELECT coalesce(sum(memory_usage_bytes) FILTER (tag NOT IN {_BUFFERS}), 0)::BIGINT,
@@ -83,7 +86,7 @@ class Guard:
 
     def call_off(self) -> None:
         """End the query, now or as soon as it begins."""
-        self._end_for("The query was called off.")
+        self._end_for(_CALLED_OFF)
 
     @contextmanager
     def over(self, cursor: duckdb.DuckDBPyConnection, shares: Shares) -> Iterator[None]:
@@ -145,13 +148,13 @@ class Asking:
         self._off = False
 
     def guard(self) -> Guard:
-        """What watches its next query. Once the question is called off, that ends as it begins."""
+        """What watches its next query. Raises `QueryError` once the question is called off."""
         self._before()
         guard = Guard(max(self._deadline - time.monotonic(), 0.0), said_s=self._time_limit_s)
         with self._lock:
+            if self._off:  # a query that is short would be over before it is interrupted
+                raise QueryError(_CALLED_OFF)
             self._guard = guard
-            if self._off:
-                guard.call_off()
         return guard
 
     def call_off(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
@@ -14,6 +15,7 @@ from tracescape.page.documents import Document, attributes, attributes_of, momen
 from tracescape.panels import StorePanels
 from tracescape.view import recent
 from tracescape_analytics.asking import filter_of
+from tracescape_analytics.compare.selection import Cell
 from tracescape_analytics.jaeger import finding
 from tracescape_render.charts.folding import chosen_rows
 from tracescape_render.charts.service_colours import ServiceColours
@@ -37,6 +39,8 @@ MOST_CELLS: Final = 20_000
 MOST_VALUES: Final = 400
 MOST_NAMES: Final = 5_000
 MOST_ROWS: Final = 200
+
+_WHOLE_NS: Final = re.compile("[0-9]{1,18}|[0-8][0-9]{18}")  # fits into 64 bits
 
 FILTERS: Final = ("where", "service", "operation", "kind", "status", "min_duration", "max_duration")
 WINDOW: Final = ("since", "until")
@@ -96,10 +100,20 @@ def causes(store: Store, asked: Asked, lately: LatelyCauses) -> Document:
     if asked.text("until") is None:
         found = lately.found(lambda: recent(store))
     else:
-        found = store.diagnose(asked.text("since"), asked.text("until"))
+        found = _broken(store, asked.text("since"), asked.text("until"))
     if found is None:
         return {"window": None, "causes": [], "paths": [], "explained": []}
     return _diagnosed(found)
+
+
+def _broken(store: Store, since: str | None, until: str | None) -> Diagnosis | None:
+    """What broke in a window; where nothing is stored before it, what stands out in all up to its end."""
+    for begin in dict.fromkeys((since, None)):
+        try:
+            return store.diagnose(begin, until)
+        except ValueError:
+            continue
+    return None
 
 
 def _diagnosed(found: Diagnosis) -> Document:
@@ -166,14 +180,12 @@ def compare(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
 
 def _cell(text: str) -> pl.DataFrame:
     """A rectangle of a heat map: ``start,end,low,high`` in ns."""
-    names = ("start_ns", "end_ns", "low_ns", "high_ns")
-    try:
-        values = [int(part) for part in text.split(",")]
-        return pl.DataFrame(
-            dict(zip(names, ([each] for each in values), strict=True)), schema=dict.fromkeys(names, pl.Int64)
-        )
-    except (ValueError, OverflowError, pl.exceptions.PolarsError):
-        raise ValueError(f"cell is start,end,low,high in nanoseconds, not {text!r:.80}") from None
+    parts = text.split(",")
+    if len(parts) != len(Cell._fields) or not all(
+        re.fullmatch("[0-9]{1,18}|[0-8][0-9]{18}", part) for part in parts
+    ):
+        raise ValueError(f"cell is start,end,low,high in nanoseconds, not {text!r:.80}")
+    return pl.DataFrame([tuple(map(int, parts))], schema=dict.fromkeys(Cell._fields, pl.Int64), orient="row")
 
 
 def trace(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
@@ -181,7 +193,8 @@ def trace(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
     found = store.trace(asked.needed("id"))
     wall = found.wall()
     lines = found.waterfall()
-    kept = chosen_rows(lines, MOST_SPANS)
+    root = found.spans.select(pl.col("span_id").eq(found.root.span_id).arg_max()).item()
+    kept = np.union1d(chosen_rows(lines, MOST_SPANS - 1), [root])
     number = {int(row): place for place, row in enumerate(kept)}
     begin = wall.start_ns
     told = wall.notes.head(MOST_NOTES)
@@ -189,6 +202,7 @@ def trace(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
         "trace_id": found.trace_id,
         "start_ns": moment(begin),
         "length_ns": wall.end_ns - begin,
+        "ended_ns": max(found.spans["end_ns"].to_list()) - min(found.spans["start_ns"].to_list()),
         "spans": _spans(found, wall.spans, kept),
         "all_spans": len(lines),
         "voids": int(wall.spans["void"].sum()),
@@ -210,7 +224,7 @@ def trace(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
             for row in told.iter_rows(named=True)
         ],
         "all_notes": len(wall.notes),
-        "root": number.get(found.spans["span_id"].index_of(found.root.span_id)),
+        "root": number[root],
         "colours": _colours(found.spans, "critical_ns"),
     }
 

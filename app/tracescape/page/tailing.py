@@ -63,7 +63,7 @@ class Tailing:
     async def _lines(self, basket: _Basket) -> AsyncIterator[bytes]:
         quiet_s = math.inf  # so that the first line comes at once
         try:
-            while True:
+            while not self._stores.closing():
                 told = basket.taken()
                 if told["rows"] or told.get("error") or quiet_s >= _ALIVE_S:
                     yield json.dumps(told, ensure_ascii=False).encode() + b"\n"

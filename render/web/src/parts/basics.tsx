@@ -82,12 +82,12 @@ export function Attributes({ of, owner = "" }: { of: Attribute[]; owner?: string
         <div key={name}>
           <dt>{name}</dt>
           <dd>
-            <span class="value">{plain(value)}</span>
+            <Value text={plain(value)} />
             {isPlain(value) && (
               <a
                 class="find"
                 href={link("search", "", { where: `${field(owner, name)} = ${value}` })}
-                aria-label={`Search for ${name} = ${plain(value)}`}
+                aria-label={`find ${name} = ${plain(value)}`}
                 title="Search for this"
               >
                 find
@@ -99,6 +99,19 @@ export function Attributes({ of, owner = "" }: { of: Attribute[]; owner?: string
     </dl>
   );
 }
+
+/** A long text, such as a stack trace, opens when it is wanted. */
+function Value({ text }: { text: string }) {
+  if (text.length <= LONG) return <span class="value">{text}</span>;
+  return (
+    <details class="value-long">
+      <summary>{text.trim().split("\n").at(-1)?.slice(0, LONG)}</summary>
+      <span class="value">{text}</span>
+    </details>
+  );
+}
+
+const LONG = 240;
 
 function isPlain(value: string): boolean {
   return !/^[[{n]/.test(value) && value.length < 2000;

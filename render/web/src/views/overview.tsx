@@ -6,6 +6,8 @@ import { ServiceLink, Shown, StateMark, TraceLink, Wide } from "../parts/basics"
 import { Nothing } from "../parts/nothing";
 import { change, link, windowOf } from "../route";
 
+/** An error here and there is no news; where something is wrong it is. */
+export const SICK = new Set(["failing", "degraded"]);
 const BADNESS: Record<string, number> = { failing: 0, degraded: 1, absent: 2, healthy: 3, idle: 4 };
 
 /** How everything is: what broke, rates, errors, latency, states. */
@@ -182,7 +184,7 @@ export function RedLines({ steps, marks = [] }: { steps: Step[]; marks?: Mark[] 
   return (
     <section class="lines" aria-label="Over time">
       <LineChart title="Requests" points={points((step) => step.rate_per_s)} format={(value) => `${digits(value)}/s`} {...common} />
-      <LineChart title="Errors" points={points((step) => step.error_rate)} format={share} tone="bad" {...common} />
+      <LineChart title="Errors" least={0.02} points={points((step) => step.error_rate)} format={share} tone="bad" {...common} />
       <LineChart title="p95" points={points((step) => step.p95_ns)} format={duration} {...common} />
     </section>
   );
@@ -239,7 +241,7 @@ export function NodeTable({ nodes, seconds }: { nodes: Node[]; seconds: number }
                 <ServiceLink name={node.service} /> {node.kind !== "service" && <span class="quiet">{node.kind}</span>}
               </td>
               <td class="number">{rate(node.calls / Math.max(seconds, 1e-9))}</td>
-              <td class={`number${node.errors > 0 ? " errors" : ""}`}>{errorShare(node)}</td>
+              <td class={`number${node.errors > 0 && SICK.has(node.state) ? " errors" : ""}`}>{errorShare(node)}</td>
               <td class="number">{duration(node.p50_ns)}</td>
               <td class="number">{duration(node.p95_ns)}</td>
               <td class="number">{duration(node.p99_ns)}</td>

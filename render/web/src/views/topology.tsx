@@ -5,7 +5,7 @@ import { ServiceLink, Shown, StateMark, TraceLink, Wide } from "../parts/basics"
 import { FlatMap } from "../parts/flat_map";
 import { Nothing } from "../parts/nothing";
 import { windowOf } from "../route";
-import { NodeTable } from "./overview";
+import { NodeTable, SICK } from "./overview";
 
 const BADNESS: Record<string, number> = { failing: 0, degraded: 1, absent: 2, healthy: 3, idle: 4 };
 
@@ -69,7 +69,7 @@ function Edges({ of }: { of: Told }) {
               </td>
               <td class="quiet">{edge.connection}</td>
               <td class="number">{count(edge.calls)}</td>
-              <td class={`number${edge.errors > 0 ? " errors" : ""}`}>{errorShare(edge)}</td>
+              <td class={`number${edge.errors > 0 && SICK.has(edge.state) ? " errors" : ""}`}>{errorShare(edge)}</td>
               <td class="number">{duration(edge.client_p95_ns)}</td>
               <td class="number">{duration(edge.server_p95_ns)}</td>
               <td>
