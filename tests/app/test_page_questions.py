@@ -87,6 +87,15 @@ def test_the_topology_is_the_stores(shop: Collector, store: ts.Store) -> None:
     assert (int(found["since_ns"]), int(found["until_ns"])) == (SINCE, UNTIL)
 
 
+def test_a_time_that_goes_on_begins_with_its_minute(shop: Collector, store: ts.Store) -> None:
+    begin = SINCE // MINUTE_NS * MINUTE_NS
+    found = asked(shop, "topology", since=str(begin + 7_000_000_000))
+    assert int(found["since_ns"]) == begin
+    assert found["nodes"] == store.topology(begin).nodes.to_dicts()
+    neighbour = asked(shop, "service", name="inventory", since=str(begin + 7_000_000_000))
+    assert neighbour["node"] in found["nodes"]
+
+
 def test_everybody_of_the_topology_has_a_place_on_the_map(shop: Collector) -> None:
     found = asked(shop, "topology", **WINDOW)
     spots = {spot["service"]: spot for spot in found["map"]["spots"]}
@@ -388,6 +397,15 @@ def test_those_who_look_are_bounded(empty: Collector, monkeypatch: pytest.Monkey
 def _may_look(url: str) -> bool:
     with httpx.stream("GET", url) as again:
         return again.status_code == 200
+
+
+def test_those_who_look_are_let_go_when_the_collector_ends(tmp_path: Path) -> None:
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
+        stream = httpx.Client(timeout=20).stream("GET", f"{collector.http_url}/ask/tail")
+        lines = stream.__enter__().iter_lines()
+        next(lines)
+    assert list(lines) == []  # its end, and no broken connection
+    stream.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("question", ["about", "tail"])

@@ -1,6 +1,7 @@
-"""A question of several queries: one clock, one word that ends them all."""
+"""A question of several queries: one word ends them all."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,11 +40,11 @@ def test_a_query_that_runs_is_ended_from_another_thread(store: DuckDBStore) -> N
         store.reader(asking).sql(ENDLESS)
 
 
-def test_queries_share_the_time_of_their_question(store: DuckDBStore) -> None:
+def test_each_query_has_the_time_limit(store: DuckDBStore) -> None:
     asking = Asking(0.3)
     reader = store.reader(asking)
-    with pytest.raises(QueryError, match=r"longer than 0\.3 s"):
-        reader.sql(ENDLESS)
+    time.sleep(0.4)  # what is not a query has all the time it needs: kernels may be compiled
+    assert reader.sql("select 1 as one").num_rows == 1
     with pytest.raises(QueryError, match=r"longer than 0\.3 s"):
         reader.sql(ENDLESS)
 

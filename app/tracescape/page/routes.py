@@ -19,7 +19,7 @@ from tracescape_storage.limits import QueryLimits
 from tracescape_storage.query_guard import Asking
 
 if TYPE_CHECKING:
-    from tracescape.page.lately import LatelyCauses
+    from tracescape.page.present import Present
     from tracescape.store import Store
     from tracescape_storage.reader import Reader
 
@@ -94,7 +94,7 @@ class _Endpoint:
         self._limits = limits
         self._threads = ThreadPoolExecutor(_RUNNING, thread_name_prefix="page")
         self._waiting = 0
-        self._lately: dict[str, LatelyCauses] = {}
+        self._present: dict[str, Present] = {}
 
     async def answer(self, request: Request) -> Response:
         """Answer one question."""
@@ -138,7 +138,7 @@ class _Endpoint:
             tenant = request.state.tenant
             self._stores.catch_up(tenant)
             store = self._store(tenant, asking)
-            return document(question.answer(store, asked, self._causes(tenant)))
+            return document(question.answer(store, asked, self._present_of(tenant)))
         except Exception as error:  # whatever it is, the page goes on
             return refused(error)
 
@@ -147,12 +147,12 @@ class _Endpoint:
 
         return Store(self._stores.reader(tenant, asking))
 
-    def _causes(self, tenant: str) -> LatelyCauses:
-        from tracescape.page.lately import LatelyCauses
+    def _present_of(self, tenant: str) -> Present:
+        from tracescape.page.present import Present
 
-        if tenant not in self._lately:
-            self._lately[tenant] = LatelyCauses(self._store(tenant, None))
-        return self._lately[tenant]
+        if tenant not in self._present:
+            self._present[tenant] = Present(self._store(tenant, None))
+        return self._present[tenant]
 
 
 def refused(error: Exception) -> Response:

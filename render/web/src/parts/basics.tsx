@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import type { Answer } from "../hooks";
 import type { Attribute, State } from "../documents";
 import { plain } from "../format";
@@ -41,12 +42,19 @@ export function Shown<T>({
 }
 
 export function Waiting({ text }: { text: string }) {
+  const [long, setLong] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLong(true), PATIENCE_MS);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <p class="waiting" role="status">
-      {text} …
+      {text} … {long && "The first questions after an installation take up to a minute, while code is compiled."}
     </p>
   );
 }
+
+const PATIENCE_MS = 6000;
 
 export function Problem({ text }: { text: string }) {
   return (

@@ -4,12 +4,12 @@ import { errorShare, count, plural } from "../format";
 import { link } from "../route";
 
 const COLUMN = 176;
-const ROW = 74;
+const ROW = 80;
 const LARGEST = 18;
 const SMALLEST = 7;
 
 /** Who calls whom, from left to right; the places are the collector's. */
-export function FlatMap({ map, nodes }: { map: Places; nodes: Node[] }) {
+export function FlatMap({ map, nodes, blamed }: { map: Places; nodes: Node[]; blamed: Set<string> }) {
   const of = new Map(nodes.map((node) => [node.service, node]));
   const most = Math.sqrt(Math.max(1, ...nodes.map((node) => node.calls)));
   const traffic = Math.sqrt(Math.max(1, ...map.arrows.map((arrow) => arrow.calls)));
@@ -18,7 +18,7 @@ export function FlatMap({ map, nodes }: { map: Places; nodes: Node[] }) {
   const radius = (service: string) => SMALLEST + ((LARGEST - SMALLEST) * Math.sqrt(of.get(service)?.calls ?? 0)) / most;
   const width = map.columns * COLUMN;
   const drawing = useRef<SVGSVGElement>(null);
-  const worst = nodes.find((node) => node.state === "failing") ?? nodes.find((node) => node.state === "degraded");
+  const worst = nodes.find((node) => blamed.has(node.service)) ?? nodes.find((node) => node.state === "failing") ?? nodes.find((node) => node.state === "degraded");
   // A narrow screen begins where something is wrong.
   useLayoutEffect(() => {
     const frame = drawing.current?.parentElement;
@@ -44,6 +44,14 @@ export function FlatMap({ map, nodes }: { map: Places; nodes: Node[] }) {
             <Shape kind={node.kind} x={at.x} y={at.y} r={r} state={node.state} />
             {(node.state === "degraded" || node.state === "failing") && <circle cx={at.x} cy={at.y} r={r + 4} class="ring" />}
             {node.state === "failing" && <circle cx={at.x} cy={at.y} r={r + 8} class="ring" />}
+            {blamed.has(service) && (
+              <>
+                <circle cx={at.x} cy={at.y} r={r + 13} class="beacon" />
+                <text x={at.x} y={at.y - r - 17} text-anchor="middle" class="beacon-name">
+                  likely cause
+                </text>
+              </>
+            )}
             <text x={at.x} y={at.y + LARGEST + 16} text-anchor="middle" class="name">
               {fitted(service)}
             </text>

@@ -14,6 +14,7 @@ const BADNESS: Record<string, number> = { failing: 0, degraded: 1, absent: 2, he
 export function Overview({ params }: { params: Record<string, string> }) {
   const time = windowOf(params);
   const topology = useAsk<Topology>("topology", time);
+  const causes = useAsk<Causes>("causes", time);
   const empty = topology.data?.spans === 0;
   return (
     <>
@@ -22,12 +23,12 @@ export function Overview({ params }: { params: Record<string, string> }) {
         <Nothing params={params} />
       ) : (
         <>
-          <Verdict of={useAsk<Causes>("causes", time)} time={time} />
+          <Verdict of={causes} time={time} />
           <Lines time={time} />
         </>
       )}
       <Shown of={topology} waiting="Measuring services">
-        {(data) => (data.spans === 0 ? null : <Services of={data} />)}
+        {(data) => (data.spans === 0 ? null : <Services of={data} blamed={blamed(causes.data)} />)}
       </Shown>
     </>
   );
@@ -50,9 +51,9 @@ function Verdict({ of, time }: { of: Answer<Causes>; time: { until?: string } })
                 </p>
               )}
               {named.map((cause) => (
-                <CauseCard key={cause.rank} cause={cause} path={data.paths.filter((step) => step.rank === cause.rank)} first={cause === named[0]} />
+                <CauseCard key={cause.rank} cause={cause} since={begun(data, cause)} path={data.paths.filter((step) => step.rank === cause.rank)} first={cause === named[0]} />
               ))}
-              {named.length === 0 && suspect !== undefined && <CauseCard cause={suspect} path={[]} first={false} />}
+              {named.length === 0 && suspect !== undefined && <CauseCard cause={suspect} since={begun(data, suspect)} path={[]} first={false} />}
               {data.explained.map((each) => (
                 <p key={each.service} class="quiet">
                   <ServiceLink name={each.service} /> ({each.kind}) is explained by {each.explained_by}.
@@ -86,7 +87,14 @@ function Compared({ of }: { of: Causes }) {
   );
 }
 
-function CauseCard({ cause, path, first }: { cause: Cause; path: PathStep[]; first: boolean }) {
+/** When it began: what lasts is compared with a time that ended before the one that was looked at. */
+function begun(data: Causes, cause: Cause): string {
+  const before = data.baseline?.at(-1)?.[1];
+  const lasts = before !== undefined && data.window !== null && !data.stands_out && BigInt(before) < BigInt(data.window[0]);
+  return lasts ? `about ${when(before)}` : when(cause.since_ns);
+}
+
+function CauseCard({ cause, since, path, first }: { cause: Cause; since: string; path: PathStep[]; first: boolean }) {
   const between = cause.source !== null && cause.target !== null;
   return (
     <article class={cause.named ? "cause" : "cause suspect"}>
@@ -103,7 +111,7 @@ function CauseCard({ cause, path, first }: { cause: Cause; path: PathStep[]; fir
       </h2>
       <p>{cause.sentence}</p>
       <p class="quiet small">
-        Since {when(cause.since_ns)}
+        Since {since}
         {cause.waited_after_ns !== null && cause.waited_before_ns !== null && (
           <>
             {" "}
@@ -190,8 +198,19 @@ export function RedLines({ steps, marks = [] }: { steps: Step[]; marks?: Mark[] 
   );
 }
 
-function Services({ of }: { of: Topology }) {
-  const nodes = [...of.nodes].sort((a, b) => (BADNESS[a.state] ?? 9) - (BADNESS[b.state] ?? 9) || b.calls - a.calls);
+/** Who is named as a cause: over a long time its own state may not show it. */
+export function blamed(causes: Causes | undefined): Set<string> {
+  return new Set(causes?.causes.filter((cause) => cause.named).map((cause) => cause.service));
+}
+
+/** Causes first, then the sick, then the busy. */
+export function sorted(nodes: Node[], causes: Set<string>): Node[] {
+  const badness = (node: Node) => (causes.has(node.service) ? -1 : (BADNESS[node.state] ?? 9));
+  return [...nodes].sort((a, b) => badness(a) - badness(b) || b.calls - a.calls);
+}
+
+function Services({ of, blamed }: { of: Topology; blamed: Set<string> }) {
+  const nodes = sorted(of.nodes, blamed);
   const states = Object.keys(BADNESS).map((state) => [state, nodes.filter((node) => node.state === state).length] as const);
   return (
     <section aria-label="Services">
@@ -207,15 +226,15 @@ function Services({ of }: { of: Topology }) {
             ))}
         </span>
       </h2>
-      <NodeTable nodes={nodes} seconds={of.seconds} />
+      <NodeTable nodes={nodes} seconds={of.seconds} blamed={blamed} />
       <p class="quiet small">
-        {plural(of.spans, "span")} in {plural(of.traces, "trace")}, {when(of.since_ns)} – {when(of.until_ns)}. States compare each with its own past; fewer than 20 calls are idle.
+        {plural(of.spans, "span")} in {plural(of.traces, "trace")}, {when(of.since_ns)} – {when(of.until_ns)}. States compare this whole time with the past of each: a shorter time shows sooner what is new. Fewer than 20 calls are idle.
       </p>
     </section>
   );
 }
 
-export function NodeTable({ nodes, seconds }: { nodes: Node[]; seconds: number }) {
+export function NodeTable({ nodes, seconds, blamed }: { nodes: Node[]; seconds: number; blamed: Set<string> }) {
   return (
     <Wide label="Services as a table">
       <table>
@@ -238,7 +257,7 @@ export function NodeTable({ nodes, seconds }: { nodes: Node[]; seconds: number }
                 <StateMark state={node.state} />
               </td>
               <td>
-                <ServiceLink name={node.service} /> {node.kind !== "service" && <span class="quiet">{node.kind}</span>}
+                <ServiceLink name={node.service} /> {node.kind !== "service" && <span class="quiet">{node.kind}</span>} {blamed.has(node.service) && <span class="tag">likely cause</span>}
               </td>
               <td class="number">{rate(node.calls / Math.max(seconds, 1e-9))}</td>
               <td class={`number${node.errors > 0 && SICK.has(node.state) ? " errors" : ""}`}>{errorShare(node)}</td>
