@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import polars as pl
 import pytest
 
 import tracescape as ts
@@ -18,6 +19,7 @@ from support.otlp import request, span
 from support.shop_store import MINUTE_NS, quick_store
 from tracescape.collector import Collector
 from tracescape.page import questions
+from tracescape.page.present import Present
 from tracescape.page.questions import QUESTIONS, Question
 from tracescape.shop import Fault, ShopConfig
 from tracescape_ingest.intake import Signal
@@ -96,6 +98,22 @@ def test_a_time_that_goes_on_begins_with_its_minute(shop: Collector, store: ts.S
     assert neighbour["node"] in found["nodes"]
 
 
+def test_who_is_missing_has_a_place_too(
+    shop: Collector, store: ts.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = {"kind": "no longer called", "service": "ghost", "source": "checkout", "target": "ghost"}
+    causes = store.diagnose(SINCE, UNTIL).causes.with_columns(
+        pl.lit(value).alias(name) for name, value in gone.items()
+    )
+    monkeypatch.setattr(Present, "known_causes", lambda _: causes)
+    found = asked(shop, "topology", since=str(SINCE))
+    (ghost,) = (node for node in found["nodes"] if node["service"] == "ghost")
+    assert ghost["state"] == "absent"
+    assert "ghost" in {spot["service"] for spot in found["map"]["spots"]}
+    until = asked(shop, "topology", **WINDOW)["nodes"]
+    assert "ghost" not in {node["service"] for node in until}  # that is about now, not about then
+
+
 def test_everybody_of_the_topology_has_a_place_on_the_map(shop: Collector) -> None:
     found = asked(shop, "topology", **WINDOW)
     spots = {spot["service"]: spot for spot in found["map"]["spots"]}
@@ -128,6 +146,11 @@ def test_where_nothing_is_before_the_window_what_stands_out_in_it_is_told(shop: 
     found = asked(shop, "causes", since="1000000000000000000", until=str(UNTIL))
     assert found["stands_out"]
     assert found["causes"][0]["service"] == DATABASE
+
+
+def test_a_window_without_traces_has_no_causes_from_elsewhere(shop: Collector) -> None:
+    found = asked(shop, "causes", since=str(UNTIL + MINUTE_NS), until=str(UNTIL + 2 * MINUTE_NS))
+    assert (found["window"], found["causes"]) == (None, [])
 
 
 def test_what_is_wrong_now_is_asked_once_for_all_who_look(
@@ -283,6 +306,8 @@ def test_names_are_offered(shop: Collector) -> None:
         ("search", {"spans": "yes"}, 400, "spans is 1 or 0"),
         ("search", {"service": "chekout"}, 400, "Did you mean 'checkout'?"),
         ("search", {"after": "x"}, 400, "after"),
+        ("causes", {"since": "yesterday"}, 400, "'yesterday' is no time"),
+        ("causes", {"since": "yesterday", "until": "now"}, 400, "'yesterday' is no time"),
         ("topology", {"since": "1h", "until": "2h"}, 400, "the window is empty"),
         ("compare", {"slowest": "much"}, 400, "slowest is a number"),
         ("compare", {"cell": "1,2"}, 400, "cell is start,end,low,high"),

@@ -96,23 +96,23 @@ def marks(store: Store, asked: Asked, _present: Present) -> Document:
 
 def causes(store: Store, asked: Asked, present: Present) -> Document:
     """What broke: in a window that ends, there; else what is wrong now."""
-    if asked.text("until") is None:
-        found = present.causes()
-    else:
-        found = _broken(store, asked.text("since"), asked.text("until"))
+    since, until = store.window(asked.text("since"), asked.text("until"))
+    found = present.causes() if until is None else _broken(store, since, until)
     if found is None:
         return {"window": None, "causes": [], "paths": [], "explained": []}
     return _diagnosed(found)
 
 
-def _broken(store: Store, since: str | None, until: str | None) -> Diagnosis | None:
-    """What broke in a window; where nothing is stored before it, what stands out in all up to its end."""
-    for begin in dict.fromkeys((since, None)):
-        try:
-            return store.diagnose(begin, until)
-        except ValueError:
-            continue
-    return None
+def _broken(store: Store, since: int | None, until: int) -> Diagnosis | None:
+    """What broke in a window; where nothing is stored before it, what stands out in it.
+
+    None where it holds too little for either.
+    """
+    all_of_it = since is None or since <= store.extent().first_start_ns
+    try:
+        return store.diagnose(None if all_of_it else since, until)
+    except ValueError:
+        return None
 
 
 def _diagnosed(found: Diagnosis) -> Document:

@@ -87,7 +87,7 @@ function Page() {
               </a>
             ))}
           </nav>
-          {place.view !== "live" && place.view !== "trace" && <Range params={place.params} onRefresh={again} loading={false} />}
+          {place.view !== "live" && place.view !== "trace" && <Range params={place.params} onRefresh={again} />}
           <span class="tools">
             <button type="button" onClick={theme.next} title="Other colours (t)" aria-label={`Colours: ${theme.name}`}>
               ◐

@@ -47,6 +47,13 @@ const ways = {
     await says(page, "Values that stand out");
     check(page.url().includes("cell="), "the cloud is not in the address");
   },
+  async "changes are looked for when somebody wants to know"(page) {
+    await open(page, "?since=all");
+    await page.getByRole("button", { name: "Look for changes in this time" }).click();
+    await page.getByRole("listitem").filter({ hasText: /^change/ }).getByRole("link", { name: "Show this time" }).first().click();
+    await page.waitForURL(/until=\d{19}/);
+    await says(page, "likely cause");
+  },
   async "pages of a search go on and back"(page) {
     await open(page, "search?spans=1");
     const first = await page.locator("tbody a").first().getAttribute("href");

@@ -15,6 +15,10 @@ export function Overview({ params }: { params: Record<string, string> }) {
   const time = windowOf(params);
   const topology = useAsk<Topology>("topology", time);
   const causes = useAsk<Causes>("causes", time);
+  const changes = params["changes"] === "1";
+  // Changes are looked for among spans, which is dear: once, and only if somebody wants to know.
+  const marks = useAsk<{ marks: Mark[] }>("marks", changes ? { ...time, changes: "1" } : time, !changes);
+  const silent = marks.data?.marks.filter((mark) => mark.kind === "absence" && mark.end_ns === null) ?? [];
   const empty = topology.data?.spans === 0;
   return (
     <>
@@ -23,8 +27,8 @@ export function Overview({ params }: { params: Record<string, string> }) {
         <Nothing params={params} />
       ) : (
         <>
-          <Verdict of={causes} time={time} />
-          <Lines time={time} />
+          <Verdict of={causes} silent={silent} time={time} />
+          <Lines time={time} marks={marks} silent={silent} changes={changes} />
         </>
       )}
       <Shown of={topology} waiting="Measuring services">
@@ -35,7 +39,7 @@ export function Overview({ params }: { params: Record<string, string> }) {
 }
 
 /** The diagnosis in a sentence, and its causes to open. */
-function Verdict({ of, time }: { of: Answer<Causes>; time: { until?: string } }) {
+function Verdict({ of, silent, time }: { of: Answer<Causes>; silent: Mark[]; time: { until?: string } }) {
   return (
     <section aria-label="Diagnosis" class="verdict">
       <Shown of={of} waiting="Looking for causes">
@@ -45,8 +49,8 @@ function Verdict({ of, time }: { of: Answer<Causes>; time: { until?: string } })
           return (
             <>
               {named.length === 0 && (
-                <p class="calm">
-                  <b>{data.window === null ? "Nothing to compare with yet" : "Nothing is significantly wrong"}</b>
+                <p class={silent.length === 0 && suspect === undefined ? "calm" : "told"}>
+                  <b>{data.window === null ? "Nothing to compare with yet" : silent.length > 0 ? "The requests that come are as they were" : "Nothing is significantly wrong"}</b>
                   {data.window === null ? ": a diagnosis needs some minutes before these." : time.until === undefined ? " now." : " in this time."}
                 </p>
               )}
@@ -54,6 +58,18 @@ function Verdict({ of, time }: { of: Answer<Causes>; time: { until?: string } })
                 <CauseCard key={cause.rank} cause={cause} since={begun(data, cause)} path={data.paths.filter((step) => step.rank === cause.rank)} first={cause === named[0]} />
               ))}
               {named.length === 0 && suspect !== undefined && <CauseCard cause={suspect} since={begun(data, suspect)} path={[]} first={false} />}
+              {silent.length > 0 && (
+                <p class="silent">
+                  <b>Silent:</b>{" "}
+                  {silent.map((mark, number) => (
+                    <span key={number}>
+                      {number > 0 && ", "}
+                      <ServiceLink name={mark.service ?? ""} /> {mark.start_ns !== null && `since ${when(mark.start_ns)}`}
+                    </span>
+                  ))}
+                  . They were called steadily before.
+                </p>
+              )}
               {data.explained.map((each) => (
                 <p key={each.service} class="quiet">
                   <ServiceLink name={each.service} /> ({each.kind}) is explained by {each.explained_by}.
@@ -169,13 +185,52 @@ function CauseCard({ cause, since, path, first }: { cause: Cause; since: string;
 
 const total = (path: PathStep[]) => path.reduce((all, step) => all + step.bad_ns, 0);
 
-function Lines({ time }: { time: Record<string, string> }) {
+function Lines({ time, marks, silent, changes }: { time: Record<string, string>; marks: Answer<{ marks: Mark[] }>; silent: Mark[]; changes: boolean }) {
   const steps = useAsk<{ steps: Step[] }>("timeline", time);
-  const marks = useAsk<{ marks: Mark[] }>("marks", time);
   return (
-    <Shown of={steps} waiting="Drawing the timeline">
-      {(data) => <RedLines steps={data.steps} marks={marks.data?.marks ?? []} />}
-    </Shown>
+    <>
+      <Shown of={steps} waiting="Drawing the timeline">
+        {(data) => <RedLines steps={data.steps} marks={marks.data?.marks ?? []} />}
+      </Shown>
+      <Shown of={marks} waiting={changes ? "Looking for what changed" : "Looking for what happened"}>
+        {(data) => <Happened marks={data.marks.filter((mark) => !silent.includes(mark))} changes={changes} />}
+      </Shown>
+    </>
+  );
+}
+
+const SHOWN_MARKS = 12;
+
+/** The marks of the timeline in words, each with its time to go to. */
+function Happened({ marks, changes }: { marks: Mark[]; changes: boolean }) {
+  const latest = [...marks].sort((a, b) => ms(b.start_ns ?? "0") - ms(a.start_ns ?? "0")).slice(0, SHOWN_MARKS);
+  return (
+    <section aria-label="What happened">
+      {latest.length > 0 && (
+        <ul class="happened">
+          {latest.map((mark, number) => (
+            <li key={number}>
+              <span class={`kind ${mark.kind}`}>{mark.kind}</span>{" "}
+              <span class="quiet">
+                {mark.start_ns !== null && when(mark.start_ns)}
+                {mark.end_ns !== null && ` – ${when(mark.end_ns)}`}
+              </span>{" "}
+              {mark.service !== null && <ServiceLink name={mark.service} />} {mark.text}{" "}
+              {mark.start_ns !== null && mark.end_ns !== null && <a href={link("", "", { since: mark.start_ns, until: mark.end_ns })}>Show this time</a>}
+            </li>
+          ))}
+        </ul>
+      )}
+      {marks.length > SHOWN_MARKS && <p class="quiet small">and {count(marks.length - SHOWN_MARKS)} earlier ones</p>}
+      {!changes && (
+        <p>
+          <button type="button" onClick={() => change({ changes: "1" })}>
+            Look for changes in this time
+          </button>
+        </p>
+      )}
+      {changes && !marks.some((mark) => mark.kind === "change") && <p class="quiet">No stretch of this time is unlike the rest.</p>}
+    </section>
   );
 }
 
