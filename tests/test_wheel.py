@@ -35,6 +35,8 @@ def test_the_wheel_holds_our_six_packages_and_nothing_else(wheel: Path) -> None:
     assert sorted(tops) == PACKAGES
     for package in PACKAGES:
         assert f"{package}/py.typed" in names
+    for file in ("index.html", "page/index.js", "page/index.css"):
+        assert f"tracescape_render/web/built/{file}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.endswith((".db", ".pyc", ".png"))]
 

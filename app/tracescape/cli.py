@@ -183,6 +183,7 @@ def serve(
         )
         for lane in collector.lanes.values():
             out.print(f"store       {lane.store.path}")
+        out.print(f"page        {collector.http_url}/   (in a browser)")
         out.print("Ctrl-C ends it; what was accepted is stored first.")
         stopped.wait()
     gc.unfreeze()  # or DuckDB's bindings list, at the end, what was not collected

@@ -58,8 +58,9 @@ class Lane(NamedTuple):
 class _Stores:
     """What the page asks: the tenants' stores."""
 
-    def __init__(self, lanes: Mapping[str, Lane]) -> None:
+    def __init__(self, lanes: Mapping[str, Lane], closing: Callable[[], bool]) -> None:
         self._lanes = lanes
+        self._closing = closing
 
     def reader(self, tenant: str, asking: Asking | None) -> DuckDBReader:
         """See `tracescape.page.routes.Stores`."""
@@ -70,6 +71,10 @@ class _Stores:
     def catch_up(self, tenant: str) -> None:
         """See `tracescape.page.routes.Stores`."""
         self._lanes[tenant].intake.catch_up()
+
+    def closing(self) -> bool:
+        """See `tracescape.page.routes.Stores`."""
+        return self._closing()
 
 
 class Collector(Closing):
@@ -167,7 +172,7 @@ class Collector(Closing):
             ),
             *positions_routes(lambda request: self.lanes[request.state.tenant].store),
             *page_routes(),
-            *ask_routes(_Stores(self.lanes), self._queries),
+            *ask_routes(_Stores(self.lanes, lambda: self._closing), self._queries),
             *jaeger_routes(lambda request: self._asked(request.state.tenant), uploaded),
             *otlp_routes(reception),
             health_route(lambda: not self._closing),

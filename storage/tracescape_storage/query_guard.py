@@ -18,6 +18,8 @@ from typing import ClassVar, Final, NamedTuple
 
 import duckdb
 
+from tracescape_storage.errors import QueryError
+
 _POLL_S: Final = 0.02
 #: So long the thread that watches waits for the next query.
 _LINGER_S: Final = 2.0
@@ -33,6 +35,7 @@ _MEMORY: Final = (
     "The query needs more memory than questions have here. Narrow it by start_ns, gather less (list,"
     " string_agg and exact quantiles hold all their input), or ask several times."
 )
+_CALLED_OFF: Final = "The query was called off."
 _BUFFERS: Final = "('BASE_TABLE', 'HASH_TABLE', 'ORDER_BY', 'COLUMN_DATA', 'IN_MEMORY_TABLE', 'WINDOW')"
 _HELD_SQL: Final = f"""
 SELECT coalesce(sum(memory_usage_bytes) FILTER (tag NOT IN {_BUFFERS}), 0)::BIGINT,
@@ -67,23 +70,20 @@ class Guard:
 
     Attributes:
         reason: why the query was ended, for the person who asked; None while nothing has ended it.
-
-    ``said_s`` is the limit that a person is told, where the query has only what is left of it.
     """
 
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, time_limit_s: float, *, said_s: float | None = None) -> None:
+    def __init__(self, time_limit_s: float) -> None:
         self.reason: str | None = None
         self._time_limit_s = time_limit_s
-        self._said_s = time_limit_s if said_s is None else said_s
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._probing = threading.Lock()
         self._probe: duckdb.DuckDBPyConnection | None = None
 
     def call_off(self) -> None:
         """End the query, now or as soon as it begins."""
-        self._end_for("The query was called off.")
+        self._end_for(_CALLED_OFF)
 
     @contextmanager
     def over(self, cursor: duckdb.DuckDBPyConnection, shares: Shares) -> Iterator[None]:
@@ -106,7 +106,7 @@ class Guard:
     def look(self, *, first: bool) -> None:
         """Find out whether the query must end; that which began ``first`` answers for the memory."""
         if time.monotonic() > self._deadline:
-            self._end_for(_too_long(self._said_s))
+            self._end_for(_too_long(self._time_limit_s))
         elif self.reason is None and first:
             with self._probing:
                 if self._cursor is not None and (probe := self._probe_of(self._cursor)) is not None:
@@ -131,27 +131,26 @@ class Guard:
 
 
 class Asking:
-    """One question of several queries: they share its time, and are called off together, from any thread.
+    """One question of several queries, each with its time limit: called off together, from any thread.
 
     ``before`` is called before each query: it may wait until the store has what that ought to see.
     """
 
     def __init__(self, time_limit_s: float, before: Callable[[], object] = lambda: None) -> None:
         self._before = before
-        self._deadline = time.monotonic() + time_limit_s
         self._time_limit_s = time_limit_s
         self._lock = threading.Lock()
         self._guard: Guard | None = None
         self._off = False
 
     def guard(self) -> Guard:
-        """What watches its next query. Once the question is called off, that ends as it begins."""
+        """What watches its next query. Raises `QueryError` once the question is called off."""
         self._before()
-        guard = Guard(max(self._deadline - time.monotonic(), 0.0), said_s=self._time_limit_s)
+        guard = Guard(self._time_limit_s)
         with self._lock:
+            if self._off:  # a query that is short would be over before it is interrupted
+                raise QueryError(_CALLED_OFF)
             self._guard = guard
-            if self._off:
-                guard.call_off()
         return guard
 
     def call_off(self) -> None:

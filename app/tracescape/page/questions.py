@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from tracescape.page.asked import Asked
 from tracescape.page.documents import Document, attributes, attributes_of, moment, rows
 from tracescape.panels import StorePanels
-from tracescape.view import recent
 from tracescape_analytics.asking import filter_of
+from tracescape_analytics.compare.selection import Cell
 from tracescape_analytics.jaeger import finding
 from tracescape_render.charts.folding import chosen_rows
 from tracescape_render.charts.service_colours import ServiceColours
@@ -26,7 +27,7 @@ from tracescape_storage.search import Order
 
 if TYPE_CHECKING:
     from tracescape.answers import Diagnosis, Trace
-    from tracescape.page.lately import LatelyCauses
+    from tracescape.page.present import Present
     from tracescape.store import Store, Topology
 
 #: Spans of one trace that a page shows, and events and logs; what is left out is said.
@@ -38,10 +39,12 @@ MOST_VALUES: Final = 400
 MOST_NAMES: Final = 5_000
 MOST_ROWS: Final = 200
 
+_WHOLE_NS: Final = re.compile("[0-9]{1,18}|[0-8][0-9]{18}")  # fits into 64 bits
+
 FILTERS: Final = ("where", "service", "operation", "kind", "status", "min_duration", "max_duration")
 WINDOW: Final = ("since", "until")
 
-Answer: TypeAlias = Callable[["Store", Asked, "LatelyCauses"], Document]
+Answer: TypeAlias = Callable[["Store", Asked, "Present"], Document]
 
 
 class Question(NamedTuple):
@@ -51,7 +54,7 @@ class Question(NamedTuple):
     parameters: tuple[str, ...]
 
 
-def about(store: Store, _asked: Asked, _lately: LatelyCauses) -> Document:
+def about(store: Store, _asked: Asked, _present: Present) -> Document:
     """How much is stored, and from when to when."""
     extent = store.extent()
     there = extent.spans > 0
@@ -62,12 +65,12 @@ def about(store: Store, _asked: Asked, _lately: LatelyCauses) -> Document:
     }
 
 
-def topology(store: Store, asked: Asked, lately: LatelyCauses) -> Document:
+def topology(store: Store, asked: Asked, present: Present) -> Document:
     """Nodes and edges with rates and states, the missing among them, and where each stands on a flat map."""
-    found = store.topology(asked.text("since"), asked.text("until"))
+    found = _topology(store, asked, present)
     nodes, edges = found.nodes, found.edges
     if asked.text("until") is None and found.spans:
-        nodes, edges = with_phantoms(nodes, edges, lately.known())
+        nodes, edges = with_phantoms(nodes, edges, present.known_causes())
     return {
         **_window(found),
         "spans": found.spans,
@@ -78,28 +81,38 @@ def topology(store: Store, asked: Asked, lately: LatelyCauses) -> Document:
     }
 
 
-def timeline(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def timeline(store: Store, asked: Asked, _present: Present) -> Document:
     """Rates, errors and latency by step."""
     service = asked.text("service")
     found = store.timeline(asked.text("since"), asked.text("until"), service=service, most=240)
     return {"steps": rows(found.filter(found["service"].eq_missing(service)).drop("service"))}
 
 
-def marks(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def marks(store: Store, asked: Asked, _present: Present) -> Document:
     """Deployments, absences and gaps; with ``changes`` also when traces were unlike those around."""
     found = store.marks(asked.text("since"), asked.text("until"), changes=asked.flag("changes"))
     return {"marks": rows(found.head(MOST_ROWS))}
 
 
-def causes(store: Store, asked: Asked, lately: LatelyCauses) -> Document:
+def causes(store: Store, asked: Asked, present: Present) -> Document:
     """What broke: in a window that ends, there; else what is wrong now."""
-    if asked.text("until") is None:
-        found = lately.found(lambda: recent(store))
-    else:
-        found = store.diagnose(asked.text("since"), asked.text("until"))
+    since, until = store.window(asked.text("since"), asked.text("until"))
+    found = present.causes() if until is None else _broken(store, since, until)
     if found is None:
         return {"window": None, "causes": [], "paths": [], "explained": []}
     return _diagnosed(found)
+
+
+def _broken(store: Store, since: int | None, until: int) -> Diagnosis | None:
+    """What broke in a window; where nothing is stored before it, what stands out in it.
+
+    None where it holds too little for either.
+    """
+    all_of_it = since is None or since <= store.extent().first_start_ns
+    try:
+        return store.diagnose(None if all_of_it else since, until)
+    except ValueError:
+        return None
 
 
 def _diagnosed(found: Diagnosis) -> Document:
@@ -117,7 +130,7 @@ def _diagnosed(found: Diagnosis) -> Document:
     }
 
 
-def search(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def search(store: Store, asked: Asked, _present: Present) -> Document:
     """A page of traces, or of spans."""
     spans = asked.flag("spans")
     found = store.search(
@@ -136,13 +149,13 @@ def search(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
     return {"rows": listed, "after": found.after, "hint": found.hint}
 
 
-def latency(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def latency(store: Store, asked: Asked, _present: Present) -> Document:
     """The cells of the heat map of what a search finds."""
     cells = store.latency(_filter(asked), since=asked.text("since"), until=asked.text("until"))
     return {"cells": rows(cells.head(MOST_CELLS)), "cut": len(cells) > MOST_CELLS}
 
 
-def compare(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def compare(store: Store, asked: Asked, _present: Present) -> Document:
     """What is different about some spans: of a search, of a cloud on its heat map, or the slowest of them."""
     cell = asked.text("cell")
     chosen = store.select(
@@ -166,22 +179,21 @@ def compare(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
 
 def _cell(text: str) -> pl.DataFrame:
     """A rectangle of a heat map: ``start,end,low,high`` in ns."""
-    names = ("start_ns", "end_ns", "low_ns", "high_ns")
-    try:
-        values = [int(part) for part in text.split(",")]
-        return pl.DataFrame(
-            dict(zip(names, ([each] for each in values), strict=True)), schema=dict.fromkeys(names, pl.Int64)
-        )
-    except (ValueError, OverflowError, pl.exceptions.PolarsError):
-        raise ValueError(f"cell is start,end,low,high in nanoseconds, not {text!r:.80}") from None
+    parts = text.split(",")
+    if len(parts) != len(Cell._fields) or not all(
+        re.fullmatch("[0-9]{1,18}|[0-8][0-9]{18}", part) for part in parts
+    ):
+        raise ValueError(f"cell is start,end,low,high in nanoseconds, not {text!r:.80}")
+    return pl.DataFrame([tuple(map(int, parts))], schema=dict.fromkeys(Cell._fields, pl.Int64), orient="row")
 
 
-def trace(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def trace(store: Store, asked: Asked, _present: Present) -> Document:
     """One trace: spans with their places, the critical path, events and logs."""
     found = store.trace(asked.needed("id"))
     wall = found.wall()
     lines = found.waterfall()
-    kept = chosen_rows(lines, MOST_SPANS)
+    root = found.spans.select(pl.col("span_id").eq(found.root.span_id).arg_max()).item()
+    kept = np.union1d(chosen_rows(lines, MOST_SPANS - 1), [root])
     number = {int(row): place for place, row in enumerate(kept)}
     begin = wall.start_ns
     told = wall.notes.head(MOST_NOTES)
@@ -189,6 +201,7 @@ def trace(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
         "trace_id": found.trace_id,
         "start_ns": moment(begin),
         "length_ns": wall.end_ns - begin,
+        "ended_ns": max(found.spans["end_ns"].to_list()) - min(found.spans["start_ns"].to_list()),
         "spans": _spans(found, wall.spans, kept),
         "all_spans": len(lines),
         "voids": int(wall.spans["void"].sum()),
@@ -210,7 +223,7 @@ def trace(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
             for row in told.iter_rows(named=True)
         ],
         "all_notes": len(wall.notes),
-        "root": number.get(found.spans["span_id"].index_of(found.root.span_id) or 0),
+        "root": number[root],
         "colours": _colours(found.spans, "critical_ns"),
     }
 
@@ -238,7 +251,7 @@ def _spans(found: Trace, standing: pl.DataFrame, kept: NDArray[np.int64]) -> lis
     )
 
 
-def span(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def span(store: Store, asked: Asked, _present: Present) -> Document:
     """One span with everything."""
     found = store.trace(asked.needed("id")).span(asked.needed("span"))
     return {
@@ -278,10 +291,10 @@ def span(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
     }
 
 
-def service(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def service(store: Store, asked: Asked, present: Present) -> Document:
     """One service, database, queue or external system: figures, why, operations, who calls whom, traces."""
     name = asked.needed("name")
-    found = store.topology(asked.text("since"), asked.text("until"))
+    found = _topology(store, asked, present)
     panels = StorePanels(store)
     panels.shows(found)
     told = panels.details(name)
@@ -299,7 +312,7 @@ def service(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
     }
 
 
-def flame(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def flame(store: Store, asked: Asked, _present: Present) -> Document:
     """What requests waited for, by call path: frames in depth-first order."""
     frames = store.critical_path(asked.text("service"), asked.text("since"), asked.text("until"), by="path")
     most = frames.sort("total_ns", "depth", descending=[True, False]).head(MOST_FRAMES)
@@ -330,7 +343,7 @@ def _colours(of: pl.DataFrame, weight: str) -> dict[str, str]:
     return {name: colours.style(name) for name in ordered}
 
 
-def names(store: Store, asked: Asked, _lately: LatelyCauses) -> Document:
+def names(store: Store, asked: Asked, _present: Present) -> Document:
     """What can be searched for: services, the operations of one, and attribute keys."""
     of = asked.text("service")
     if of is not None:
@@ -350,6 +363,12 @@ def _filter(asked: Asked) -> Filter:
         min_duration=asked.text("min_duration"),
         max_duration=asked.text("max_duration"),
     )
+
+
+def _topology(store: Store, asked: Asked, present: Present) -> Topology:
+    since, until = asked.text("since"), asked.text("until")
+    begin = None if until is not None else store.window(since, None).since_ns
+    return store.topology(since, until) if begin is None else present.topology(begin)
 
 
 def _window(found: Topology) -> Document:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from starlette.requests import Request
@@ -21,7 +19,7 @@ from tracescape_storage.limits import QueryLimits
 from tracescape_storage.query_guard import Asking
 
 if TYPE_CHECKING:
-    from tracescape.page.lately import LatelyCauses
+    from tracescape.page.present import Present
     from tracescape.store import Store
     from tracescape_storage.reader import Reader
 
@@ -32,6 +30,8 @@ PREFIX: Final = "/ask"
 _RUNNING: Final = 4
 _WAITING: Final = 64
 _RETRY_AFTER_S: Final = "1"
+#: So often it is looked whether the collector ends.
+_LOOK_S: Final = 0.5
 #: A page that something else opened may not ask, even where it could not read the answer.
 _OUR_OWN: Final = frozenset({None, "same-origin", "none"})
 HEADERS: Final = {
@@ -52,6 +52,10 @@ class Stores(Protocol):
 
     def catch_up(self, tenant: str) -> None:
         """Wait until readers see what was acknowledged."""
+        ...
+
+    def closing(self) -> bool:
+        """Whether the collector ends: then nobody is answered any more."""
         ...
 
 
@@ -90,7 +94,7 @@ class _Endpoint:
         self._limits = limits
         self._threads = ThreadPoolExecutor(_RUNNING, thread_name_prefix="page")
         self._waiting = 0
-        self._lately: dict[str, LatelyCauses] = {}
+        self._present: dict[str, Present] = {}
 
     async def answer(self, request: Request) -> Response:
         """Answer one question."""
@@ -101,9 +105,26 @@ class _Endpoint:
         asking = Asking(self._limits.time_s)
         self._waiting += 1
         try:
-            return await unless_gone(request, self._threads, lambda: self._answered(request, asking), asking)
+            return await self._unless_gone(request, asking)
         finally:
             self._waiting -= 1
+
+    async def _unless_gone(self, request: Request, asking: Asking) -> Response:
+        """The answer, from a thread; it is called off if the browser leaves before, or the collector ends."""
+        gone = asyncio.create_task(_disconnected(request.receive))
+        working = asyncio.get_running_loop().run_in_executor(self._threads, self._answered, request, asking)
+        either: set[asyncio.Future[Any]] = {working, gone}
+        try:
+            while not (working.done() or gone.done() or self._stores.closing()):
+                await asyncio.wait(either, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                asking.call_off()
+                if working.cancel():  # it had not begun
+                    return refusal("Nobody waits for this any more.", 503)
+            return await working
+        finally:
+            asking.call_off()  # also where this itself is cancelled
+            gone.cancel()
 
     def _answered(self, request: Request, asking: Asking) -> Response:
         from tracescape.page.questions import QUESTIONS  # brings along Polars: a collector starts without
@@ -117,7 +138,7 @@ class _Endpoint:
             tenant = request.state.tenant
             self._stores.catch_up(tenant)
             store = self._store(tenant, asking)
-            return document(question.answer(store, asked, self._causes(tenant)))
+            return document(question.answer(store, asked, self._present_of(tenant)))
         except Exception as error:  # whatever it is, the page goes on
             return refused(error)
 
@@ -126,12 +147,12 @@ class _Endpoint:
 
         return Store(self._stores.reader(tenant, asking))
 
-    def _causes(self, tenant: str) -> LatelyCauses:
-        from tracescape.page.lately import LatelyCauses
+    def _present_of(self, tenant: str) -> Present:
+        from tracescape.page.present import Present
 
-        if tenant not in self._lately:
-            self._lately[tenant] = LatelyCauses(self._store(tenant, None))
-        return self._lately[tenant]
+        if tenant not in self._present:
+            self._present[tenant] = Present(self._store(tenant, None))
+        return self._present[tenant]
 
 
 def refused(error: Exception) -> Response:
@@ -144,29 +165,6 @@ def refused(error: Exception) -> Response:
         return refusal(str(error), 400)
     _log.error("a question of the page failed", exc_info=error)
     return refusal(_FAILED, 500)
-
-
-async def unless_gone(
-    request: Request, threads: ThreadPoolExecutor, work: Callable[[], Response], asking: Asking
-) -> Response:
-    """What ``work`` gives, from a thread; it is called off if the browser leaves before."""
-    gone = asyncio.create_task(_disconnected(request.receive))
-    working = asyncio.get_running_loop().run_in_executor(threads, work)
-    try:
-        either: set[asyncio.Future[Any]] = {working, gone}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            asking.call_off()
-            if working.cancel():  # it had not begun
-                return refusal("Nobody waits for this any more.", 400)
-        return await working
-    except asyncio.CancelledError:  # the collector ends
-        asking.call_off()
-        raise
-    finally:
-        gone.cancel()
-        with suppress(asyncio.CancelledError):
-            await gone
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -10,15 +10,17 @@ import json
 import logging
 import math
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from tracescape.page.asked import Asked
 from tracescape.page.routes import HEADERS, Stores, is_own, refusal, refused
 from tracescape_storage.errors import StoreError
+from tracescape_storage.limits import DEFAULT_TIME_LIMIT_S
 from tracescape_storage.query_guard import Asking
 
 if TYPE_CHECKING:
@@ -58,26 +60,38 @@ class Tailing:
         except Exception as error:  # a sentence, as for every question
             self._end(basket)
             return refused(error)
-        return StreamingResponse(self._lines(basket), headers=HEADERS, media_type="application/x-ndjson")
+        return _Lines(self._lines(basket), lambda: self._end(basket))
 
     async def _lines(self, basket: _Basket) -> AsyncIterator[bytes]:
         quiet_s = math.inf  # so that the first line comes at once
-        try:
-            while True:
-                told = basket.taken()
-                if told["rows"] or told.get("error") or quiet_s >= _ALIVE_S:
-                    yield json.dumps(told, ensure_ascii=False).encode() + b"\n"
-                    quiet_s = 0.0
-                if told.get("error"):
-                    return
-                await asyncio.sleep(_EVERY_S)
-                quiet_s += _EVERY_S
-        finally:
-            self._end(basket)
+        while not self._stores.closing():
+            told = basket.taken()
+            if told["rows"] or told.get("error") or quiet_s >= _ALIVE_S:
+                yield json.dumps(told, ensure_ascii=False).encode() + b"\n"
+                quiet_s = 0.0
+            if told.get("error"):
+                return
+            await asyncio.sleep(_EVERY_S)
+            quiet_s += _EVERY_S
 
     def _end(self, basket: _Basket) -> None:
         basket.close()
         self._looking -= 1
+
+
+class _Lines(StreamingResponse):
+    """A stream that ends what stands behind it, also if nobody was there for its first line."""
+
+    def __init__(self, lines: AsyncIterator[bytes], end: Callable[[], None]) -> None:
+        super().__init__(lines, headers=HEADERS, media_type="application/x-ndjson")
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._end()
 
 
 class _Basket:
@@ -86,7 +100,7 @@ class _Basket:
     def __init__(self, stores: Stores, tenant: str) -> None:
         self._stores = stores
         self._tenant = tenant
-        self._asking = Asking(math.inf, before=lambda: stores.catch_up(tenant))
+        self._asking = Asking(DEFAULT_TIME_LIMIT_S, before=lambda: stores.catch_up(tenant))
         self._lock = threading.Lock()
         self._rows: list[dict[str, Any]] = []
         self._skipped = 0

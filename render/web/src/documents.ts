@@ -221,7 +221,9 @@ export interface Trace {
   trace_id: string;
   start_ns: Moment;
   length_ns: number;
-  root: number | null;
+  /** From the first start to the last end, whoever still waited. */
+  ended_ns: number;
+  root: number;
   spans: TraceSpan[];
   all_spans: number;
   voids: number;

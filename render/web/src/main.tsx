@@ -73,10 +73,10 @@ function Page() {
   return (
     <Told.Provider value={told}>
       <Beat.Provider value={beat}>
-        <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
-          To the content
-        </a>
         <header>
+          <button type="button" class="skip" onClick={() => main.current?.focus()}>
+            To the content
+          </button>
           <a class="brand" href={link("overview")}>
             Tracescape
           </a>
@@ -87,7 +87,7 @@ function Page() {
               </a>
             ))}
           </nav>
-          {place.view !== "live" && place.view !== "trace" && <Range params={place.params} onRefresh={again} loading={false} />}
+          {place.view !== "live" && place.view !== "trace" && <Range params={place.params} onRefresh={again} />}
           <span class="tools">
             <button type="button" onClick={theme.next} title="Other colours (t)" aria-label={`Colours: ${theme.name}`}>
               ◐

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import type { Answer } from "../hooks";
 import type { Attribute, State } from "../documents";
 import { plain } from "../format";
@@ -41,12 +42,19 @@ export function Shown<T>({
 }
 
 export function Waiting({ text }: { text: string }) {
+  const [long, setLong] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLong(true), PATIENCE_MS);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <p class="waiting" role="status">
-      {text} …
+      {text} … {long && "The first questions after an installation take up to a minute, while code is compiled."}
     </p>
   );
 }
+
+const PATIENCE_MS = 6000;
 
 export function Problem({ text }: { text: string }) {
   return (
@@ -82,12 +90,12 @@ export function Attributes({ of, owner = "" }: { of: Attribute[]; owner?: string
         <div key={name}>
           <dt>{name}</dt>
           <dd>
-            <span class="value">{plain(value)}</span>
+            <Value text={plain(value)} />
             {isPlain(value) && (
               <a
                 class="find"
                 href={link("search", "", { where: `${field(owner, name)} = ${value}` })}
-                aria-label={`Search for ${name} = ${plain(value)}`}
+                aria-label={`find ${name} = ${plain(value)}`}
                 title="Search for this"
               >
                 find
@@ -99,6 +107,19 @@ export function Attributes({ of, owner = "" }: { of: Attribute[]; owner?: string
     </dl>
   );
 }
+
+/** A long text, such as a stack trace, opens when it is wanted. */
+function Value({ text }: { text: string }) {
+  if (text.length <= LONG) return <span class="value">{text}</span>;
+  return (
+    <details class="value-long">
+      <summary>{text.trim().split("\n").at(-1)?.slice(0, LONG)}</summary>
+      <span class="value">{text}</span>
+    </details>
+  );
+}
+
+const LONG = 240;
 
 function isPlain(value: string): boolean {
   return !/^[[{n]/.test(value) && value.length < 2000;

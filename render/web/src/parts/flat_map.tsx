@@ -1,14 +1,15 @@
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Arrow, FlatMap as Places, Node } from "../documents";
 import { errorShare, count, plural } from "../format";
 import { link } from "../route";
 
 const COLUMN = 176;
-const ROW = 74;
+const ROW = 80;
 const LARGEST = 18;
 const SMALLEST = 7;
 
 /** Who calls whom, from left to right; the places are the collector's. */
-export function FlatMap({ map, nodes }: { map: Places; nodes: Node[] }) {
+export function FlatMap({ map, nodes, blamed }: { map: Places; nodes: Node[]; blamed: Set<string> }) {
   const of = new Map(nodes.map((node) => [node.service, node]));
   const most = Math.sqrt(Math.max(1, ...nodes.map((node) => node.calls)));
   const traffic = Math.sqrt(Math.max(1, ...map.arrows.map((arrow) => arrow.calls)));
@@ -16,9 +17,17 @@ export function FlatMap({ map, nodes }: { map: Places; nodes: Node[] }) {
   const spots = new Map(map.spots.map((spot) => [spot.service, place(spot.column, spot.row)]));
   const radius = (service: string) => SMALLEST + ((LARGEST - SMALLEST) * Math.sqrt(of.get(service)?.calls ?? 0)) / most;
   const width = map.columns * COLUMN;
+  const drawing = useRef<SVGSVGElement>(null);
+  const worst = nodes.find((node) => blamed.has(node.service)) ?? nodes.find((node) => node.state === "failing") ?? nodes.find((node) => node.state === "degraded");
+  // A narrow screen begins where something is wrong.
+  useLayoutEffect(() => {
+    const frame = drawing.current?.parentElement;
+    const at = spots.get(worst?.service ?? "");
+    if (frame && at !== undefined) frame.scrollLeft = at.x - frame.clientWidth / 2;
+  }, [worst?.service]);
   const height = (map.room + 0.5) * ROW;
   return (
-    <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} class="map" role="group" aria-label="Who calls whom, from left to right">
+    <svg ref={drawing} width={width} height={height} viewBox={`0 0 ${width} ${height}`} class="map" role="group" aria-label="Who calls whom, from left to right">
       {map.arrows.map((arrow) => (
         <ArrowLine key={`${arrow.source} ${arrow.target}`} arrow={arrow} way={way(arrow, spots, radius, place)} width={1.2 + (4.8 * Math.sqrt(arrow.calls)) / traffic} />
       ))}
@@ -28,12 +37,21 @@ export function FlatMap({ map, nodes }: { map: Places; nodes: Node[] }) {
         if (node === undefined || at === undefined) return null;
         const r = radius(service);
         return (
-          <a key={service} href={link("service", service)} class={`node ${node.state}`} aria-label={`${service}, ${node.kind}, ${node.state}, ${plural(node.calls, "call")}, ${errorShare(node)} errors`}>
-            <title>{`${service} (${node.kind}, ${node.state}): ${plural(node.calls, "call")}, ${errorShare(node)} errors`}</title>
-            <rect x={at.x - COLUMN / 2 + 6} y={at.y - LARGEST - 8} width={COLUMN - 12} height={ROW - 6} class="touch" />
+          <a key={service} href={link("service", service)} class={`node ${node.state}`}>
+            <rect x={at.x - COLUMN / 2 + 6} y={at.y - LARGEST - 8} width={COLUMN - 12} height={ROW - 6} class="touch">
+              <title>{`${service} (${node.kind}, ${node.state}): ${plural(node.calls, "call")}, ${errorShare(node)} errors`}</title>
+            </rect>
             <Shape kind={node.kind} x={at.x} y={at.y} r={r} state={node.state} />
             {(node.state === "degraded" || node.state === "failing") && <circle cx={at.x} cy={at.y} r={r + 4} class="ring" />}
             {node.state === "failing" && <circle cx={at.x} cy={at.y} r={r + 8} class="ring" />}
+            {blamed.has(service) && (
+              <>
+                <circle cx={at.x} cy={at.y} r={r + 13} class="beacon" />
+                <text x={at.x} y={at.y - r - 17} text-anchor="middle" class="beacon-name">
+                  likely cause
+                </text>
+              </>
+            )}
             <text x={at.x} y={at.y + LARGEST + 16} text-anchor="middle" class="name">
               {fitted(service)}
             </text>

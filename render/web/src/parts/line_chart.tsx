@@ -16,6 +16,8 @@ interface Props {
   to: number;
   format: (value: number) => string;
   tone?: "plain" | "bad";
+  /** The axis reaches so far at least. */
+  least?: number;
   marks?: Mark[];
   /** A stretch of time was dragged over. */
   onSelect?: (from: number, to: number) => void;
@@ -27,12 +29,12 @@ const BOTTOM = 20;
 const TOP = 8;
 
 /** One line over time; dragging chooses a stretch of it. */
-export function LineChart({ title, points, from, to, format, tone = "plain", marks = [], onSelect }: Props) {
+export function LineChart({ title, points, from, to, format, tone = "plain", least = 0, marks = [], onSelect }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const [hover, setHover] = useState<number | null>(null);
   const [drag, setDrag] = useState<[number, number] | null>(null);
-  const top = nice(Math.max(0, ...points.map((point) => point.value ?? 0)));
+  const top = nice(Math.max(least, ...points.map((point) => point.value ?? 0)));
   const room = Math.max(width - LEFT - 8, 1);
   const range = Math.max(to - from, 1);
   const x = (at: number) => LEFT + ((at - from) / range) * room;
@@ -55,7 +57,7 @@ export function LineChart({ title, points, from, to, format, tone = "plain", mar
       <figcaption>
         <span>{title}</span>
         <output class="number">{shown === undefined ? "–" : format(shown.value ?? 0)}</output>
-        <span class="quiet small">{shown === undefined ? "" : hover === null ? "now" : when(shown.at)}</span>
+        <span class="quiet small">{shown === undefined ? "" : when(shown.at)}</span>
       </figcaption>
       <div ref={box}>
         {width > 0 && (

@@ -11,7 +11,7 @@ export function Nothing({ params }: { params: Record<string, string> }) {
   if (data.first_ns === null || data.last_ns === null) {
     return (
       <section class="verdict" aria-label="Nothing yet">
-        <p class="calm">
+        <p class="told">
           <b>No spans have arrived yet.</b> Point an OpenTelemetry exporter at this address, for instance:
         </p>
         <pre>{`OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf OTEL_EXPORTER_OTLP_ENDPOINT=${new URL(".", document.baseURI).href.replace(/\/$/, "")}`}</pre>
@@ -23,7 +23,7 @@ export function Nothing({ params }: { params: Record<string, string> }) {
   const begin = largest(first, (BigInt(data.last_ns) - 900_000_000_000n).toString());
   return (
     <section class="verdict" aria-label="Nothing in this time">
-      <p class="calm">
+      <p class="told">
         <b>Nothing was stored {params["until"] ? "in this time" : "lately"}.</b> There are {count(data.spans)} spans from {when(first)} to {when(data.last_ns)}.
       </p>
       <p class="actions">

@@ -17,7 +17,7 @@ export const REFRESHES = ["off", "5s", "10s", "30s", "1m"];
 export const REFRESH = "10s";
 
 /** From when to when, how often anew: both in the address. */
-export function Range({ params, onRefresh, loading }: { params: Record<string, string>; onRefresh: () => void; loading: boolean }) {
+export function Range({ params, onRefresh }: { params: Record<string, string>; onRefresh: () => void }) {
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -42,7 +42,7 @@ export function Range({ params, onRefresh, loading }: { params: Record<string, s
   }, [open]);
   const choose = (from: string, to?: string) => {
     setOpen(false);
-    change({ since: from, until: to, after: undefined, cell: undefined });
+    change({ since: from, until: to, after: undefined, cell: undefined, changes: undefined });
   };
   const [from, to] = bounds(since, until);
   return (
@@ -66,7 +66,7 @@ export function Range({ params, onRefresh, loading }: { params: Record<string, s
           ))}
         </select>
       </label>
-      <button type="button" onClick={onRefresh} title="Ask again now (r)" aria-label="Ask again now" class={loading ? "spinning" : ""}>
+      <button type="button" onClick={onRefresh} title="Ask again now (r)" aria-label="Ask again now">
         ↻
       </button>
       {open && <Choices since={since} from={from} to={to} choose={choose} />}

@@ -21,9 +21,11 @@ export function Compare({ params }: { params: Record<string, string> }) {
         {(data) => (
           <>
             <section class="verdict" aria-label="In words">
-              {data.sentence.split("\n").map((line, number) => (
-                <p key={number}>{line}</p>
-              ))}
+              <ul class="sentences">
+                {data.sentence.split("\n").map((line, number) => (
+                  <li key={number}>{line}</li>
+                ))}
+              </ul>
             </section>
             <Values of={data} />
             <Numbers of={data} />
@@ -70,10 +72,10 @@ function Values({ of }: { of: Comparison }) {
                 <tbody>
                   {of.values
                     .filter((row) => row.attribute === name)
-                    .slice(0, 8)
+                    .slice(0, 5)
                     .map((row) => (
                       <tr key={row.value ?? "\0"}>
-                        <td class="compared-value">{row.value ?? <i class="quiet">not set</i>}</td>
+                        <td class="compared-value"><span class="clamped">{row.value ?? <i class="quiet">not set</i>}</span></td>
                         <td class="shares">
                           <span class="bar selected" style={{ width: `${100 * row.selection_share}%` }} />
                           <span class="bar rest" style={{ width: `${100 * row.baseline_share}%` }} />
@@ -101,7 +103,7 @@ function Numbers({ of }: { of: Comparison }) {
   return (
     <section aria-label="Numbers">
       <h2>Numbers that differ</h2>
-      <Wide label="Numbers that differ">
+      <Wide label="Numbers that differ, as a table">
         <table>
           <thead>
             <tr>

@@ -6,12 +6,19 @@ import { ServiceLink, Shown, StateMark, TraceLink, Wide } from "../parts/basics"
 import { Nothing } from "../parts/nothing";
 import { change, link, windowOf } from "../route";
 
+/** An error here and there is no news; where something is wrong it is. */
+export const SICK = new Set(["failing", "degraded"]);
 const BADNESS: Record<string, number> = { failing: 0, degraded: 1, absent: 2, healthy: 3, idle: 4 };
 
 /** How everything is: what broke, rates, errors, latency, states. */
 export function Overview({ params }: { params: Record<string, string> }) {
   const time = windowOf(params);
   const topology = useAsk<Topology>("topology", time);
+  const causes = useAsk<Causes>("causes", time);
+  const changes = params["changes"] === "1";
+  // Changes are looked for among spans, which is dear: once, and only if somebody wants to know.
+  const marks = useAsk<{ marks: Mark[] }>("marks", changes ? { ...time, changes: "1" } : time, !changes);
+  const silent = marks.data?.marks.filter((mark) => mark.kind === "absence" && mark.end_ns === null) ?? [];
   const empty = topology.data?.spans === 0;
   return (
     <>
@@ -20,19 +27,19 @@ export function Overview({ params }: { params: Record<string, string> }) {
         <Nothing params={params} />
       ) : (
         <>
-          <Verdict of={useAsk<Causes>("causes", time)} time={time} />
-          <Lines time={time} />
+          <Verdict of={causes} silent={silent} time={time} />
+          <Lines time={time} marks={marks} silent={silent} changes={changes} />
         </>
       )}
       <Shown of={topology} waiting="Measuring services">
-        {(data) => (data.spans === 0 ? null : <Services of={data} />)}
+        {(data) => (data.spans === 0 ? null : <Services of={data} blamed={blamed(causes.data)} />)}
       </Shown>
     </>
   );
 }
 
 /** The diagnosis in a sentence, and its causes to open. */
-function Verdict({ of, time }: { of: Answer<Causes>; time: { until?: string } }) {
+function Verdict({ of, silent, time }: { of: Answer<Causes>; silent: Mark[]; time: { until?: string } }) {
   return (
     <section aria-label="Diagnosis" class="verdict">
       <Shown of={of} waiting="Looking for causes">
@@ -42,15 +49,27 @@ function Verdict({ of, time }: { of: Answer<Causes>; time: { until?: string } })
           return (
             <>
               {named.length === 0 && (
-                <p class="calm">
-                  <b>{data.window === null ? "Nothing to compare with yet" : "Nothing is significantly wrong"}</b>
+                <p class={silent.length === 0 && suspect === undefined ? "calm" : "told"}>
+                  <b>{data.window === null ? "Nothing to compare with yet" : silent.length > 0 ? "The requests that come are as they were" : "Nothing is significantly wrong"}</b>
                   {data.window === null ? ": a diagnosis needs some minutes before these." : time.until === undefined ? " now." : " in this time."}
                 </p>
               )}
               {named.map((cause) => (
-                <CauseCard key={cause.rank} cause={cause} path={data.paths.filter((step) => step.rank === cause.rank)} first={cause === named[0]} />
+                <CauseCard key={cause.rank} cause={cause} since={begun(data, cause)} path={data.paths.filter((step) => step.rank === cause.rank)} first={cause === named[0]} />
               ))}
-              {named.length === 0 && suspect !== undefined && <CauseCard cause={suspect} path={[]} first={false} />}
+              {named.length === 0 && suspect !== undefined && <CauseCard cause={suspect} since={begun(data, suspect)} path={[]} first={false} />}
+              {silent.length > 0 && (
+                <p class="silent">
+                  <b>Silent:</b>{" "}
+                  {silent.map((mark, number) => (
+                    <span key={number}>
+                      {number > 0 && ", "}
+                      <ServiceLink name={mark.service ?? ""} /> {mark.start_ns !== null && `since ${when(mark.start_ns)}`}
+                    </span>
+                  ))}
+                  . They were called steadily before.
+                </p>
+              )}
               {data.explained.map((each) => (
                 <p key={each.service} class="quiet">
                   <ServiceLink name={each.service} /> ({each.kind}) is explained by {each.explained_by}.
@@ -84,7 +103,14 @@ function Compared({ of }: { of: Causes }) {
   );
 }
 
-function CauseCard({ cause, path, first }: { cause: Cause; path: PathStep[]; first: boolean }) {
+/** When it began: what lasts is compared with a time that ended before the one that was looked at. */
+function begun(data: Causes, cause: Cause): string {
+  const before = data.baseline?.at(-1)?.[1];
+  const lasts = before !== undefined && data.window !== null && !data.stands_out && BigInt(before) < BigInt(data.window[0]);
+  return lasts ? `about ${when(before)}` : when(cause.since_ns);
+}
+
+function CauseCard({ cause, since, path, first }: { cause: Cause; since: string; path: PathStep[]; first: boolean }) {
   const between = cause.source !== null && cause.target !== null;
   return (
     <article class={cause.named ? "cause" : "cause suspect"}>
@@ -101,7 +127,7 @@ function CauseCard({ cause, path, first }: { cause: Cause; path: PathStep[]; fir
       </h2>
       <p>{cause.sentence}</p>
       <p class="quiet small">
-        Since {when(cause.since_ns)}
+        Since {since}
         {cause.waited_after_ns !== null && cause.waited_before_ns !== null && (
           <>
             {" "}
@@ -159,13 +185,52 @@ function CauseCard({ cause, path, first }: { cause: Cause; path: PathStep[]; fir
 
 const total = (path: PathStep[]) => path.reduce((all, step) => all + step.bad_ns, 0);
 
-function Lines({ time }: { time: Record<string, string> }) {
+function Lines({ time, marks, silent, changes }: { time: Record<string, string>; marks: Answer<{ marks: Mark[] }>; silent: Mark[]; changes: boolean }) {
   const steps = useAsk<{ steps: Step[] }>("timeline", time);
-  const marks = useAsk<{ marks: Mark[] }>("marks", time);
   return (
-    <Shown of={steps} waiting="Drawing the timeline">
-      {(data) => <RedLines steps={data.steps} marks={marks.data?.marks ?? []} />}
-    </Shown>
+    <>
+      <Shown of={steps} waiting="Drawing the timeline">
+        {(data) => <RedLines steps={data.steps} marks={marks.data?.marks ?? []} />}
+      </Shown>
+      <Shown of={marks} waiting={changes ? "Looking for what changed" : "Looking for what happened"}>
+        {(data) => <Happened marks={data.marks.filter((mark) => !silent.includes(mark))} changes={changes} />}
+      </Shown>
+    </>
+  );
+}
+
+const SHOWN_MARKS = 12;
+
+/** The marks of the timeline in words, each with its time to go to. */
+function Happened({ marks, changes }: { marks: Mark[]; changes: boolean }) {
+  const latest = [...marks].sort((a, b) => ms(b.start_ns ?? "0") - ms(a.start_ns ?? "0")).slice(0, SHOWN_MARKS);
+  return (
+    <section aria-label="What happened">
+      {latest.length > 0 && (
+        <ul class="happened">
+          {latest.map((mark, number) => (
+            <li key={number}>
+              <span class={`kind ${mark.kind}`}>{mark.kind}</span>{" "}
+              <span class="quiet">
+                {mark.start_ns !== null && when(mark.start_ns)}
+                {mark.end_ns !== null && ` – ${when(mark.end_ns)}`}
+              </span>{" "}
+              {mark.service !== null && <ServiceLink name={mark.service} />} {mark.text}{" "}
+              {mark.start_ns !== null && mark.end_ns !== null && <a href={link("", "", { since: mark.start_ns, until: mark.end_ns })}>Show this time</a>}
+            </li>
+          ))}
+        </ul>
+      )}
+      {marks.length > SHOWN_MARKS && <p class="quiet small">and {count(marks.length - SHOWN_MARKS)} earlier ones</p>}
+      {!changes && (
+        <p>
+          <button type="button" onClick={() => change({ changes: "1" })}>
+            Look for changes in this time
+          </button>
+        </p>
+      )}
+      {changes && !marks.some((mark) => mark.kind === "change") && <p class="quiet">No stretch of this time is unlike the rest.</p>}
+    </section>
   );
 }
 
@@ -182,14 +247,25 @@ export function RedLines({ steps, marks = [] }: { steps: Step[]; marks?: Mark[] 
   return (
     <section class="lines" aria-label="Over time">
       <LineChart title="Requests" points={points((step) => step.rate_per_s)} format={(value) => `${digits(value)}/s`} {...common} />
-      <LineChart title="Errors" points={points((step) => step.error_rate)} format={share} tone="bad" {...common} />
+      <LineChart title="Errors" least={0.02} points={points((step) => step.error_rate)} format={share} tone="bad" {...common} />
       <LineChart title="p95" points={points((step) => step.p95_ns)} format={duration} {...common} />
     </section>
   );
 }
 
-function Services({ of }: { of: Topology }) {
-  const nodes = [...of.nodes].sort((a, b) => (BADNESS[a.state] ?? 9) - (BADNESS[b.state] ?? 9) || b.calls - a.calls);
+/** Who is named as a cause: over a long time its own state may not show it. */
+export function blamed(causes: Causes | undefined): Set<string> {
+  return new Set(causes?.causes.filter((cause) => cause.named).map((cause) => cause.service));
+}
+
+/** Causes first, then the sick, then the busy. */
+export function sorted(nodes: Node[], causes: Set<string>): Node[] {
+  const badness = (node: Node) => (causes.has(node.service) ? -1 : (BADNESS[node.state] ?? 9));
+  return [...nodes].sort((a, b) => badness(a) - badness(b) || b.calls - a.calls);
+}
+
+function Services({ of, blamed }: { of: Topology; blamed: Set<string> }) {
+  const nodes = sorted(of.nodes, blamed);
   const states = Object.keys(BADNESS).map((state) => [state, nodes.filter((node) => node.state === state).length] as const);
   return (
     <section aria-label="Services">
@@ -205,15 +281,15 @@ function Services({ of }: { of: Topology }) {
             ))}
         </span>
       </h2>
-      <NodeTable nodes={nodes} seconds={of.seconds} />
+      <NodeTable nodes={nodes} seconds={of.seconds} blamed={blamed} />
       <p class="quiet small">
-        {plural(of.spans, "span")} in {plural(of.traces, "trace")}, {when(of.since_ns)} – {when(of.until_ns)}. States compare each with its own past; fewer than 20 calls are idle.
+        {plural(of.spans, "span")} in {plural(of.traces, "trace")}, {when(of.since_ns)} – {when(of.until_ns)}. States compare this whole time with the past of each: a shorter time shows sooner what is new. Fewer than 20 calls are idle.
       </p>
     </section>
   );
 }
 
-export function NodeTable({ nodes, seconds }: { nodes: Node[]; seconds: number }) {
+export function NodeTable({ nodes, seconds, blamed }: { nodes: Node[]; seconds: number; blamed: Set<string> }) {
   return (
     <Wide label="Services as a table">
       <table>
@@ -236,10 +312,10 @@ export function NodeTable({ nodes, seconds }: { nodes: Node[]; seconds: number }
                 <StateMark state={node.state} />
               </td>
               <td>
-                <ServiceLink name={node.service} /> {node.kind !== "service" && <span class="quiet">{node.kind}</span>}
+                <ServiceLink name={node.service} /> {node.kind !== "service" && <span class="quiet">{node.kind}</span>} {blamed.has(node.service) && <span class="tag">likely cause</span>}
               </td>
               <td class="number">{rate(node.calls / Math.max(seconds, 1e-9))}</td>
-              <td class={`number${node.errors > 0 ? " errors" : ""}`}>{errorShare(node)}</td>
+              <td class={`number${node.errors > 0 && SICK.has(node.state) ? " errors" : ""}`}>{errorShare(node)}</td>
               <td class="number">{duration(node.p50_ns)}</td>
               <td class="number">{duration(node.p95_ns)}</td>
               <td class="number">{duration(node.p99_ns)}</td>

@@ -4,6 +4,7 @@ import { count, duration, plural, when } from "../format";
 import { useAsk } from "../hooks";
 import { Problem, Shown, Waiting, Wide } from "../parts/basics";
 import { HeatMap, type Cloud } from "../parts/heat_map";
+import { Nothing } from "../parts/nothing";
 import { change, go, link, windowOf } from "../route";
 
 const FILTERS = ["where", "service", "operation", "kind", "status", "min_duration", "max_duration"] as const;
@@ -59,7 +60,8 @@ export function Search({ params }: { params: Record<string, string> }) {
         <Shown of={found} waiting="Searching">
           {(data) => (
             <>
-              {data.rows.length === 0 && <Problem text={data.hint === null ? "No more." : `Nothing was found: ${data.hint}.`} />}
+              {data.rows.length === 0 &&
+                (data.hint !== null && Object.keys(filters).length === 0 ? <Nothing params={params} /> : <Problem text={data.hint === null ? "No more." : `Nothing was found: ${data.hint}.`} />)}
               {data.rows.length > 0 && (spans ? <SpanTable rows={data.rows as SpanRow[]} /> : <TraceTable rows={data.rows as TraceRow[]} />)}
               <p class="actions">
                 {!first && (

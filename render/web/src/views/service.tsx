@@ -4,7 +4,7 @@ import { useAsk } from "../hooks";
 import { ServiceLink, Shown, StateMark, TraceLink, Wide } from "../parts/basics";
 import { Flame } from "../parts/flame";
 import { link, windowOf } from "../route";
-import { RedLines } from "./overview";
+import { RedLines, SICK } from "./overview";
 
 /** One service, database, queue or external system. */
 export function Service({ name, params }: { name: string; params: Record<string, string> }) {
@@ -91,7 +91,7 @@ function Edges({ title, edges, other }: { title: string; edges: Edge[]; other: (
       {edges.length === 0 ? (
         <p class="quiet">nobody</p>
       ) : (
-        <Wide label={title}>
+        <Wide label={`${title}, as a table`}>
           <table>
             <thead>
               <tr>
@@ -114,7 +114,7 @@ function Edges({ title, edges, other }: { title: string; edges: Edge[]; other: (
                       <ServiceLink name={other(edge)} /> <span class="quiet">{edge.connection}</span>
                     </td>
                     <td class="number">{count(edge.calls)}</td>
-                    <td class={`number${edge.errors > 0 ? " errors" : ""}`}>{errorShare(edge)}</td>
+                    <td class={`number${edge.errors > 0 && SICK.has(edge.state) ? " errors" : ""}`}>{errorShare(edge)}</td>
                     <td class="number">{duration(edge.client_p95_ns ?? edge.server_p95_ns)}</td>
                   </tr>
                 ))}
@@ -130,7 +130,7 @@ function Operations({ name, of }: { name: string; of: Told }) {
   return (
     <section aria-label="Operations">
       <h2>Operations</h2>
-      <Wide label="Operations">
+      <Wide label="Operations as a table">
         <table>
           <thead>
             <tr>
@@ -147,7 +147,7 @@ function Operations({ name, of }: { name: string; of: Told }) {
                   <a href={link("search", "", { service: name, operation: row.operation, order: "slowest" })}>{row.operation || "(no name)"}</a>
                 </td>
                 <td class="number">{`${digits(row.calls / Math.max(of.seconds, 1e-9))}/s`}</td>
-                <td class={`number${row.errors > 0 ? " errors" : ""}`}>{errorShare(row)}</td>
+                <td class={`number${row.errors > 0.01 * row.calls ? " errors" : ""}`}>{errorShare(row)}</td>
                 <td class="number">{duration(row.p95_ns)}</td>
               </tr>
             ))}

@@ -1,17 +1,18 @@
-import type { Topology as Told } from "../documents";
+import type { Causes, Topology as Told } from "../documents";
 import { count, duration, errorShare, plural } from "../format";
 import { useAsk } from "../hooks";
 import { ServiceLink, Shown, StateMark, TraceLink, Wide } from "../parts/basics";
 import { FlatMap } from "../parts/flat_map";
 import { Nothing } from "../parts/nothing";
 import { windowOf } from "../route";
-import { NodeTable } from "./overview";
+import { blamed, NodeTable, SICK, sorted } from "./overview";
 
 const BADNESS: Record<string, number> = { failing: 0, degraded: 1, absent: 2, healthy: 3, idle: 4 };
 
 /** Who calls whom: a flat map, and the same as tables. */
 export function Topology({ params }: { params: Record<string, string> }) {
   const found = useAsk<Told>("topology", windowOf(params));
+  const causes = blamed(useAsk<Causes>("causes", windowOf(params)).data);
   return (
     <>
       <h1>Map</h1>
@@ -22,13 +23,13 @@ export function Topology({ params }: { params: Record<string, string> }) {
           ) : (
             <>
               <Wide label="Map of services">
-                <FlatMap map={data.map} nodes={data.nodes} />
+                <FlatMap map={data.map} nodes={data.nodes} blamed={causes} />
               </Wide>
               {data.map.left_out > 0 && <p class="quiet small">{plural(data.map.left_out, "node")} that are well and have the fewest calls are only in the table.</p>}
               <h2>Connections</h2>
               <Edges of={data} />
               <h2>Services</h2>
-              <NodeTable nodes={[...data.nodes].sort((a, b) => (BADNESS[a.state] ?? 9) - (BADNESS[b.state] ?? 9) || b.calls - a.calls)} seconds={data.seconds} />
+              <NodeTable nodes={sorted(data.nodes, causes)} seconds={data.seconds} blamed={causes} />
             </>
           )
         }
@@ -69,7 +70,7 @@ function Edges({ of }: { of: Told }) {
               </td>
               <td class="quiet">{edge.connection}</td>
               <td class="number">{count(edge.calls)}</td>
-              <td class={`number${edge.errors > 0 ? " errors" : ""}`}>{errorShare(edge)}</td>
+              <td class={`number${edge.errors > 0 && SICK.has(edge.state) ? " errors" : ""}`}>{errorShare(edge)}</td>
               <td class="number">{duration(edge.client_p95_ns)}</td>
               <td class="number">{duration(edge.server_p95_ns)}</td>
               <td>

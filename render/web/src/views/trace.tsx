@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Note, SpanDetail, Trace as Told, TraceSpan } from "../documents";
-import { count, duration, ms, plural, when } from "../format";
+import { count, duration, ms, plain, plural, when } from "../format";
 import { useAsk, useWidth } from "../hooks";
 import { Attributes, ServiceLink, Shown, TraceLink, Wide } from "../parts/basics";
 import { change, link } from "../route";
@@ -11,12 +11,24 @@ type Show = "all" | "critical" | "errors";
 /** One trace: waterfall with its critical path, as flames, with its events and logs. */
 export function Trace({ id, params }: { id: string; params: Record<string, string> }) {
   const found = useAsk<Told>("trace", { id }, false);
-  return <Shown of={found} waiting="Reading the trace">{(data) => <Whole of={data} params={params} />}</Shown>;
+  return (
+    <>
+      {found.data === undefined && <h1>Trace</h1>}
+      <Shown of={found} waiting="Reading the trace">
+        {(data) => <Whole of={data} params={params} />}
+      </Shown>
+      {found.error !== undefined && (
+        <p>
+          <a href={link("search")}>To the search</a>
+        </p>
+      )}
+    </>
+  );
 }
 
 function Whole({ of, params }: { of: Told; params: Record<string, string> }) {
   const tab = (params["tab"] ?? "waterfall") as Tab;
-  const root = of.spans[of.root ?? 0];
+  const root = of.spans[of.root];
   const errors = of.spans.filter((span) => span.status === "error").length;
   const services = [...new Set(of.spans.map((span) => span.service))];
   const begin = ms(of.start_ns);
@@ -28,6 +40,7 @@ function Whole({ of, params }: { of: Told; params: Record<string, string> }) {
       </h1>
       <p class="quiet facts">
         <span>{when(of.start_ns, true)}</span>
+        {root !== undefined && of.ended_ns > 1.05 * root.duration_ns && <span>its last span ended after {duration(of.ended_ns)}</span>}
         <span>{plural(of.all_spans, "span")}</span>
         <span class={errors > 0 ? "errors" : ""}>{plural(errors, "error")}</span>
         <span>{plural(services.length, "service")}</span>
@@ -118,7 +131,10 @@ function Waterfall({ of, params }: { of: Told; params: Record<string, string> })
 
 function Row({ of, span, lit, notes, open }: { of: Told; span: TraceSpan; lit: Told["lit"]; notes: Note[]; open: boolean }) {
   const part = (ns: number) => `${(100 * ns) / Math.max(of.length_ns, 1)}%`;
-  const late = span.at_ns + span.for_ns > 0.75 * of.length_ns;
+  const end = span.at_ns + span.for_ns;
+  // Where a bar is long its duration stands in it, else beside it, on the side that has room.
+  const inside = span.for_ns > 0.3 * of.length_ns;
+  const took = inside || end > 0.75 * of.length_ns ? { right: `calc(100% - ${part(inside ? end : span.at_ns)} + 0.4rem)` } : { left: `calc(${part(end)} + 0.4rem)` };
   return (
     <li data-span={span.span_id}>
       <button type="button" class={`line${span.status === "error" ? " failed" : ""}`} aria-expanded={open} onClick={() => change({ span: open ? undefined : span.span_id }, true)}>
@@ -139,8 +155,9 @@ function Row({ of, span, lit, notes, open }: { of: Told; span: TraceSpan; lit: T
           {notes.slice(0, 20).map((note, number) => (
             <span key={number} class={`note ${note.kind}`} style={{ left: part(note.at_ns) }} title={`${note.kind}: ${note.text ?? ""}`} />
           ))}
-          <span class="took" style={late ? { right: `calc(100% - ${part(span.at_ns)} + 0.3rem)` } : { left: `calc(${part(span.at_ns + span.for_ns)} + 0.3rem)` }}>
+          <span class={inside ? `took inside ${of.colours[span.service] ?? "s7"}` : "took"} style={took}>
             {duration(span.duration_ns)}
+            {outlasts(span) && <span title={OUTLASTS}> ⇥</span>}
           </span>
         </span>
       </button>
@@ -160,7 +177,9 @@ function Detail({ trace, span }: { trace: Told; span: TraceSpan }) {
         <Fact name="Operation">
           <a href={link("search", "", { service: span.service, operation: span.operation })}>{span.operation}</a>
         </Fact>
-        <Fact name="Took">{duration(span.duration_ns)}</Fact>
+        <Fact name="Took">
+          {duration(span.duration_ns)} {outlasts(span) && <span class="quiet">of which its caller waited {duration(span.for_ns)}</span>}
+        </Fact>
         <Fact name="Own work">{duration(span.self_ns)}</Fact>
         <Fact name="On the critical path">{duration(span.critical_ns)}</Fact>
         <Fact name="Kind">{span.kind}</Fact>
@@ -176,23 +195,23 @@ function Detail({ trace, span }: { trace: Told; span: TraceSpan }) {
           <>
             {data.events.map((event, number) => (
               <section key={number} aria-label={`Event ${event.name}`}>
-                <h3>
+                <h2>
                   Event: {event.name} <span class="quiet small">{when(event.time_ns, true)}</span>
-                </h3>
+                </h2>
                 <Attributes of={event.attributes} owner="event." />
               </section>
             ))}
             {data.logs.map((log, number) => (
               <section key={number} aria-label="Log record">
-                <h3>
+                <h2>
                   Log: <span class={/error|fatal/.test(log.severity) ? "errors" : ""}>{log.severity}</span> {log.body} <span class="quiet small">{when(log.time_ns, true)}</span>
-                </h3>
+                </h2>
                 {log.attributes.length > 0 && <Attributes of={log.attributes} />}
               </section>
             ))}
             {data.links.length > 0 && (
               <section aria-label="Links">
-                <h3>Links</h3>
+                <h2>Links</h2>
                 <ul>
                   {data.links.map((each, number) => (
                     <li key={number}>
@@ -204,11 +223,11 @@ function Detail({ trace, span }: { trace: Told; span: TraceSpan }) {
             )}
             <div class="halves">
               <section aria-label="Attributes">
-                <h3>Attributes</h3>
+                <h2>Attributes</h2>
                 <Attributes of={data.attributes} owner="span." />
               </section>
               <section aria-label="Resource">
-                <h3>Resource</h3>
+                <h2>Resource</h2>
                 <Attributes of={data.resource} owner="resource." />
                 <p class="quiet small id">
                   span {data.span_id} · scope {data.scope || "none"}
@@ -221,6 +240,9 @@ function Detail({ trace, span }: { trace: Told; span: TraceSpan }) {
     </div>
   );
 }
+
+const OUTLASTS = "It went on when its caller had stopped waiting: the bar is as long as that waited.";
+const outlasts = (span: TraceSpan) => span.duration_ns > 1.02 * span.for_ns;
 
 function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
   return (
@@ -313,7 +335,7 @@ function Notes({ of, begin }: { of: Told; begin: number }) {
                   )}
                 </td>
                 <td class="note-text">
-                  {note.text}
+                  {said(note)}
                   {note.attributes.length > 0 && (
                     <details>
                       <summary>{plural(note.attributes.length, "attribute")}</summary>
@@ -328,6 +350,13 @@ function Notes({ of, begin }: { of: Told; begin: number }) {
       </table>
     </Wide>
   );
+}
+
+/** An exception by what it says: all of them are called alike. */
+function said(note: Note): string {
+  const has = (name: string) => note.attributes.find(([key]) => key === name)?.[1];
+  const parts = [has("exception.type"), has("exception.message")].filter((part) => part !== undefined).map(plain);
+  return parts.length > 0 ? parts.join(": ") : (note.text ?? "");
 }
 
 function grouped<T extends { span: number | null }>(rows: T[]): Map<number, T[]> {

@@ -1,12 +1,12 @@
-"""What is wrong now, for everybody who looks at one store: asked for seldom, and once for all of them."""
+"""What everybody sees who looks at one store now: asked once for all of them, and what is kept is used."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from tracescape.view import recent
 from tracescape.watching import Watch
 from tracescape_render.verdict import leading
 
@@ -19,28 +19,37 @@ if TYPE_CHECKING:
 #: An answer is told again for so long, and for as many times as long as it took.
 _EVERY_S: Final = 10.0
 _TIMES: Final = 10.0
+_MINUTE_NS: Final = 60 * 1_000_000_000
 
 
-class LatelyCauses:
-    """`Watch` for many viewers, on any thread; ``store`` stays open for as long as this is used."""
+class Present:
+    """The last minutes of a store for many viewers, on any thread; ``store`` stays open meanwhile.
+
+    What is asked here is not called off when one of them leaves.
+    """
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._watch = Watch(store)
         self._asking = threading.Lock()
         self._found: Diagnosis | None = None
         self._due = 0.0
 
-    def found(self, topology: Callable[[], Topology]) -> Diagnosis | None:
-        """What broke in ``topology``, which is asked for if it is time; None where nothing is to compare."""
+    def topology(self, since_ns: int) -> Topology:
+        """The topology from the minute of ``since_ns`` on: of whole minutes, only what is new is read."""
+        return self._store.topology(since_ns // _MINUTE_NS * _MINUTE_NS)
+
+    def causes(self) -> Diagnosis | None:
+        """What broke lately, asked for again if it is time; None where there is nothing to compare."""
         with self._asking:
             if time.monotonic() >= self._due:
                 began = time.monotonic()
-                self._found = self._watch.diagnosis(topology())
+                self._found = self._watch.diagnosis(recent(self._store))
                 took = time.monotonic() - began
                 self._due = time.monotonic() + max(_EVERY_S, took * _TIMES)
             return self._found
 
-    def known(self) -> pl.DataFrame | None:
+    def known_causes(self) -> pl.DataFrame | None:
         """The causes that were found last, at once."""
         found = self._found
         return None if found is None else leading(found)

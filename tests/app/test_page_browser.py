@@ -1,0 +1,121 @@
+"""The page in a real browser: from the overview to the cause to its trace, and whatever comes between."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from google.protobuf import json_format
+
+from support.otlp import request, span
+from support.page import SCRIPTS, page_sources, seen_in_browser
+from support.shop_store import MINUTE_NS, quick_store
+from tracescape import connect
+from tracescape.collector import Collector
+from tracescape.shop import Fault, ShopConfig
+
+KEY = "the-key-of-the-browser"
+SERVICE = '<img src=x onerror="window.hacked=1">'
+OPERATION = "</script><script>window.hacked=2</script>"
+VALUE = '"><svg onload=window.hacked=3>'
+DATABASE = "postgresql inventory@inventory-db"
+
+
+def ways(script: str) -> list[str]:
+    """The names in a script, as it has them."""
+    text = (SCRIPTS / script).read_text(encoding="utf-8")
+    named = re.findall(r'^ {2}async "([^"]+)"', text, re.MULTILINE)
+    views = re.findall(r"^ {2}(\w+): ", text, re.MULTILINE)
+    return named + [f"axe finds nothing: {view}" for view in views]
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return page_sources(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    file = tmp_path_factory.mktemp("shop") / "t.db"
+    fault = Fault("slow-dependency", "inventory-db", 6 * 60.0, math.inf)
+    until = time.time_ns()
+    quick_store(file, ShopConfig(rate_per_s=3.0, faults=(fault,), seed=7), until - 8 * MINUTE_NS, until)
+    with Collector(file, grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def walked(shop: Collector, sources: Path) -> dict[str, str]:
+    with connect(shop.http_url) as store:
+        trace = store.trace(store.search(service="checkout", order="slowest").rows["trace_id"][0])
+    now = time.time_ns()
+    late = request(span("late arrival", start=now, end=now + 5_000_000), service="newcomer")
+    return seen_in_browser(
+        "ways.mjs",
+        sources,
+        {
+            "url": shop.http_url,
+            "trace": trace.trace_id,
+            "span": trace.root.span_id,
+            "database": DATABASE,
+            "arriving": json.dumps(
+                with_hex_ids(json_format.MessageToDict(late, use_integers_for_enums=True))
+            ),
+        },
+    )
+
+
+def with_hex_ids(document: dict[str, object]) -> dict[str, object]:
+    """OTLP's JSON: ids are hex there, and not base64."""
+    text = json.dumps(document)
+    for name, length in (("traceId", 16), ("spanId", 8)):
+        text = re.sub(rf'"{name}": "[^"]*"', f'"{name}": "{"ab" * length}"', text)
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
+@pytest.mark.parametrize("way", ways("ways.mjs"))
+def test_somebody_in_an_incident(walked: dict[str, str], way: str) -> None:
+    assert walked[way] == ""
+
+
+@pytest.fixture(scope="module")
+def refused(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    folder = tmp_path_factory.mktemp("keys")
+    keys = folder / "keys.toml"
+    keys.write_text(f'[tenants]\nweb = ["{KEY}"]\n')
+    keys.chmod(0o600)
+    now = time.time_ns()
+    trace_id, root = b"\xab" * 16, b"\xcd" * 8
+    spans = [
+        span(
+            OPERATION,
+            trace_id=trace_id if not number else None,
+            span_id=root if not number else None,
+            start=now - (number + 1) * 1_000_000_000,
+            end=now - number * 900_000_000,
+            attributes={VALUE: VALUE, "plain.key": VALUE},
+        )
+        for number in range(40)
+    ]
+    with Collector(folder / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0", api_keys=keys) as collector:
+        sent = httpx.post(
+            f"{collector.http_url}/v1/traces",
+            content=request(*spans, service=SERVICE, version=VALUE).SerializeToString(),
+            headers={"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {KEY}"},
+        )
+        assert sent.status_code == 200
+        told = {"key": KEY, "trace": trace_id.hex(), "span": root.hex(), "service": SERVICE}
+        told |= {"url": collector.http_url, "operation": OPERATION, "value": VALUE}
+        yield seen_in_browser("hostile.mjs", sources, told)
+
+
+@pytest.mark.parametrize("way", ways("hostile.mjs"))
+def test_keys_and_hostile_names(refused: dict[str, str], way: str) -> None:
+    assert refused[way] == ""

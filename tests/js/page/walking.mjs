@@ -1,0 +1,60 @@
+// Walks through the page in one browser, a fresh tab a way; says of each what was wrong, or nothing.
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+
+export const told = JSON.parse(process.argv[2]);
+const require = createRequire(`${told.packages}/package.json`);
+const { chromium } = require("playwright-core");
+const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+export async function walk(ways) {
+  const browser = await chromium.launch({ executablePath: told.browser, args: ["--no-sandbox", "--headless=new"] });
+  const seen = {};
+  for (const [name, way] of Object.entries(ways)) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "dark" });
+    context.setDefaultTimeout(15_000);
+    const page = await context.newPage();
+    const problems = [];
+    page.on("pageerror", (error) => problems.push(`an error: ${error.message}`));
+    page.on("console", (line) => {
+      if (/Content Security Policy|Trusted/.test(line.text())) problems.push(line.text());
+    });
+    page.on("dialog", (dialog) => (problems.push(`a dialog: ${dialog.message()}`), dialog.dismiss()));
+    page.on("request", (asked) => {
+      if (new URL(asked.url()).origin !== new URL(told.url).origin) problems.push(`asked elsewhere: ${asked.url()}`);
+      if (told.key && asked.url().includes(told.key)) problems.push("the key is in an address");
+    });
+    try {
+      await way(page, context);
+      seen[name] = problems.join("; ");
+    } catch (error) {
+      seen[name] = `${error.message}; ${problems.join("; ")}; at ${page.url()}: ${await text(page)}`;
+    }
+    await context.close();
+  }
+  await browser.close();
+  console.log(JSON.stringify(seen));
+}
+
+export const open = (page, hash) => page.goto(`${told.url}/#/${hash}`);
+export const text = (page) => page.locator("body").innerText().catch(() => "").then((all) => all.slice(0, 1500));
+
+/** Everything that was asked for is there. */
+export async function settled(page) {
+  await page.waitForFunction(() => document.querySelector("main")?.textContent && !document.querySelector(".waiting"));
+}
+
+export async function says(page, words) {
+  await page.getByText(words).first().waitFor();
+}
+
+export function check(right, otherwise) {
+  if (!right) throw new Error(otherwise);
+}
+
+/** What axe-core finds, as a sentence; empty for nothing. */
+export async function axe(page, rules = {}) {
+  await page.evaluate(AXE);
+  const found = await page.evaluate((only) => axe.run(document, { resultTypes: ["violations"], ...only }), rules);
+  return found.violations.map((rule) => `${rule.id}: ${rule.nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`)}`).join("\n");
+}
