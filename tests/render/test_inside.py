@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
 import pytest
@@ -30,7 +32,7 @@ from tracescape_render.inside.room import (
     room_for,
 )
 from tracescape_render.inside.stage import whole_of
-from tracescape_render.inside.standing import ERRORS, EVENTS, GAP, LOGS, WARNINGS, Standing, standing
+from tracescape_render.inside.standing import ERRORS, EVENTS, GAP, LOGS, WARNINGS, Pieces, Standing, standing
 from tracescape_render.inside.told import (
     body_words,
     caption,
@@ -73,7 +75,7 @@ def test_each_span_is_a_body_at_its_times_on_its_lane() -> None:
         assert exact(found, drawn, row) == (pytest.approx(start), pytest.approx(end))
     assert drawn.row.tolist() == [0, 1, 2, 3]
     assert drawn.ill[drawn.span == 2].tolist() == [True]
-    assert drawn.critical.tolist() == [bool(found.critical[each]) for each in drawn.span.tolist()]
+    assert drawn.span[drawn.critical].tolist() == [0, 3]
 
 
 def test_what_is_drawn_as_work_is_what_spans_worked() -> None:
@@ -143,13 +145,98 @@ def test_nobody_is_lost_however_coarse_it_is(
         assert (strips.body >= 0).all()
 
 
-@given(nested_spans(), st.integers(1, 9))
-def test_crowds_of_a_row_stand_beside_each_other(spans: list[Span], columns: int) -> None:
+class Naive:
+    """Cells span by span, as the words of `bodies` have it."""
+
+    def __init__(self, found: Standing, reach: Reach, rows: int, columns: int) -> None:
+        self.found, self.reach, self.columns = found, reach, columns
+        self.per_row = max(-(-reach.lanes // rows), 1)
+        self.merged: dict[tuple[int, int], list[int]] = {}
+        self.begins: dict[tuple[int, int], list[int]] = {}
+        self.alone: set[int] = set()
+        for span_row in range(len(found.start)):
+            start, end = float(found.start[span_row]), float(found.end[span_row])
+            if end < reach.first or start > reach.last:
+                continue
+            left, right = self.share(start), self.share(end)
+            if self.per_row == 1 and right - left >= 1.0 / columns:
+                self.alone.add(span_row)
+                continue
+            row = int(found.lane[span_row]) // self.per_row
+            first, last = self.cells(left, right)
+            self.begins.setdefault((row, first), []).append(span_row)
+            for cell in range(first, last):
+                self.merged.setdefault((row, cell), []).append(span_row)
+
+    def share(self, at: float) -> float:
+        return min(max((at - self.reach.first) / self.reach.length, 0.0), 1.0)
+
+    def cells(self, left: float, right: float) -> tuple[int, int]:
+        first = min(int(left * self.columns), self.columns - 1)
+        return first, max(min(math.ceil(right * self.columns - 1e-9), self.columns), first + 1)
+
+    def filled(self, pieces: Pieces) -> dict[tuple[int, int], float]:
+        """How much of each cell pieces of spans fill that are not drawn as they are."""
+        share: dict[tuple[int, int], float] = {}
+        for span_row, start, end in zip(*(each.tolist() for each in pieces), strict=True):
+            left, right = self.share(start) * self.columns, self.share(end) * self.columns
+            if span_row in self.alone and right - left >= 1.0:
+                continue
+            for cell in range(self.columns):
+                part = min(right, cell + 1) - max(left, cell)
+                if part > 1e-9:
+                    at = (int(self.found.lane[span_row]) // self.per_row, cell)
+                    share[at] = share.get(at, 0.0) + part
+        return share
+
+
+@given(
+    st.one_of(tangled_spans(), nested_spans()),
+    st.integers(1, 6),
+    st.integers(1, 9),
+    st.integers(0, 10),
+    st.integers(1, 24),
+)
+def test_crowds_are_what_their_cells_say(
+    spans: list[Span], rows: int, columns: int, begin: int, length: int
+) -> None:
     found = walled(*(row_of(made) for made in spans if not made.trace))
-    drawn = all_of(found, rows=2, columns=columns)
-    crowd = drawn.span < 0
-    row, left, right = drawn.row[crowd], drawn.left[crowd], drawn.right[crowd]
-    assert (left[1:][row[1:] == row[:-1]] >= right[:-1][row[1:] == row[:-1]] - 1e-9).all()
+    first = min(found.first_ns + begin, found.last_ns - 1)
+    reach = Reach(float(first), float(first + length), 0, found.lanes)
+    drawn, naive = bodies(found, reach, rows, columns), Naive(found, reach, rows, columns)
+    assert naive.alone <= set(drawn.span.tolist())
+    covered: set[tuple[int, int]] = set()
+    for body in range(len(drawn.row)):
+        span_row, row = int(drawn.span[body]), int(drawn.row[body])
+        if span_row in naive.alone:
+            continue
+        if span_row >= 0:  # a crowd of one: nobody else is in its cells
+            cells = range(*naive.cells(float(drawn.left[body]), float(drawn.right[body])))
+            assert [naive.merged[row, cell] for cell in cells] == [[span_row]] * len(cells)
+        else:
+            cells = range(round(drawn.left[body] * columns), round(drawn.right[body] * columns))
+        assert 0 <= cells.start < cells.stop <= columns
+        assert not covered & {(row, cell) for cell in cells}
+        covered |= {(row, cell) for cell in cells}
+        begun = [each for cell in cells for each in naive.begins.get((row, cell), [])]
+        assert (drawn.count[body], drawn.failed[body]) == (len(begun), sum(found.failed[begun]))
+        for cell in cells:
+            there = naive.merged[row, cell]
+            slots = np.bincount(found.slot[there])
+            assert drawn.slot[body] == int(np.argmax(slots))
+            assert drawn.ill[body] == any(found.failed[there])
+            assert drawn.critical[body] == any(found.critical[there])
+            assert drawn.void[body] == any(found.void[there])
+    assert covered == set(naive.merged)
+    for strips, pieces, least in ((drawn.work, found.work, 0.5), (drawn.lit, found.lit, 1e-9)):
+        cells_of = set()
+        for row, left, right in zip(strips.row.tolist(), strips.left, strips.right, strict=True):
+            cells_of |= {(row, cell) for cell in range(round(left * columns), round(right * columns))}
+        share = naive.filled(pieces)
+        sure = {at for at, part in share.items() if part >= least + 1e-6}
+        assert sure <= cells_of
+        if not naive.alone:
+            assert cells_of <= {at for at, part in share.items() if part >= least - 1e-6}
 
 
 def test_spans_that_are_too_close_are_a_crowd_that_says_how_many() -> None:
@@ -250,6 +337,9 @@ def test_a_pixel_finds_its_span_its_place_and_its_note() -> None:
             where, row = place_at(room, sight)
             assert where == pytest.approx(at, abs=0.005)
             assert int(row) == drawn.row[body]
+    gap = [0.0, room.y(np.int64(1)), room.z(np.int64(0)) + 0.8 * room.pitch]  # over a row, before the next
+    xy, _ = to_screen(np.array([gap], np.float32), matrix, SIZE)
+    assert body_under(drawn, room, ray(matrix, SIZE, tuple(xy[0])), 0.05) is None
     y, z = room.strip(ERRORS)
     xy, _ = to_screen(np.array([[room.x(drawn.pins.at[0]), y, z]], np.float32), matrix, SIZE)
     sight = ray(matrix, SIZE, tuple(xy[0]))
@@ -380,6 +470,7 @@ def test_two_traces_stand_over_each_other_from_the_same_moment_on() -> None:
     assert (this.first_lane, other.first_lane) == (0, this.lanes + GAP)
     assert found.start[other.first_span] == found.start[this.first_span] == 0
     assert found.lanes == this.lanes + GAP + other.lanes
+    assert found.parent.tolist() == [-1, 0, 1, 0, -1, 4, 5, 4]
     assert all_of(found).count.sum() == 8
     assert found.headline == "web GET /: 100 ns beside 400 ns"
     name = {found.name(row): row for row in range(this.first_span, 8)}

@@ -264,7 +264,13 @@ def _crowds(
     here = row * grid.columns + first
     who = total(np.bincount(here, seen.astype(np.float64), grid.rows * grid.columns).astype(np.int64))
     until = total(np.bincount(here, (last - first).astype(np.float64), grid.rows * grid.columns))
-    single = (count == 1) & (until == end - begin) & (grid.counted(row, first)[begin] == 1)
+    length = end - begin
+    single = (
+        (count == 1)
+        & (until == length)
+        & (total(cover.ravel()) == length)
+        & (grid.counted(row, first)[begin] == 1)
+    )
     span = np.where(single, who, -1)
     lefts = np.where(single, 0.0, (begin % grid.columns) / grid.columns)
     rights = np.where(single, 0.0, ((end - 1) % grid.columns + 1) / grid.columns)
