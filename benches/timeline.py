@@ -23,12 +23,14 @@ import pyarrow as pa
 from shop_days import filled
 
 import tracescape as ts
+from tracescape.panels import StorePanels
 from tracescape_analytics.replay import replay_of
 from tracescape_analytics.span_forest import plant
 from tracescape_analytics.trace import trace_of
 from tracescape_analytics.trace_details import TraceDetails
 from tracescape_analytics.trace_pairs import pairs
 from tracescape_analytics.trace_wall import wall_of
+from tracescape_render.snapshot import MomentWish
 from tracescape_storage.rollups import MINUTE_NS
 from tracescape_storage.schema import SPANS
 
@@ -89,6 +91,14 @@ def steps(store: ts.Store) -> None:
     )
     one, other = (store.at((middle + n) * MINUTE_NS).topology() for n in (0, 5))
     measured("topology.compare(other)", lambda _: one.compare(other))
+    panels, against = StorePanels(store), (middle - 60) * MINUTE_NS
+    for name, other_ns in (("a moment as a window has it", None), ("the same beside another", against)):
+        measured(
+            name,
+            lambda n, other_ns=other_ns: panels.moment(
+                MomentWish((middle + n) * MINUTE_NS, causes=False, against_ns=other_ns)
+            ),
+        )
     measured("marks, but for changes", lambda _: store.marks(changes=False), None)
 
 

@@ -14,6 +14,7 @@ from tracescape import view, watching
 from tracescape.shop import Fault, ShopConfig
 from tracescape.watching import Watch
 from tracescape_render.palette import STATES, THEMES
+from tracescape_storage.reader import Extent
 
 BEGIN = 1_760_000_000_000_000_000
 BROKEN, END = BEGIN + 6 * MINUTE_NS, BEGIN + 8 * MINUTE_NS
@@ -121,12 +122,16 @@ class Passing:
     def topology(self) -> ts.Topology:
         return self.store.topology(self.now_ns - 5 * MINUTE_NS, self.now_ns)
 
-    def diagnose(self, since: int | None = None, baseline: tuple[int, int] | None = None) -> ts.Diagnosis:
+    def diagnose(
+        self, since: int | None = None, until: int | None = None, baseline: tuple[int, int] | None = None
+    ) -> ts.Diagnosis:
+        assert until is None, "nothing is stored that is later than now"
         self.asked += 1
         return self.store.diagnose(since, self.now_ns, baseline)
 
-    def extent(self) -> object:
-        return self.store.extent()
+    def extent(self) -> Extent:
+        found = self.store.extent()
+        return found._replace(last_start_ns=min(found.last_start_ns, self.now_ns - 1))
 
 
 @pytest.fixture(scope="module")
