@@ -222,14 +222,19 @@ def _frame(trees: SpanForest, trace_id: str) -> pl.DataFrame:
     )
 
 
+def unknown_trace(reader: Reader, trace_id: bytes) -> UnknownTraceError:
+    """No span of the trace with this id (16 bytes) is stored: what to say."""
+    return UnknownTraceError(
+        f"No span of trace {trace_id.hex()} is stored in {reader.location}. Search for traces by service "
+        "or time, or look whether the id is complete: it has 32 hex digits."
+    )
+
+
 def load_trace(reader: Reader, trace_id: bytes) -> Trace:
     """The trace with this id (16 bytes). Raises ``UnknownTraceError`` if no span of it is stored."""
     table = trace_spans(reader, trace_id)
     if table.num_rows == 0:
-        raise UnknownTraceError(
-            f"No span of trace {trace_id.hex()} is stored in {reader.location}. Search for traces by service "
-            "or time, or look whether the id is complete: it has 32 hex digits."
-        )
+        raise unknown_trace(reader, trace_id)
     return trace_of(table, TraceDetails(reader, trace_id), reader, trace_id)
 
 

@@ -245,6 +245,11 @@ def explore(
     beside: Annotated[
         str | None, typer.Option(help="Inside, with another trace beside it: an id, or typical.")
     ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(help="Inside, only from when to when, ns, and from lane to lane; key k writes it."),
+    ] = None,
+    span: Annotated[str | None, typer.Option(help="Inside, with the span of that id selected.")] = None,
     against: Annotated[
         str | None,
         typer.Option(help="Another moment: what grew, shrank, appeared, vanished from one to the other."),
@@ -259,7 +264,8 @@ def explore(
     from tracescape.view import start_of
 
     shown = TimeShown(since, until, at, width, trace, against)
-    request = exploring.Request.parsed(trace, share, beside, stepping=inside, filmed=video is not None)
+    asked = exploring.Asked(trace, share, inside, beside, within, span, at, against, split, screenshot, video)
+    request = asked.request()
     start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select, split=split)
     with open_target(target) as store:
         _prepare_kernels()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,34 +14,78 @@ from tracescape.past import Past
 from tracescape.times import format_time
 from tracescape.view import beginning_at, explore_command, follow, recent, snapshot_of
 from tracescape.watching import Watch
+from tracescape_render.inside.asked import InsideWish, Seen
 
 if TYPE_CHECKING:
     from tracescape.store import Store, Topology
     from tracescape.time_shown import TimeShown
     from tracescape_render import Snapshot, Start
-    from tracescape_render.inside.asked import InsideWish
 
 
 class Request(NamedTuple):
-    """What is asked about one trace: to ride it, to a share of its way, or to step inside."""
+    """What is asked about one trace: to ride it, to a share of its way, or to step inside and see a part."""
 
     trace: str | None = None
     share: float | None = None
     inside: InsideWish | None = None
+    seen: Seen | None = None
 
-    @classmethod
-    def parsed(
-        cls, trace: str | None, share: str | None, beside: str | None, *, stepping: bool, filmed: bool
-    ) -> Request:
-        """From the options of a command line. Raises ``ValueError`` where they do not go together."""
-        if share is not None and trace is None:
-            raise ValueError("--share is how far the replay of a trace is: name one with --trace")
-        inside = stepping_in.wish_of(trace, beside, stepping=stepping)
-        if inside is not None and (filmed or share is not None):
-            raise ValueError(
-                "--inside is a place, not a replay: leave out --video and --share, or --inside and --beside"
-            )
-        return cls(None if inside else trace, pictures.share_of(share), inside)
+
+class Asked(NamedTuple):
+    """The options of a command line that do not all go together, as they were written."""
+
+    trace: str | None = None
+    share: str | None = None
+    inside: bool = False
+    beside: str | None = None
+    within: str | None = None
+    span: str | None = None
+    at: str | None = None
+    against: str | None = None
+    split: bool = False
+    screenshot: Path | None = None
+    video: Path | None = None
+
+    def request(self) -> Request:
+        """What is asked about a trace. Raises ``ValueError`` where options do not go together."""
+        from tracescape_render.view_command import parsed_part
+
+        wish = stepping_in.wish_of(self.trace, self.beside, stepping=self.inside)
+        for wrong, why in self._wrong(wish):
+            if wrong:
+                raise ValueError(why)
+        seen = parsed_part(self.within, self.span or "") if self.within is not None else None
+        if self.span is not None and seen is None:
+            seen = Seen(span=self.span)
+        return Request(None if wish else self.trace, pictures.share_of(self.share), wish, seen)
+
+    def _wrong(self, wish: InsideWish | None) -> Iterator[tuple[bool, str]]:
+        stepping, rides = wish is not None, wish is None and self.trace is not None
+        yield (
+            self.share is not None and self.trace is None,
+            "--share is how far the replay of a trace is: name one with --trace",
+        )
+        yield (
+            stepping and (self.video is not None or self.share is not None),
+            "--inside is a place, not a replay: leave out --video and --share, or --inside and --beside",
+        )
+        yield (
+            not stepping and (self.within is not None or self.span is not None),
+            "--within and --span are what is seen inside of a trace: add --inside",
+        )
+        yield (
+            self.share is not None and self.video is not None and self.screenshot is None,
+            "--video is the whole replay: leave out --share, or add --screenshot for a picture of it",
+        )
+        yield self.split and self.against is None, "--split is of two moments: name the other with --against"
+        yield (
+            self.against is not None and self.video is not None,
+            "--video is of one moment: leave out --against, or write a picture with --screenshot",
+        )
+        yield (
+            self.against is not None and rides and self.screenshot is not None,
+            "a picture is of two moments or of a request: leave out --against, or --trace",
+        )
 
 
 class Drawn(NamedTuple):
@@ -54,10 +99,16 @@ def window(store: Store, target: str, shown: TimeShown, request: Request, start:
     """Open the window, and stay until it is closed."""
     from tracescape_render import open_window
 
-    if request.inside is not None:
-        stepping_in.inside(store, request.inside)  # what is wrong with it is said before a window opens
+    wish, answer = request.inside, None
+    if wish is not None:  # what is wrong with it is said before a window opens
+        answer = stepping_in.inside(store, wish)
+        wish = wish._replace(trace_id=answer.traces[-1].trace_id)
+    ends_ns = None if answer is None else int(answer.traces[-1].spans["end_ns"].to_numpy().max())
+    shown = shown.settled(store, ends_ns)
     moment, other_ns = shown.moment(store), shown.other_ns(store)
     panels = _panels(store, target, shown)
+    if wish is not None and answer is not None:
+        panels.has_read(wish, answer)
     ask = recent if moment else (lambda held: _topology(held, shown))
     source = follow(store, ask, given=shown.given and not moment, panels=panels)
     if moment:
@@ -69,7 +120,8 @@ def window(store: Store, target: str, shown: TimeShown, request: Request, start:
         against_ns=other_ns,
         trace=None if request.trace is None else shown.trace_id(store),
         share=request.share,
-        inside=request.inside,
+        inside=wish,
+        seen=request.seen,
     )
     # A closed file does not move.
     open_window(source, questions=panels, refresh_s=0.5 if store.live else None, start=start)
@@ -87,7 +139,9 @@ def drawn(
     """Write a picture, a film, or both."""
     if request.inside is not None and screenshot is not None:
         answer = stepping_in.inside(store, request.inside)
-        return Drawn([stepping_in.picture(answer, screenshot, start.size, start.theme.name)], [])
+        picture = stepping_in.picture(answer, screenshot, start.size, start.theme.name, request.seen)
+        return Drawn([picture], [])
+    shown = shown.settled(store)
     seen, topology, notes = _seen(store, target, shown)
     route = None if request.trace is None else pictures.route_in(store, request.trace)
     paths = []
@@ -96,7 +150,7 @@ def drawn(
     if video is not None:
         played = topology is not None and (shown.since or shown.until)
         during = (topology.since_ns, topology.until_ns) if topology and played else None
-        paths.append(pictures.film(store, seen.scene, video, start, route, during))
+        paths.append(pictures.film(store, seen, video, start, route, during))
     return Drawn(paths, notes)
 
 

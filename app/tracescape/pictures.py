@@ -75,26 +75,32 @@ def picture_of(seen: Snapshot, path: Path, start: Start, route: Route | None, sh
 
 
 def film(
-    store: Store, scene: Scene, path: Path, start: Start, route: Route | None, played: tuple[int, int] | None
+    store: Store,
+    seen: Snapshot,
+    path: Path,
+    start: Start,
+    route: Route | None,
+    played: tuple[int, int] | None,
 ) -> Path:
     """Write a replay of ``route``, a play through the time ``played`` (epoch ns), or a flight around.
 
     Raises `RenderError` that says what is missing, or why the file cannot be written.
     """
-    from tracescape_render import film_flight, film_ride, film_time
+    from tracescape_render import film_flight, film_ride, film_time, palette
     from tracescape_render.focus import narrowed, within
     from tracescape_render.video import video_writer
 
     video_writer(path)  # what is missing is said at once
-    focus = start.focus
+    focus, scene = start.focus, seen.scene
+    theme = start.theme if seen.at_ns is None else palette.in_the_past(start.theme)
     shown = scene if focus is None else narrowed(scene, within(scene, focus))
     with counting("drawing frames") as told:
         if route is not None:
-            return film_ride(route, shown, path, start.size, start.theme, view=start.view, progress=told)
+            return film_ride(route, shown, path, start.size, theme, view=start.view, progress=told)
         if played is not None:
             moments = _moments(store, *played)
             return film_time(moments, shown, path, start.size, start.theme, view=start.view, progress=told)
-        return film_flight(shown, path, start.size, start.theme, progress=told)
+        return film_flight(shown, path, start.size, theme, progress=told)
 
 
 def _moments(store: Store, since_ns: int, until_ns: int) -> list[Callable[[], Scene]]:

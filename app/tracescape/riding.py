@@ -50,7 +50,7 @@ def screenshot(store: Store, trace_id: str, path: Path, share: float | None, sta
 def video(store: Store, trace_id: str, path: Path, start: Start) -> Path:
     """Write a film of its replay."""
     route = route_in(store, trace_id)
-    return film(store, _world_of(store, route).scene, path, start, route, None)
+    return film(store, _world_of(store, route), path, start, route, None)
 
 
 def _world_of(store: Store, route: Route) -> Snapshot:

@@ -15,6 +15,7 @@ from tracescape_storage.errors import StoreError
 if TYPE_CHECKING:
     from tracescape.answers import Trace
     from tracescape.store import Store
+    from tracescape_render.inside.asked import Seen
 
 #: So many traces with a usual duration are looked at, until one has no error.
 _LOOKED_AT: Final = 8
@@ -55,13 +56,32 @@ def show(answer: InsideAnswer) -> None:
     open_wall(answer)
 
 
-def picture(answer: InsideAnswer, path: str | os.PathLike[str], size: tuple[int, int], theme: str) -> Path:
-    """Write the wall to ``path`` (PNG). Raises `RenderError` where that cannot be."""
+def picture(
+    answer: InsideAnswer,
+    path: str | os.PathLike[str],
+    size: tuple[int, int],
+    theme: str,
+    seen: Seen | None = None,
+) -> Path:
+    """Write the wall to ``path`` (PNG), all of it or what is ``seen``.
+
+    Raises ``ValueError`` where no span has the id that is selected, `RenderError` where it cannot be written.
+    """
     from tracescape_render import palette
     from tracescape_render.inside.picture import wall_screenshot
+    from tracescape_render.inside.reach import reach_of
+    from tracescape_render.inside.stage import whole_of
     from tracescape_render.inside.standing import standing
 
-    return wall_screenshot(standing(answer.walls, answer.pairs), path, size, palette.theme(theme))
+    wall, reach, selected = standing(answer.walls, answer.pairs), None, None
+    if seen is not None:
+        reach = reach_of(seen, whole_of(wall))
+    if seen is not None and seen.span:
+        named = (wall.span_id == seen.span).arg_true().to_list()
+        if not named:
+            raise ValueError(f"no span of trace {answer.traces[-1].trace_id} has the id {seen.span[:40]!r}")
+        selected = named[-1]
+    return wall_screenshot(wall, path, size, palette.theme(theme), reach=reach, selected=selected)
 
 
 def wish_of(trace: str | None, other: str | None, *, stepping: bool) -> InsideWish | None:

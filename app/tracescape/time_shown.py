@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import tracescape_analytics.trace
 from tracescape.moment import WIDTH, Moment
-from tracescape.times import When, parse_duration
+from tracescape.times import parse_duration
+from tracescape_analytics.trace import unknown_trace
 from tracescape_analytics.trace_ids import parse_trace_id
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ class TimeShown:
         """Whether any time was."""
         return any((self.since, self.until, self.at, self.trace))
 
+    def settled(self, store: Store, ends_ns: int | None = None) -> TimeShown:
+        """The same, with its moment and its trace told exactly, so that whoever asks again reads no trace.
+
+        ``ends_ns`` is when the trace ends, where somebody has read it. Raises as `moment` does.
+        """
+        if self.at is None and self.trace is None:
+            return self
+        told = self
+        if self.trace is not None:
+            ends = _end_of(store, self.trace) if ends_ns is None else ends_ns + 1
+            told = dataclasses.replace(self, at=self.at or written_moment(ends), trace=None)
+        moment = told.moment(store)
+        assert moment is not None
+        return dataclasses.replace(self, at=written_moment(moment.until_ns), trace=self.trace_id(store))
+
     def moment(self, store: Store) -> Moment | None:
         """The moment that is shown; None for a window, or where nothing was said.
 
@@ -57,8 +73,9 @@ class TimeShown:
         """
         if self.at is None and self.trace is None:
             return None
-        ends = None if self.trace is None else _end_of(store, self.trace)
-        return store.at(self.at if self.at is not None else ends, self.width or WIDTH)
+        if self.at is None and self.trace is not None:
+            return store.at(_end_of(store, self.trace), self.width or WIDTH)
+        return store.at(self.at, self.width or WIDTH)
 
     def other_ns(self, store: Store) -> int | None:
         """The moment that it is compared with, epoch ns; None for none. `ValueError` if it is no moment."""
@@ -102,6 +119,9 @@ def written_moment(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns // _SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _end_of(store: Store, trace_id: str) -> When:
-    found = tracescape_analytics.trace.load_trace(store.reader, parse_trace_id(store.reader, trace_id))
-    return int(found.spans["end_ns"].to_numpy().max()) + 1
+def _end_of(store: Store, trace_id: str) -> int:
+    key = parse_trace_id(store.reader, trace_id)
+    spans = store.reader.spans(["start_ns", "duration_ns"], trace_ids=[key])
+    if not spans.num_rows:
+        raise unknown_trace(store.reader, key)
+    return int((spans["start_ns"].to_numpy() + spans["duration_ns"].to_numpy()).max()) + 1

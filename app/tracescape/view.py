@@ -165,7 +165,13 @@ def snapshot_of(
         live=store is not None and store.live,
         newest_ns=newest if there else None,
         sentence="" if causes is None or causes.is_empty() else str(causes["sentence"][0] or ""),
+        pair=("", "") if causes is None or causes.is_empty() else _pair(causes),
     )
+
+
+def _pair(causes: pl.DataFrame) -> tuple[str, str]:
+    typical, bad = (str(causes[f"{which}_trace"][0] or "") for which in ("typical", "bad"))
+    return typical, bad
 
 
 def start_of(

@@ -13,11 +13,15 @@ _HEX: Final = "0123456789abcdef"
 
 
 class Hit(NamedTuple):
-    """Something found: a service, or an operation of one (empty: the service itself), or a trace."""
+    """Something found: a service, or an operation of one (empty: the service itself), or a trace.
+
+    A trace is to be ridden, or to be stepped ``inside`` of.
+    """
 
     service: str
     operation: str
     trace: str = ""
+    inside: bool = False
 
 
 def score(query: str, name: str) -> float | None:
@@ -49,10 +53,11 @@ def score(query: str, name: str) -> float | None:
 def ranked(query: str, names: Iterable[Hit], most: int = 12) -> list[Hit]:
     """The best hits, services before operations that match as well; at most ``most``.
 
-    What is a trace's id finds that before all.
+    What is a trace's id finds that before all: to ride it, and to step inside.
     """
     digits = query.strip().lower().replace("-", "")
-    traces = [Hit("", "", digits)] if len(digits) == _TRACE_DIGITS and not digits.strip(_HEX) else []
+    is_id = len(digits) == _TRACE_DIGITS and not digits.strip(_HEX)
+    traces = [Hit("", "", digits, inside) for inside in (False, True)] if is_id else []
     found = []
     for number, hit in enumerate(names):
         value = score(query, hit.operation or hit.service)

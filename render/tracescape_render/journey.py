@@ -17,7 +17,8 @@ class Place(NamedTuple):
     """A view, what is selected and what is kept in focus there, and the moment: None for now.
 
     ``against_ns`` is the moment that it is compared with, ``split`` whether the two are beside each other.
-    ``page`` is seen, ``trace`` is the id of the trace that is open on it, ``guest`` has the stage.
+    ``page`` is seen, ``trace`` is the id of the trace that is open on it, ``guest`` has the stage, and
+    ``within`` is where in the guest's one is, as that has told it (`Guest.here`).
     """
 
     view: View
@@ -29,6 +30,7 @@ class Place(NamedTuple):
     page: int = 0
     trace: str | None = None
     guest: Guest | None = None
+    within: object = None
 
     @property
     def halves(self) -> bool:

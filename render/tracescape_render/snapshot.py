@@ -44,6 +44,7 @@ class Snapshot:
         live: whether more may come, also while this is a past moment.
         newest_ns: start of the newest span that is stored, epoch ns; None for none.
         sentence: the diagnosis of the first cause, one or two sentences; empty without one.
+        pair: the ids of the typical and of the bad trace that it shows; empty for none.
         at_ns: the past moment that this is, epoch ns; None for what is newest. ``width_ns``: how much of the
             time before it is seen. ``reasoned``: whether causes were asked for.
         against_ns: the other moment that it is compared with; ``both``: the two in one world, see `contrast`;
@@ -60,6 +61,7 @@ class Snapshot:
     live: bool = False
     newest_ns: int | None = None
     sentence: str = ""
+    pair: tuple[str, str] = ("", "")
     at_ns: int | None = None
     width_ns: int = 0
     reasoned: bool = True

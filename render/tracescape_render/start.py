@@ -11,7 +11,7 @@ from tracescape_render.focus import Focus
 from tracescape_render.palette import DARK, Theme
 
 if TYPE_CHECKING:
-    from tracescape_render.inside.asked import InsideWish
+    from tracescape_render.inside.asked import InsideWish, Seen
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Start:
     ``command`` is the beginning of the command line that reproduces a view. ``against_ns`` is a moment that
     the one which is shown is compared with, ``split`` sets the two beside each other. ``trace`` is ridden,
     from a ``share`` of its way if that is given, else from the beginning on; ``inside`` is a trace that is
-    stepped into.
+    stepped into, ``seen`` what of its wall is seen, all of it where that is None.
     """
 
     title: str = "Tracescape"
@@ -35,4 +35,5 @@ class Start:
     trace: str | None = None
     share: float | None = None
     inside: InsideWish | None = None
+    seen: Seen | None = None
     command: Sequence[str] = ("tracescape", "explore")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from typing import Final
 
 from tracescape_render.camera import View
 from tracescape_render.focus import Focus
+from tracescape_render.inside.asked import Seen
 from tracescape_render.palette import DARK, Theme
+
+_DIGITS: Final = 18
 
 
 def view_command(
@@ -32,6 +36,24 @@ def view_command(
 def written_view(view: View) -> str:
     """Six numbers: where the camera stands, what it looks at."""
     return ",".join(f"{value:.6g}" for point in view for value in point)
+
+
+def written_part(seen: Seen) -> str:
+    """From when to when of a trace, ns after its beginning, and from lane to lane of its wall."""
+    return ",".join(str(value) for value in seen[:4])
+
+
+def parsed_part(text: str, span: str = "") -> Seen:
+    """What `written_part` wrote; lanes may be left out. Raises ``ValueError`` that says what it should be."""
+    parts = text.split(",")
+    numbers = [int(part) for part in parts if part.strip().lstrip("-").isdecimal() and len(part) <= _DIGITS]
+    if len(numbers) != len(parts) or len(parts) not in (2, 4) or numbers[1] <= numbers[0]:
+        raise ValueError(
+            f"{text[:80]!r} is no part of a trace; write from when to when of it in nanoseconds, and from"
+            " lane to lane if you like: 120000000,450000000,0,28. The key k in the window writes it."
+        )
+    first, last, low, high = [*numbers, 0, 0][:4]
+    return Seen(first, last, low, high, span)
 
 
 def parsed_view(text: str) -> View:

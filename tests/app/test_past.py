@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 import tracescape as ts
+from memory_reader import span, stored_span_table
 from support.shop_store import MINUTE_NS, broken_shop
 from tracescape.cli import app
 from tracescape.panels import StorePanels
@@ -246,3 +247,31 @@ def test_a_notebook_gets_both_moments_as_a_picture(store: ts.Store, tmp_path: Pa
     for split in (False, True):
         path = found.screenshot(tmp_path / f"{split}.png", (320, 200), split=split, theme="light")
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_moments_of_a_pruned_store_say_why_one_of_them_is_empty(tmp_path: Path) -> None:
+    store, later = DuckDBStore(tmp_path / "t.db"), BEGIN + 60 * MINUTE_NS
+    for begin in (BEGIN, later):
+        starts = range(begin, begin + MINUTE_NS, MINUTE_NS // 30)
+        rows = [
+            span("A", trace=f"r{start}", service="web", kind="server", start=start, end=start + 9)
+            for start in starts
+        ]
+        store.append({"spans": stored_span_table(rows)})
+    kept = store.reader().sql("SELECT max(arrived_ns) AS at FROM spans")
+    assert store.prune(kept["at"][0].as_py())
+    store.close()
+    with ts.open(tmp_path / "t.db") as opened:
+        panels = StorePanels(opened, Past(opened, width="1m"))
+        then, now = BEGIN + MINUTE_NS, later + MINUTE_NS
+        for at, against in ((now, then), (then, now)):
+            shown = panels.moment(MomentWish(at, causes=False, against_ns=against))
+            assert shown.both is not None
+            assert shown.both.headline.endswith("appeared"), "the earlier one is what was before"
+            assert "has been pruned, up to" in shown.both.caption
+        beside_nothing = panels.moment(MomentWish(now, causes=False, against_ns=then)).questions
+        assert beside_nothing is not None
+        told = beside_nothing.details("web")
+        assert told.now is not None
+        assert told.now.rate_per_s == 0.5
+        assert told.before is None

@@ -234,6 +234,29 @@ def test_the_wheel_shows_less_and_backspace_what_was_seen_before(inside: Running
     assert inside.ask(INSIDE)
 
 
+def test_a_panel_waits_lest_the_second_click_of_two_hits_what_it_has_moved(inside: Running) -> None:
+    inside.ask("from PySide6.QtWidgets import QApplication")
+    inside.ask("QApplication.setDoubleClickInterval(2_000)")
+    try:
+        inside.xdotool("mousemove", "5", "5", "mousemove", *map(str, inside.ask("spot(3)")))
+        inside.wait("window.inside.page.view.tip")
+        inside.xdotool("click", "1")
+        inside.wait("window.inside.page.selected == 3")
+        assert inside.ask("window.inside.page.panel.isHidden()")
+        inside.wait("window.inside.page.panel.isVisible()")
+        inside.ask("window.inside.page.select(None)")
+        inside.xdotool("click", "--repeat", "2", "--delay", "60", "1")
+        inside.wait("window.inside.page.view.reach.first > 0")
+        inside.wait("window.inside.page.view._flight is None")
+        assert inside.ask("(window.inside.page.selected, window.inside.page._opening.isActive())") == (
+            3,
+            False,
+        )
+        assert inside.ask("window.inside.page.panel.isHidden()")
+    finally:
+        inside.ask("QApplication.setDoubleClickInterval(400)")
+
+
 def test_another_trace_stands_beside_it_and_goes_again(inside: Running) -> None:
     inside.ask("window.inside.page.view.canvas.setFocus()")
     inside.key("v")

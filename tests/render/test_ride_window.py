@@ -9,11 +9,14 @@ from support.desktop import Running
 
 SCRIPT = """
 import dataclasses
+import polars as pl
 from memory_reader import reader, span, trace_bytes
+from support.walls import answer
 from support.scenes import SHOP_EDGES, SHOP_NODES
 from tracescape_analytics.replay import load_replay
 from tracescape_render import Snapshot, Start, build_scene, open_window
 from tracescape_render.charts.chart import Chart
+from tracescape_render.inside.asked import InsideWish, Seen
 from tracescape_render.snapshot import Details, Exemplar, NoQuestions
 from tracescape_render.strip import Line
 
@@ -22,7 +25,11 @@ BEGIN = 1_760_000_000 * SECOND
 NOW = BEGIN + 300 * SECOND
 MS = 1_000_000
 state = {"failure": None, "spans": 3, "service": "checkout"}
-asked, moments = [], []
+asked, moments, stepped = [], [], []
+BAD, TYPICAL_ONE = "ba" * 16, "a0" * 16
+WHY = pl.DataFrame([{"kind": "slower", "service": "cart", "operation": None, "source": None, "target": None,
+    "item": None, "named": True, "since_ns": None, "before_ns": 10, "after_ns": 90, "before_share": None,
+    "after_share": None, "before_times": None, "after_times": None}])
 
 def rows():
     at = BEGIN + state.get("since", 200 * SECOND)
@@ -36,7 +43,10 @@ def rows():
     return found[:state["spans"]]
 
 def snapshot(at_ns=None, **more):
-    scene = build_scene(SHOP_NODES, SHOP_EDGES, seconds=240.0, caption=f"at {at_ns}")
+    pair = state.get("pair", ("", ""))
+    scene = build_scene(SHOP_NODES, SHOP_EDGES, seconds=240.0, caption=f"at {at_ns}",
+        causes=WHY if pair[1] else None)
+    more.update(pair=pair, sentence="cart is slower." if pair[1] else "")
     return Snapshot(scene, SHOP_NODES, SHOP_EDGES, 240.0, "localhost:4318", True, NOW, at_ns=at_ns, **more)
 
 class Shop(NoQuestions):
@@ -48,6 +58,9 @@ class Shop(NoQuestions):
             raise LookupError(state["failure"])
         found = load_replay(reader(*rows()), trace_bytes("t"))
         return dataclasses.replace(found, trace_id=wish.trace_id or "cd" * 16)
+    def inside(self, wish):
+        stepped.append(tuple(wish))
+        return answer(rows()[:2], rows()) if wish.beside else answer(rows())
     def trace(self, trace_id):
         return Chart("<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10'></svg>", "a trace")
     def line(self, wish):
@@ -81,16 +94,27 @@ def shared(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 @pytest.fixture
 def window(shared: Running) -> Running:
-    shared.ask("window.visiting.leave()")
+    shared.ask("window.visiting.dismiss()")
+    shared.ask("window.time.compare(None)")
     shared.ask("state.clear()")
     shared.ask("state.update(failure=None, spans=3, service='checkout')")
-    shared.ask("asked.clear()")
+    shared.ask("asked.clear() or stepped.clear()")
     shared.ask("window.select(None)")
     shared.ask("window.set_page(0)")
     shared.ask("window.time.now()")
     shared.wait("window.snapshot.at_ns is None")
     shared.xdotool("mousemove", "20", "400")
     return shared
+
+
+INSIDE = "window.visiting.guest is window.inside and window.inside.page.isVisible()"
+
+
+def press(window: Running, text: str) -> None:
+    """Click the button of the panel that reads so."""
+    buttons = "window.panel.findChildren(type(window.bar.buttons['ride']))"
+    window.wait(f"{text!r} in [b.text() for b in {buttons}]")
+    window.ask(f"[b for b in {buttons} if b.text() == {text!r}][0].click()")
 
 
 def riding(window: Running) -> None:
@@ -171,10 +195,22 @@ def test_a_trace_id_in_the_search_box_is_ridden(window: Running) -> None:
     window.key("slash")
     window.wait("window.box.hasFocus()")
     window.xdotool("type", "ef" * 16)
-    window.wait("len(window.box.hits()) == 1")
+    window.wait("len(window.box.hits()) == 2")
     window.key("Return")
     window.wait("window.riding.on_stage")
     assert window.ask("asked[-1]") == ("ef" * 16, None)
+
+
+def test_a_trace_id_in_the_search_box_is_stepped_into_as_well(window: Running) -> None:
+    window.key("slash")
+    window.wait("window.box.hasFocus()")
+    window.xdotool("type", "ef" * 16)
+    window.wait("len(window.box.hits()) == 2")
+    window.key("Down", "Return")
+    window.wait(INSIDE)
+    assert window.ask("stepped[-1]") == ("ef" * 16, "")
+    window.key("Escape")
+    window.wait("window.visiting.guest is None and window.pages.currentIndex() == 0")
 
 
 def test_the_trace_that_is_open_is_the_one_that_is_ridden(window: Running) -> None:
@@ -248,3 +284,169 @@ def test_themes_snapshots_and_focus_change_under_a_ride(window: Running) -> None
     )
     window.key("Escape")
     window.wait("not window.riding.on_stage")
+
+
+def test_an_exemplar_in_the_panel_can_be_stepped_into(window: Running) -> None:
+    window.ask("window.select('web')")
+    window.wait("'failed' in window.panel.texts()")
+    press(window, "▤")
+    window.wait(INSIDE)
+    assert window.ask("stepped[-1]") == ("ab" * 16, "")
+
+
+def test_the_diagnosis_shows_its_own_pair_and_typical_is_then_that(window: Running) -> None:
+    window.ask("state.update(pair=(TYPICAL_ONE, BAD))")
+    window.ask("window.feed.again()")
+    window.wait("window.snapshot.pair[1] == BAD")
+    window.ask("window.select('cart')")
+    press(window, "▤ beside typical")
+    window.wait(INSIDE)
+    assert window.ask("stepped[-1] == (BAD, TYPICAL_ONE)")
+    window.key("Escape")
+    window.wait("window.visiting.guest is None")
+    press(window, "▤ inside")
+    window.wait(INSIDE)
+    assert window.ask("stepped[-1] == (BAD, '')")
+    window.key("v")
+    window.wait("len(window.inside.page.wall.blocks) == 2")
+    assert window.ask("stepped[-1] == (BAD, TYPICAL_ONE)")
+    window.ask("window.inside.step_in(InsideWish('cc' * 16))")
+    window.wait("stepped[-1][0] == 'cc' * 16 and len(window.inside.page.wall.blocks) == 1")
+    window.key("v")
+    window.wait("stepped[-1] == ('cc' * 16, 'typical')")
+    window.key("Escape")
+    window.wait("window.visiting.guest is None")
+    press(window, "▸ ride")
+    window.wait("window.riding.on_stage and asked[-1] == (BAD, None)")
+
+
+def test_who_steps_inside_of_what_is_ridden_comes_back_to_the_ride(window: Running) -> None:
+    window.ask("window.select('cart')")
+    riding(window)
+    window.ask("window.riding.go(window.riding.route.replay.share(0.5).at_ns)")
+    window.ask("window.world.look(window.world.view._replace(position=(4.0, -30.0, 20.0)), fly=False)")
+    at = window.ask("window.riding.player.at_ns")
+    window.key("i")
+    window.wait(INSIDE)
+    assert window.ask("stepped[-1] == ('cd' * 16, '')")
+    assert window.ask("(window.riding.strip.isVisible(), window.time.strip.isVisible())") == (False, False)
+    for key in ("space", "o", "i", "m", "Home", "End"):
+        window.ask("window.say('')")
+        window.key(key)
+        window.wait("'that is for the world' in window.status.texts()[2]")
+    window.key("Escape")
+    window.wait("window.riding.on_stage and window.pages.currentIndex() == 0")
+    assert window.ask("window.riding.player.at_ns") == at
+    assert window.ask("window.world.stage.riding is not None")
+    assert window.ask("(window.riding.strip.isVisible(), window.time.strip.isVisible())") == (True, False)
+    window.wait("abs(window.world.stage.view()[0][0] - 4.0) < 1e-6")
+    window.key("i")
+    window.wait(INSIDE)
+    window.key("R")  # the trace that one is inside of
+    window.wait("window.riding.on_stage and asked[-1][1] is None and asked[-1][0] != ''")
+    window.key("BackSpace")
+    window.wait("window.visiting.guest is None and window.selected == 'cart'")
+    assert window.ask("(window.riding.strip.isVisible(), window.time.strip.isVisible())") == (False, True)
+
+
+def test_a_bookmark_holds_a_ride_and_where_in_it_one_is(window: Running) -> None:
+    window.ask("window.select('cart')")
+    riding(window)
+    window.ask("window.riding.go(window.riding.route.replay.share(0.6).at_ns)")
+    window.ask("window.world.look(window.world.view._replace(position=(5.0, -30.0, 20.0)), fly=False)")
+    at = window.ask("window.riding.player.at_ns")
+    window.ask("window.going._journey.__init__()")
+    window.key("b", "Escape")
+    window.wait("window.visiting.guest is None")
+    window.ask("window.select(None)")
+    window.ask("window.world.see_everything(fly=False)")
+    window.key("B")
+    window.wait("window.riding.on_stage")
+    assert window.ask("asked[-1]") == ("cd" * 16, None)
+    window.wait("window.world.stage.riding is not None and not window.riding.player.playing")
+    assert window.ask("window.riding.player.at_ns") == at
+    window.wait("window.selected == 'cart' and abs(window.world.stage.view()[0][0] - 5.0) < 1e-6")
+    window.key("Home", "B")  # the same request, elsewhere in it
+    window.wait(f"window.riding.player.at_ns == {at}")
+    assert window.ask("len(asked)") == 2, "nobody asks for what is there"
+
+
+def test_a_bookmark_holds_what_is_seen_inside_and_the_command_as_well(window: Running) -> None:
+    window.ask("window.inside.step_in(InsideWish('ef' * 16))")
+    window.wait(INSIDE)
+    page = "window.inside.page"
+    window.ask(f"{page}.view.go_to(2)")
+    window.wait(f"{page}.view._flight is None")
+    window.ask(f"{page}.select(1)")
+    seen = window.ask(f"tuple({page}.seen)")
+    assert seen[1] > seen[0] > 0
+    command = window.ask("window.taking.command()")
+    assert f"--within={','.join(map(str, seen[:4]))}" in command
+    assert f"--span={seen[4]}" in command
+    window.ask("window.going._journey.__init__()")
+    window.key("b")
+    window.ask(f"{page}.select(None)")
+    window.key("f", "Escape")
+    window.wait("window.visiting.guest is None")
+    window.key("B")
+    window.wait(INSIDE)
+    window.wait(f"tuple({page}.seen) == {seen!r}")
+    assert window.ask("stepped.count(('ef' * 16, ''))") == 1, "it is there still"
+    window.ask("window.inside.step_in(InsideWish('cc' * 16))")
+    window.wait("stepped[-1][0] == 'cc' * 16 and window.inside.page.wish.trace_id == 'cc' * 16")
+    window.key("B")
+    window.wait(f"window.inside.page.wish.trace_id == 'ef' * 16 and tuple({page}.seen) == {seen!r}")
+    window.key("Escape", "Escape")
+    window.wait("window.visiting.guest is None")
+
+
+def test_two_moments_wait_while_one_request_is_ridden(window: Running) -> None:
+    window.ask("window.time.stay(NOW)")
+    window.ask("window.time.compare(NOW - 60 * SECOND, split=True)")
+    riding(window)
+    assert window.ask("window.time.against_ns") is None
+    window.key("v")
+    window.wait("'Esc leads back to the moments' in window.status.texts()[2]")
+    window.key("Escape")
+    window.wait("window.visiting.guest is None")
+    assert window.ask("(window.time.against_ns == NOW - 60 * SECOND, window.time.split)") == (True, True)
+
+
+def test_a_trace_that_still_arrives_grows_while_one_is_inside_of_it(window: Running) -> None:
+    window.ask("state.update(since=299 * SECOND)")
+    window.ask("window.inside.step_in(InsideWish('ef' * 16))")
+    window.wait(INSIDE)
+    page = "window.inside.page"
+    assert window.ask(f"{page}.spans") == 3
+    window.ask(f"{page}.view.go_to(2)")
+    window.wait(f"{page}.view._flight is None")
+    window.ask(f"{page}.select(1)")
+    window.ask(f"{page}.box.setText('pay')")
+    window.wait(f"{page}.hits.tolist() == [2]")
+    window.ask(f"{page}.view.turn(20.0, 5.0)")
+    seen, view = window.ask(f"tuple({page}.seen)"), window.ask(f"tuple({page}.view.stage.view())")
+    window.ask("state.update(spans=4)")
+    window.wait(f"{page}.spans == 4")
+    window.wait("'more of it has arrived: 4 spans' in window.status.texts()[2]")
+    assert window.ask(f"tuple({page}.seen)") == seen
+    assert window.ask(f"tuple({page}.view.stage.view())") == view
+    window.wait(f"{page}.hits.tolist() == [2]")
+    assert window.ask(f"{page}.box.text()") == "pay"
+    asked = window.ask("len(stepped)")
+    window.wait(f"len(stepped) > {asked}")
+    assert window.ask(INSIDE)
+    window.ask(f"{page}.box.clear()")
+    window.ask(f"{page}.view.see_all()")
+    window.wait(f"{page}.view._flight is None")
+    window.ask("window.visiting.leave()")
+    assert window.ask("window.visiting.guest") is None
+
+
+def test_a_trace_that_is_complete_is_not_read_again_and_again(window: Running) -> None:
+    window.ask("window.inside.step_in(InsideWish('ef' * 16))")
+    window.wait(INSIDE)
+    asked = window.ask("len(stepped)")
+    window.ask("window.inside._asked_at = -1e9")
+    window.ask("window.inside.follow()")
+    assert window.ask("window.inside.page._asked_for") is None
+    assert window.ask("len(stepped)") == asked

@@ -60,6 +60,7 @@ def operations():
         schema=OPERATION_SCHEMA)
 
 class Guest:
+    covers = False
     def __init__(self, page):
         self.page, self.ticks, self.gone, self.pressed = page, 0, False, False
     def enter(self):
@@ -74,6 +75,10 @@ class Guest:
         self.theme = theme.name
     def words(self):
         return ["--guest"]
+    def here(self):
+        return self.ticks
+    def return_to(self, here):
+        self.returned = here
 
 guests = []
 

@@ -48,6 +48,7 @@ class Going:
             page,
             window.pages.trace_id if page == TRACE else None,
             window.visiting.guest,
+            window.visiting.here(),
         )
 
     def leave(self) -> None:
@@ -145,13 +146,15 @@ class Going:
 
     def _return_to_page(self, place: Place) -> None:
         window = self._window
-        if place.guest is not None and place.guest is not window.visiting.guest:
-            window.visiting.enter(place.guest)
-        elif place.guest is None and window.visiting.guest is not None:
+        if place.guest is not None and window.visiting.has(place.guest):
+            window.visiting.enter(place.guest)  # who covers it goes
+        else:
             window.visiting.dismiss()
+        if place.guest is not None:
+            place.guest.return_to(place.within)
         if place.trace is not None and place.trace != window.pages.trace_id:
             window.asked.trace(place.trace)  # its page comes with it
-        elif place.guest is None and place.page != window.pages.currentIndex():
+        elif place.guest is window.visiting.guest and place.page != window.pages.currentIndex():
             window.set_page(place.page)
 
     def clicked(self, body: int | None) -> None:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtGui import QKeyEvent
 
+from tracescape_render.camera import View
+from tracescape_render.desktop.arriving import may_arrive, pause
 from tracescape_render.desktop.wall_page import WallPage, id_on_clipboard, inside_words
-from tracescape_render.inside.asked import InsideWish
+from tracescape_render.inside.asked import TYPICAL, InsideWish, Seen
 from tracescape_render.palette import Theme
 
 if TYPE_CHECKING:
     from tracescape_render.desktop.main import Desktop
 
 
+class InsidePlace(NamedTuple):
+    """What one is inside of, what is seen of it, and from where."""
+
+    wish: InsideWish
+    seen: Seen
+    view: View
+
+
 class Inside:
     """A guest on a page of its own, which is made when it is needed: the world stays as it is behind it."""
+
+    covers = True
 
     def __init__(self, window: Desktop) -> None:
         self._window = window
         self.page: WallPage | None = None
+        self._asked_at = 0.0
 
-    def step_in(self, wish: InsideWish | None = None) -> None:
+    def step_in(self, wish: InsideWish | None = None, seen: Seen | None = None) -> None:
         """Into a trace; without one that which was opened last, else that whose id is on the clipboard."""
         trace_id = self._window.opened_trace or id_on_clipboard()
         if wish is None and not trace_id:
@@ -32,7 +46,7 @@ class Inside:
             return
         wish = wish or InsideWish(trace_id)
         self._window.say(f"stepping inside of trace {wish.trace_id} …")
-        self._made().open(wish)
+        self._made().open(wish, seen)
 
     def follow(self) -> None:
         """What was asked for may be there. Who goes to another page has left."""
@@ -40,8 +54,10 @@ class Inside:
             return
         visiting, pages = self._window.visiting, self._window.pages
         if visiting.guest is self and pages.currentWidget() is not self.page:
-            visiting.dismiss()
+            visiting.drop(self)
         self.page.tick()
+        if visiting.guest is self:
+            self._ask_for_more(self.page)
 
     def close(self) -> None:
         """The window closes."""
@@ -57,12 +73,16 @@ class Inside:
         """The world, its panel and its time stay as they are, unseen."""
         self._window.panel.hide()
         self._window.time.strip.hide()
+        self._window.riding.strip.hide()
+        self._asked_at = time.monotonic()
         return self._window.pages.indexOf(self._made())
 
     def leave(self) -> None:
         """They are seen again."""
         self._window.panel.setVisible(self._window.selected is not None)
-        self._window.time.strip.show()
+        rides = self._window.visiting.has(self._window.riding)
+        self._window.riding.strip.setVisible(rides)
+        self._window.time.strip.setVisible(not rides)
 
     def handler(self, event: QKeyEvent) -> Callable[[], object] | None:
         """Keys of the wall."""
@@ -75,7 +95,40 @@ class Inside:
 
     def words(self) -> Sequence[str]:
         """The options that show the same again."""
-        return () if self.page is None else inside_words(self.page.wish, self.page.answer)
+        if self.page is None:
+            return ()
+        return inside_words(self.page.wish, self.page.answer, self.page.seen)
+
+    def here(self) -> InsidePlace | None:
+        """What is seen of it."""
+        page = self.page
+        if page is None or page.wish is None:
+            return None
+        return InsidePlace(page.wish, page.seen, page.view.stage.view())
+
+    def return_to(self, here: object) -> None:
+        """See the same again; another trace than that which is there is asked for."""
+        if not isinstance(here, InsidePlace):
+            return
+        page = self._made()
+        if page.wish == here.wish and page.answer is not None:
+            page.look_at(here.seen, here.view)
+            self._take_stage()
+        else:
+            page.open(here.wish, here.seen, here.view)
+
+    def _ask_for_more(self, page: WallPage) -> None:
+        """More of a trace that is under way may have arrived."""
+        now = time.monotonic()
+        if now - self._asked_at < pause(page.spans) or not may_arrive(self._window.snapshot, page.end_ns):
+            return
+        self._asked_at = now
+        page.ask_for_more()
+
+    def _typical(self, trace_id: str) -> str:
+        """What the diagnosis compares a trace with, if it shows that one; else whichever is typical."""
+        typical, bad = self._window.snapshot.pair
+        return typical if typical and trace_id == bad else TYPICAL
 
     def _made(self) -> WallPage:
         if self.page is None:
@@ -86,6 +139,7 @@ class Inside:
                 say=window.say,
                 on_out=window.back,
                 on_there=self._take_stage,
+                typical=self._typical,
             )
             window.pages.addWidget(self.page)
         return self.page
@@ -93,6 +147,8 @@ class Inside:
     def _take_stage(self) -> None:
         page, visiting = self._made(), self._window.visiting
         page.use(self._window.theme)
+        if page.wish is not None:
+            self._window.opened_trace = page.wish.trace_id
         if visiting.guest is not self:
             visiting.enter(self)
         page.view.canvas.setFocus()

@@ -32,6 +32,7 @@ from tracescape_render.desktop.viewport import World
 from tracescape_render.desktop.visiting import Visiting
 from tracescape_render.desktop.wall_page import WALL_KEYS
 from tracescape_render.finding import Hit
+from tracescape_render.inside.asked import InsideWish
 from tracescape_render.palette import THEMES, Theme
 from tracescape_render.scene import Scene
 from tracescape_render.snapshot import Questions, Snapshot
@@ -79,9 +80,9 @@ class Desktop(QWidget):
         self.select(self.selected or (None if focus is None else focus.service))
         self.asked.names(snapshot)
         if self.start.inside is not None:
-            self.inside.step_in(self.start.inside)
+            self.inside.step_in(self.start.inside, self.start.seen)
         elif self.start.trace is not None:
-            self.riding.ride(self.start.trace, self.start.share)
+            self.riding.ride(self.start.trace, self.start.share, self.start.view)
         self._clock.start(FRAME_MS)
         self._tick()
 
@@ -254,7 +255,13 @@ class Desktop(QWidget):
         self.world.canvas.customContextMenuRequested.connect(lambda where: show_menu(self, where))
         self.pages = Pages(self.world.canvas, self.theme, self.select)
         self.riding = RidingGuest(self)
-        self.panel = Panel(self.going.to, self.open_trace, lambda: self.select(None), self.riding.ride)
+        self.panel = Panel(
+            self.going.to,
+            self.open_trace,
+            lambda: self.select(None),
+            self.riding.ride,
+            lambda trace_id, beside: self.inside.step_in(InsideWish(trace_id, beside)),
+        )
         self.panel.hide()
         self.status = StatusLine()
         self.time = Travelling(self.showing, self.say, self.questions, self.theme, self.world.canvas)
@@ -267,7 +274,10 @@ class Desktop(QWidget):
             actions={
                 "back": ("where one was before  (Backspace)", self.back),
                 "worst": ("go to the worst  (n)", self.going.to_worst),
-                "inside": ("step inside the trace that was opened last  (i)", self.inside.step_in),
+                "inside": (
+                    "step inside the trace that was opened last  (i)",
+                    lambda: self.inside.step_in(),
+                ),
                 "ride": ("ride a request through the world  (R)", lambda: self.riding.ride()),
                 "colours": ("other colours  (t)", self.next_theme),
                 "?": ("keys", self.toggle_help),
@@ -350,6 +360,9 @@ class Desktop(QWidget):
         yield from map(Hit, operations["service"].to_list(), operations["operation"].to_list())
 
     def _found(self, hit: Hit) -> None:
+        if hit.inside:
+            self.inside.step_in(InsideWish(hit.trace))
+            return
         self.set_page(WORLD)
         if hit.trace:
             self.riding.ride(hit.trace)

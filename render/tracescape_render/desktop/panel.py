@@ -27,8 +27,8 @@ _SIGNS: Final = {"healthy": "●", "degraded": "◎", "failing": "◉", "idle": 
 
 
 class Panel(QFrame):
-    """``on_service`` goes to a service, ``on_trace`` opens a trace and ``on_ride`` rides it, ``on_close``
-    selects nothing.
+    """``on_service`` goes to a service, ``on_trace`` opens a trace, ``on_ride`` rides it, and ``on_inside``
+    steps inside of it, beside another one or (empty) alone; ``on_close`` selects nothing.
     """
 
     def __init__(
@@ -37,9 +37,10 @@ class Panel(QFrame):
         on_trace: Callable[[str], object],
         on_close: Callable[[], object],
         on_ride: Callable[[str], object] | None = None,
+        on_inside: Callable[[str, str], object] | None = None,
     ) -> None:
         super().__init__()
-        self._on_ride = on_ride
+        self._on_ride, self._on_inside = on_ride, on_inside
         self.setObjectName("panel")
         self.setFixedWidth(_WIDEST)
         self._on_service, self._on_trace, self._on_close = on_service, on_trace, on_close
@@ -121,6 +122,7 @@ class Panel(QFrame):
         suspect = scene.suspect
         if suspect is not None and scene.services[suspect.body] == service and snapshot.sentence:
             self._quote("Suspect, not proved. " + snapshot.sentence, "suspicion")
+            self._example(snapshot)
         if cause is None or not snapshot.sentence:
             return
         concerned = [scene.services[body] for body in [cause.body, *cause.ends, *cause.victims.tolist()]]
@@ -129,6 +131,32 @@ class Panel(QFrame):
         suffers = service not in concerned[: 1 + len(cause.ends)]
         prefix = f"Suffers from {cause.name}. " if suffers else "Likely cause. "
         self._quote(prefix + snapshot.sentence, "sentence")
+        self._example(snapshot)
+
+    def _example(self, snapshot: Snapshot) -> None:
+        """The bad trace that the diagnosis shows, and the typical one that it compares it with."""
+        typical, bad = snapshot.pair
+        if not bad:
+            return
+        line = QHBoxLayout()
+        line.addWidget(words("a bad trace", quiet=True))
+        for do, sign, what in (
+            (self._on_ride, "▸ ride", "ride it through the world"),
+            (self._inside_alone, "▤ inside", "step inside of it"),
+        ):
+            if do is not None:
+                line.addWidget(button(sign, what, _calling(do, bad)))
+        on_inside = self._on_inside
+        if on_inside is not None and typical:
+            what = "step inside, beside the typical one that the diagnosis compares it with"
+            line.addWidget(button("▤ beside typical", what, lambda: on_inside(bad, typical)))
+        line.addStretch(1)
+        self._body.addLayout(line)
+
+    @property
+    def _inside_alone(self) -> Callable[[str], object] | None:
+        on_inside = self._on_inside
+        return None if on_inside is None else lambda trace_id: on_inside(trace_id, "")
 
     def _quote(self, sentence: str, style: str) -> None:
         told = words(display_name(sentence, 600), wrap=True)
@@ -229,6 +257,11 @@ class Panel(QFrame):
                 ride.setProperty("play", True)
                 ride.setAccessibleName(f"ride {label}")
                 grid.addWidget(ride, place, 3)
+            if self._inside_alone is not None:
+                enter = button("▤", "step inside of it", _calling(self._inside_alone, trace.trace_id))
+                enter.setProperty("play", True)
+                enter.setAccessibleName(f"step inside {label}")
+                grid.addWidget(enter, place, 4)
 
     def _section(self, title: str) -> None:
         self._body.addSpacing(12)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
 
 from tracescape_render.asking import Asker
-from tracescape_render.camera import close_up
+from tracescape_render.camera import View, close_up
+from tracescape_render.desktop.arriving import may_arrive, pause
 from tracescape_render.desktop.pages import WORLD
 from tracescape_render.desktop.ride_track import RideTrack
 from tracescape_render.desktop.timeline import Strip
@@ -25,10 +26,6 @@ from tracescape_render.text import display_name, duration
 if TYPE_CHECKING:
     from tracescape_render.desktop.main import Desktop
 
-#: A request that may still be under way is asked for again this seldom,
-_AGAIN_S: Final = 2.0
-#: as long as its last span ended less than so long before the newest of all.
-_ARRIVES_NS: Final = 60_000_000_000
 #: Labels are placed anew this seldom while time goes by.
 _RELABEL_S: Final = 0.12
 _ROOM_AROUND: Final = 2.2
@@ -37,14 +34,28 @@ _MS: Final = 1_000_000
 _Asked = tuple[RideWish, Questions]
 
 
+class RidePlace(NamedTuple):
+    """A request, where in it one is (epoch ns), whether time goes by there, and from where it is seen."""
+
+    trace_id: str
+    at_ns: int
+    playing: bool
+    view: View
+
+
 class RidingGuest:
     """Not thread-safe: only the asking is done on another thread."""
+
+    covers = False
 
     def __init__(self, window: Desktop) -> None:
         self._window = window
         self._asker: Asker[_Asked, Route] = Asker(lambda asked: route_of(asked[1].replay(asked[0])), "rides")
         self._wanted: RideWish | None = None
         self._share: float | None = None
+        self._view: View | None = None
+        self._place: RidePlace | None = None
+        self._growing = False  # what is asked for is more of what is there
         self.route: Route | None = None
         self.player: RidePlayer | None = None
         self.follows = False
@@ -77,15 +88,18 @@ class RidingGuest:
 
     # What can be done.
 
-    def ride(self, trace_id: str = "", share: float | None = None) -> None:
+    def ride(self, trace_id: str = "", share: float | None = None, view: View | None = None) -> None:
         """Ride a trace, from a share of its way; without one what is opened, else the worst that is shown.
 
-        The worst is a failed one before the slowest, of the selected service if there is one.
+        The worst is a failed one before the slowest, of the selected service if there is one. With ``view``
+        it is seen from there, else from where all that it touches is seen.
         """
         window = self._window
-        opened = window.opened_trace if window.pages.currentWidget() is window.pages.trace else ""
+        opens = window.pages.currentWidget() is window.pages.trace or window.visiting.guest is window.inside
+        opened = window.opened_trace if opens else ""
         wish = RideWish(trace_id or opened, None if trace_id or opened else window.selected)
-        self._wanted, self._share = wish, share
+        self._wanted, self._share, self._view, self._place = wish, share, view, None
+        self._growing = False
         self._asker.want((wish, window.snapshot.questions or window.questions))
         what = f"trace {display_name(wish.trace_id, 40)}" if wish.trace_id else "the worst request"
         whose = f" of {display_name(wish.service)}" if wish.service else ""
@@ -119,13 +133,15 @@ class RidingGuest:
         assert self.route is not None
         assert self.player is not None
         window = self._window
+        window.time.compare(None)  # one request goes through one world; the way back leads to both
         window.world.stage.ride(self.route)
         self._shown, self._near = None, None
         self.track.theme = window.theme
         self.track.use(self.route, self.player.tempo)
         self.strip.show()
         window.time.strip.hide()
-        window.world.look(window.world.stage.overview_of_ride())
+        window.world.look(self._view or window.world.stage.overview_of_ride())
+        self._view = None
         self._ticked = time.monotonic()
         return WORLD
 
@@ -150,8 +166,9 @@ class RidingGuest:
         if self._window.pages.currentIndex() == WORLD:
             player.advance(min(seconds, 0.2))
             self._draw(player, now)
-        if self._may_arrive(route) and now - self._asked_at > _pause(route):
+        if self._may_arrive(route) and now - self._asked_at > pause(len(route.replay.spans)):
             self._asked_at = now
+            self._growing = True
             wish = RideWish(route.replay.trace_id, None)
             self._wanted = wish
             self._asker.want((wish, self._window.questions))
@@ -175,6 +192,7 @@ class RidingGuest:
             "u": self.toggle_even,
             "o": self.toggle_follow,
             "f": lambda: self._window.world.look(self._window.world.stage.overview_of_ride()),
+            "v": lambda: self._window.say("one world is ridden through: Esc leads back to the moments"),
         }
         return named.get(event.key()) or letters.get(event.text())
 
@@ -193,6 +211,23 @@ class RidingGuest:
         share = (self.player.at_ns - replay.start_ns) / length
         return (f"--trace={replay.trace_id}", f"--share={share:.6g}")
 
+    def here(self) -> RidePlace | None:
+        """Where in the request one is."""
+        route, player = self.route, self.player
+        if route is None or player is None:
+            return None
+        return RidePlace(route.replay.trace_id, player.at_ns, player.playing, self._window.world.view)
+
+    def return_to(self, here: object) -> None:
+        """Be there again; another request than that which is ridden is asked for."""
+        if not isinstance(here, RidePlace):
+            return
+        if self.on_stage and self.route is not None and self.route.replay.trace_id == here.trace_id:
+            self._be_at(here)
+        else:
+            self.ride(here.trace_id, view=here.view)
+            self._place = here
+
     # What happens by itself.
 
     def follow(self) -> None:
@@ -200,12 +235,13 @@ class RidingGuest:
         for (wish, _), answer in self._asker.take():
             if wish != self._wanted:
                 continue  # somebody wants another one by now
+            there = self.route is not None and self._window.visiting.has(self)
             if isinstance(answer, Exception):
-                if not self.on_stage:
+                if not self._growing:
                     self._window.say(_sentence(wish, answer))
-            elif self.on_stage and self.route is not None and _same(answer, self.route):
+            elif there and self.route is not None and _same(answer, self.route) and self._growing:
                 self._grown(answer)
-            else:
+            elif not self._growing:  # else one has left what was to grow
                 self._begin(answer)
 
     def close(self) -> None:
@@ -216,15 +252,18 @@ class RidingGuest:
     def _begin(self, route: Route) -> None:
         window = self._window
         self.route, self.player = route, RidePlayer(route)
+        place = self._place
         if self._share is not None:
             replay = route.replay
             self.go(replay.share(self._share).at_ns)
+        elif place is not None:
+            self._be_at(place)
         window.opened_trace = route.replay.trace_id
         if self.on_stage:  # from one request to another: the way back stays
             window.set_page(self.enter())
         else:
             window.visiting.enter(self)
-        if not self._is_shown(route):
+        if place is None and not self._is_shown(route):
             window.time.stay((route.replay.end_ns // _MS + 1) * _MS)
         self._tell_missing()
 
@@ -241,6 +280,11 @@ class RidingGuest:
         self._shown = None
         self._window.say(f"more of it has arrived: {len(route.replay.spans):,} spans by now")
 
+    def _be_at(self, place: RidePlace) -> None:
+        self.go(place.at_ns)
+        if self.player is not None:
+            self.player.playing = place.playing
+
     def _is_shown(self, route: Route) -> bool:
         """Whether the world that is shown is that of the request's time."""
         window, replay = self._window, route.replay
@@ -252,9 +296,7 @@ class RidingGuest:
         return replay.start_ns >= snapshot.newest_ns - round(snapshot.seconds * 1e9)
 
     def _may_arrive(self, route: Route) -> bool:
-        snapshot = self._window.snapshot
-        newest = snapshot.newest_ns
-        return snapshot.live and newest is not None and newest - route.replay.end_ns < _ARRIVES_NS
+        return may_arrive(self._window.snapshot, route.replay.end_ns)
 
     def _tell_missing(self) -> None:
         ride = self._window.world.stage.riding
@@ -305,11 +347,6 @@ class RidingGuest:
     def _play(self, do: Callable[[RidePlayer], object]) -> None:
         if self.player is not None:
             do(self.player)
-
-
-def _pause(route: Route) -> float:
-    """A large one takes long to read."""
-    return _AGAIN_S * max(1.0, len(route.replay.spans) / 10_000)
 
 
 def _same(one: Route, other: Route) -> bool:

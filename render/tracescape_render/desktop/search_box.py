@@ -76,7 +76,8 @@ class SearchBox(QLineEdit):
         for hit in self._hits:
             what = f"{display_name(hit.operation, 60)}   –   {display_name(hit.service)}"
             shown = what if hit.operation else display_name(hit.service, 60)
-            self.list.addItem(QListWidgetItem(f"ride trace {hit.trace}" if hit.trace else shown))
+            to_do = "step inside trace" if hit.inside else "ride trace"
+            self.list.addItem(QListWidgetItem(f"{to_do} {hit.trace}" if hit.trace else shown))
         if query and not self._hits:
             self.list.addItem(QListWidgetItem("nothing is called like that"))
         self.list.setVisible(bool(query))

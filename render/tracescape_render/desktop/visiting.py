@@ -18,7 +18,12 @@ class Guest(Protocol):
     """Something else to see: a request on its way through the world, the inside of a trace.
 
     It is seen on a page of its own (`Pages.addWidget`), or draws into the world's, and says which in `enter`.
+
+    Attributes:
+        covers: it leaves alone what another one has drawn into the world, and one comes back to that.
     """
+
+    covers: bool
 
     def enter(self) -> int:
         """Take the stage; the page on which that is."""
@@ -38,39 +43,66 @@ class Guest(Protocol):
     def words(self) -> Sequence[str]:
         """The options that show the same again, for the command that ``k`` copies."""
 
+    def here(self) -> object:
+        """Where in it one is: a value that stays what it is, for `return_to`."""
+
+    def return_to(self, here: object) -> None:
+        """Be there again, on the stage or not; what must be asked for first is there a little later."""
+
 
 class Visiting:
-    """At most one guest at a time; Escape, Backspace and whoever else calls `leave` lead back."""
+    """The last guest has the stage, those below wait; Escape, Backspace and who calls `leave` lead back."""
 
     def __init__(self, window: Desktop) -> None:
         self._window = window
-        self._from: Place | None = None
-        self.guest: Guest | None = None
+        self._guests: list[tuple[Guest, Place]] = []  # each with where one was before it
+
+    @property
+    def guest(self) -> Guest | None:
+        """Who has the stage; None for the world."""
+        return self._guests[-1][0] if self._guests else None
+
+    def has(self, guest: Guest) -> bool:
+        """Whether it has the stage, or waits below who has."""
+        return any(each is guest for each, _ in self._guests)
 
     def enter(self, guest: Guest) -> None:
-        """``guest`` takes the stage. Who comes from another guest goes back to before that one."""
+        """``guest`` takes the stage.
+
+        Who comes from another guest goes back to before that one, unless this one covers it.
+        """
         if guest is self.guest:
             return
-        came = self._from or self._window.going.place
-        self.dismiss()
-        self._from = came
-        self.guest = guest
+        if self.has(guest):
+            while self.guest is not guest:
+                self._pop()
+            self._window.set_page(guest.enter())
+            return
+        came = self._window.going.place
+        if self._guests and not guest.covers:
+            came = self._guests[0][1]
+            self.dismiss()
+        self._guests.append((guest, came))
         self._window.set_page(guest.enter())
 
     def leave(self) -> bool:
         """The guest goes, and one is where one came from; whether there was one."""
-        place = self._from
-        if self.guest is None or place is None:
+        if not self._guests:
             return False
-        self.dismiss()
+        place = self._guests[-1][1]
+        self._pop()
         self._window.going.return_to(place)
         return True
 
+    def drop(self, guest: Guest) -> None:
+        """This guest goes, if it has the stage; where to is not said."""
+        if self.guest is guest:
+            self._pop()
+
     def dismiss(self) -> None:
-        """The guest goes, if there is one; where to is not said."""
-        guest, self.guest, self._from = self.guest, None, None
-        if guest is not None:
-            guest.leave()
+        """All guests go, if there are any; where to is not said."""
+        while self._guests:
+            self._pop()
 
     def tick(self) -> None:
         """Some time has gone by."""
@@ -83,9 +115,17 @@ class Visiting:
 
     def use(self, theme: Theme) -> None:
         """Wear other colours."""
-        if self.guest is not None:
-            self.guest.use(theme)
+        for guest, _ in self._guests:
+            guest.use(theme)
 
     def words(self) -> Sequence[str]:
         """The options of a command line that show the guest."""
         return () if self.guest is None else self.guest.words()
+
+    def here(self) -> object:
+        """Where in the guest's one is; None without one."""
+        return None if self.guest is None else self.guest.here()
+
+    def _pop(self) -> None:
+        guest, _ = self._guests.pop()
+        guest.leave()

@@ -11,23 +11,27 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from tracescape_analytics.trace_details import SpanDetail
 from tracescape_analytics.trace_wall import Wall
 from tracescape_render.asking import Asker
+from tracescape_render.camera import View
 from tracescape_render.desktop.pieces import button, words
 from tracescape_render.desktop.span_panel import SpanPanel
 from tracescape_render.desktop.wall_view import WallView
 from tracescape_render.errors import RenderError
-from tracescape_render.inside.asked import TYPICAL, InsideAnswer, InsideWish
+from tracescape_render.inside.asked import TYPICAL, InsideAnswer, InsideWish, Seen
+from tracescape_render.inside.reach import reach_of
+from tracescape_render.inside.stage import whole_of
 from tracescape_render.inside.standing import Standing, standing
 from tracescape_render.inside.told import span_words
 from tracescape_render.palette import Theme
 from tracescape_render.picture import save_window
 from tracescape_render.text import display_name
+from tracescape_render.view_command import written_part
 
 WALL_KEYS: Final = """\
 Inside a trace
@@ -56,7 +60,8 @@ Opened = tuple[InsideAnswer, Standing]
 class WallPage(QWidget):
     """``ask`` answers on another thread, ``say`` tells what passes, ``on_out`` leads out again.
 
-    ``on_there`` hears that the trace that was asked for is there, ``on_trouble`` that it is not.
+    ``on_there`` hears that the trace that was asked for is there, ``on_trouble`` that it is not. ``typical``
+    names what to put beside a trace of that id: another id, or `TYPICAL`.
     """
 
     def __init__(
@@ -68,9 +73,11 @@ class WallPage(QWidget):
         on_out: Callable[[], object],
         on_there: Callable[[], object] = lambda: None,
         on_trouble: Callable[[], object] = lambda: None,
+        typical: Callable[[str], str] = lambda _: TYPICAL,
     ) -> None:
         super().__init__()
         self._say, self._on_there, self._on_trouble = say, on_there, on_trouble
+        self._typical = typical
         self._walls: Asker[InsideWish, Opened] = Asker(lambda wish: _opened(ask(wish)), "walls")
         self._finder: Asker[tuple[InsideAnswer, Standing, str], Spans] = Asker(_found, "finding")
         self._details: Asker[tuple[InsideAnswer, int, str], SpanDetail] = Asker(_detail, "spans")
@@ -80,7 +87,12 @@ class WallPage(QWidget):
         self.hits: Spans = np.zeros(0, np.int64)
         self._hit = -1
         self._asked_for: InsideWish | None = None
-        self.view = WallView(self, theme, self.select)
+        self._growing = False  # what is asked for is more of what is there
+        self._then: tuple[Seen, View | None] | None = None  # what will be seen of what is asked for
+        self._opening = QTimer(self)
+        self._opening.setSingleShot(True)
+        self._opening.timeout.connect(self._open_panel)
+        self.view = WallView(self, theme, self.clicked, self._opening.stop)
         self._build(on_out)
 
     @property
@@ -93,34 +105,89 @@ class WallPage(QWidget):
         """The span whose panel is open."""
         return self.view.stage.selected if self.view.shows else None
 
-    def open(self, wish: InsideWish) -> None:
-        """Ask for a trace, or two, and show them once they are there."""
-        self._asked_for = wish
+    @property
+    def seen(self) -> Seen:
+        """What is seen of the wall, and which span is selected."""
+        if not self.view.shows:
+            return Seen()
+        reach, chosen = self.view.reach, self.selected
+        span = "" if chosen is None else str(self.wall.span_id[chosen])
+        if reach == self.view.stage.whole:
+            return Seen(span=span)
+        return Seen(round(reach.first), round(reach.last), reach.low, reach.high, span)
+
+    @property
+    def spans(self) -> int:
+        """How many are there, of all traces."""
+        return len(self.wall.start) if self.view.shows else 0
+
+    @property
+    def end_ns(self) -> int:
+        """When the last span of the trace ended, epoch ns, as far as it is there."""
+        spans = None if self.answer is None else self.answer.traces[-1].spans
+        return 0 if spans is None or spans.is_empty() else int(spans["end_ns"].to_numpy().max())
+
+    def open(self, wish: InsideWish, seen: Seen | None = None, view: View | None = None) -> None:
+        """Ask for a trace, or two, and show them once they are there, or what is to be ``seen`` of them."""
+        self._asked_for, self._growing = wish, False
+        self._then = None if seen is None else (seen, view)
         self._walls.want(wish)
 
+    def ask_for_more(self) -> None:
+        """What has arrived since is shown once it is there; where there is nothing, nothing happens."""
+        if self.wish is not None and self._asked_for is None:
+            self._asked_for, self._growing = self.wish, True
+            self._walls.want(self.wish)
+
     def show_answer(self, wish: InsideWish, answer: InsideAnswer, wall: Standing) -> None:
-        """Show what came."""
+        """Show what came; what was read again is seen as it was before."""
         again = self.answer is not None and self.wish == wish
         kept = self.wall.span_id[self.selected] if again and self.selected is not None else None
         self.wish, self.answer = wish, answer
         self.view.show(wall, keep=again)
-        self._clear_search()
-        self.select(None)
-        if kept is not None:
-            there = (wall.span_id == kept).arg_true()
-            self.select(int(there[len(there) - 1]) if len(there) else None)
+        if not again:
+            self._clear_search()
+            self.select(None)
+            self.view.canvas.setFocus()
+        else:
+            self._select_id(kept, opens=not self.panel.isHidden())
+            self.hits, self._hit = np.zeros(0, np.int64), -1
+            self.look_for(self.box.text())
         self._beside.setEnabled(len(wall.blocks) == 1)
         self._alone.setVisible(len(wall.blocks) > 1)
-        self.view.canvas.setFocus()
         self._tell_hits()
+
+    def look_at(self, seen: Seen, view: View | None = None) -> None:
+        """See this part of the wall, from ``view`` if that is given, with its span selected."""
+        self.view.go(reach_of(seen, whole_of(self.wall)), fly=False)
+        self._select_id(seen.span or None)
+        if view is not None:
+            self.view.look(view)
+
+    def _select_id(self, span_id: str | None, *, opens: bool = True) -> None:
+        """Select a span by its id, in the trace that was asked for if both have it."""
+        there = [] if span_id is None else (self.wall.span_id == span_id).arg_true().to_list()
+        self.select(there[-1] if there else None, opens=opens)
 
     # What can be done.
 
-    def select(self, span: int | None) -> None:
+    def clicked(self, span: int | None) -> None:
+        """As `select`; a panel that is not there yet waits, lest a double click hits what it has moved."""
+        waits = span is not None and self.panel.isHidden()
+        self.select(span, opens=not waits)
+        if waits:
+            self._opening.start(QApplication.doubleClickInterval())
+
+    def _open_panel(self) -> None:
+        self.panel.setVisible(self.selected is not None)
+
+    def select(self, span: int | None, *, opens: bool = True) -> None:
         """Frame a span and tell everything about it, or nothing."""
+        self._opening.stop()
         self.view.select(span)
         self.detail = None
-        self.panel.setVisible(span is not None)
+        if opens or span is None:
+            self.panel.setVisible(span is not None)
         if span is None or self.answer is None:
             self._details.forget()
             return
@@ -194,6 +261,7 @@ class WallPage(QWidget):
         if not other:
             self._say("V takes the id of the other trace from the clipboard, and there is none")
             return
+        other = self._typical(self.wish.trace_id) if other == TYPICAL else other
         self._say("looking for a typical one …" if other == TYPICAL else f"asking for {other} …")
         self.open(InsideWish(self.wish.trace_id, other))
 
@@ -247,11 +315,15 @@ class WallPage(QWidget):
             if wish != self._asked_for:
                 continue
             self._asked_for = None
-            if isinstance(opened, Exception):
+            if self._growing:
+                self._grow(wish, opened)
+            elif isinstance(opened, Exception):
                 self._say(f"trace {display_name(wish.trace_id, 40)}: {display_name(opened, 160)}")
                 self._on_trouble()
             else:
                 self.show_answer(wish, *opened)
+                if self._then is not None:
+                    self.look_at(*self._then)
                 self._on_there()
         for (answer, wall, text), found in self._finder.take():
             if answer is self.answer and text == self.box.text().strip():
@@ -263,6 +335,17 @@ class WallPage(QWidget):
             self.detail = detail if isinstance(detail, SpanDetail) else None
             self._tell_panel(display_name(detail, 160) if isinstance(detail, Exception) else "")
         self.view.tick()
+
+    def _grow(self, wish: InsideWish, opened: Opened | Exception) -> None:
+        """What was there is shown until there is more."""
+        self._growing = False
+        if isinstance(opened, Exception) or self.answer is None:
+            return
+        answer, wall = opened
+        if len(wall.start) == self.spans and len(wall.notes.span) == len(self.wall.notes.span):
+            return
+        self.show_answer(wish, answer, wall)
+        self._say(f"more of it has arrived: {len(answer.traces[-1].spans):,} spans by now")
 
     def close_all(self) -> None:
         """Free everything."""
@@ -277,6 +360,10 @@ class WallPage(QWidget):
         key, text, modifiers = Qt.Key(event.key()), event.text(), event.modifiers()
         if modifiers & Qt.KeyboardModifier.ControlModifier:
             return {Qt.Key.Key_F: self.search, Qt.Key.Key_C: self.copy}.get(key)
+        if modifiers & Qt.KeyboardModifier.AltModifier:
+            return self.view.back if key == Qt.Key.Key_Left and self.view.can_go_back else None
+        if key in (Qt.Key.Key_Home, Qt.Key.Key_End):
+            return self._elsewhere
         if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             return self._nearer_to_selected
         if key == Qt.Key.Key_Escape and (self.selected is not None or self.box.text()):
@@ -321,7 +408,7 @@ class WallPage(QWidget):
             "l": view.toggle_labels,
             "p": self.save_picture,
             # What these do in the world would be done unseen.
-            **dict.fromkeys("01234bBLr,. ", self._elsewhere),
+            **dict.fromkeys("01234Limor,. ", self._elsewhere),
         }
 
     def _elsewhere(self) -> None:
@@ -478,9 +565,11 @@ def _trouble(wall: Standing) -> Spans:
     return found[np.argsort(wall.start[found], kind="stable")]
 
 
-def inside_words(wish: InsideWish | None, answer: InsideAnswer | None) -> Sequence[str]:
+def inside_words(wish: InsideWish | None, answer: InsideAnswer | None, seen: Seen) -> Sequence[str]:
     """The options of ``tracescape explore`` that show the same again."""
     if wish is None or answer is None:
         return ()
     other = [f"--beside={answer.traces[0].trace_id}"] if len(answer.traces) > 1 else []
-    return [f"--trace={answer.traces[-1].trace_id}", "--inside", *other]
+    part = [f"--within={written_part(seen)}"] if seen.last > seen.first else []
+    span = [f"--span={seen.span}"] if seen.span else []
+    return [f"--trace={answer.traces[-1].trace_id}", "--inside", *other, *part, *span]

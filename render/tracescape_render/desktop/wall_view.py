@@ -33,10 +33,18 @@ _REMEMBERED: Final = 50
 
 
 class WallView:
-    """A stage in a widget. ``on_click`` gets the span under a click, or None."""
+    """A stage in a widget. ``on_click`` gets the span under a click, or None; ``on_second`` hears that it was
+    the first of a double click.
+    """
 
-    def __init__(self, parent: QWidget, theme: Theme, on_click: Callable[[int | None], None]) -> None:
-        self._on_click = on_click
+    def __init__(
+        self,
+        parent: QWidget,
+        theme: Theme,
+        on_click: Callable[[int | None], None],
+        on_second: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._on_click, self._on_second = on_click, on_second
         self.canvas: Any = Canvas(parent, self)
         self.stage = WallStage(self.canvas, moving=True, theme=theme)
         self._pressed: tuple[QPointF, QPointF, Qt.MouseButton] | None = None
@@ -62,9 +70,11 @@ class WallView:
         return hasattr(self.stage, "wall")
 
     def show(self, wall: Standing, *, keep: bool = False) -> None:
-        """Draw a wall; ``keep`` as much of it as was seen of the one before."""
-        reach = self.reach if keep and self.shows else None
-        self._left, self._flight = [], None
+        """Draw a wall; ``keep`` what was seen of the one before, and from where."""
+        keep = keep and self.shows
+        reach = self.reach if keep and self.reach != self.stage.whole else None
+        moved = self.stage.view() if keep and self._overview != self.stage.view() else None
+        self._left, self._flight = self._left if keep else [], None
         whole = whole_of(wall)
         if reach is not None:
             length = min(reach.length, whole.length)
@@ -74,6 +84,8 @@ class WallView:
         self.stage.show(wall, reach)
         self.left()
         self.see_everything()
+        if moved is not None:
+            self.look(moved)
 
     @property
     def reach(self) -> Reach:
@@ -142,6 +154,11 @@ class WallView:
         self._overview = self.stage.overview()
         self.stage.look(self._overview)
         self._overview = self.stage.view()
+        self.changed()
+
+    def look(self, view: View) -> None:
+        """From somewhere else."""
+        self.stage.look(view)
         self.changed()
 
     def turn(self, across: float, up: float) -> None:
@@ -258,6 +275,7 @@ class WallView:
 
     def double_clicked(self, event: QMouseEvent) -> None:
         """Nearer to what the first click was on: a panel may have moved the wall since."""
+        self._on_second()
         if self._clicked is not None:
             self.go(self._clicked)
 

@@ -20,6 +20,19 @@ class InsideWish(NamedTuple):
     beside: str = ""
 
 
+class Seen(NamedTuple):
+    """What is seen of a wall: time from ``first`` to ``last`` (ns after its beginning, as in `Standing`) on
+    lanes from ``low`` to before ``high``, all of it where ``last`` is not after ``first``; and the id of the
+    span that is selected, empty for none.
+    """
+
+    first: int = 0
+    last: int = 0
+    low: int = 0
+    high: int = 0
+    span: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class InsideAnswer:
     """The walls of the traces, the one that was asked for last, and their spans in full.

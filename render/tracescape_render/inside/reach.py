@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from tracescape_render.inside.asked import Seen
 
 #: No nearer than this: a nanosecond is what spans are measured in.
 LEAST_NS: Final = 20.0
@@ -59,6 +62,15 @@ def around(start: int, end: int, lane: int, whole: Reach, room: float = 0.12) ->
     lanes = min(whole.lanes, EASY_LANES)
     low = lane - 2
     return _within(Reach(first, first + length, low, low + lanes), whole)
+
+
+def reach_of(seen: Seen, whole: Reach) -> Reach:
+    """The part of a wall that is meant, as far as that is there; the whole where none is."""
+    if seen.last <= seen.first:
+        return whole
+    length = min(max(float(seen.last - seen.first), min(LEAST_NS, whole.length)), whole.length)
+    lanes = min(max(seen.high - seen.low, 1), whole.lanes) if seen.high else whole.lanes
+    return _within(Reach(float(seen.first), seen.first + length, seen.low, seen.low + lanes), whole)
 
 
 def _within(reach: Reach, whole: Reach) -> Reach:
