@@ -1,4 +1,4 @@
-"""Critical paths and topology: the kernels, the extremes, compilation; from a file, beside a self-join.
+"""Critical paths and topology: the kernels, the extremes; from a file, beside a self-join.
 
 `--file` (or TRACESCAPE_BENCH_SPANS) names a recorded span table in Parquet with the columns `trace_id,
 span_id, parent_span_id` (hex), `service, operation, start_ns, duration_ns`; it is repeated up to the size.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -39,7 +38,6 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from naive.critical_path import Walk  # the kernels' readable twin is the peer here
 from naive.forest import Span, twin
 
-ROOT = Path(__file__).parent.parent
 EXTREME = 100_000
 #: What ten million spans in a file may take, from the question to the answer.
 TOPOLOGY_S = 1.5
@@ -48,14 +46,6 @@ SELF_JOIN = """
 SELECT parent.service, child.service, count(*) FROM spans child
 JOIN spans parent ON child.trace_id = parent.trace_id AND child.parent_span_id = parent.span_id
 WHERE child.service <> parent.service GROUP BY ALL
-"""
-WARM_UP = """
-import time
-begin = time.perf_counter()
-from tracescape_analytics.warm_up import warm_up
-imported = time.perf_counter()
-warm_up()
-print(imported - begin, time.perf_counter() - imported)
 """
 
 
@@ -190,26 +180,6 @@ def growth(costs: dict[int, Cost]) -> None:
         print(f"  {count:>12,} spans {each * 1e9:8.1f} ns   {each / first:.2f}× that of {smallest:,}")
 
 
-def compilation() -> None:
-    """The first use after an installation, and the one after that, each in a process of its own."""
-    print("\nimport, and first answer of every kernel")
-    with tempfile.TemporaryDirectory() as cache:
-        paths = os.pathsep.join(str(ROOT / name) for name in ("analytics", "storage", "native"))
-        environment = {**os.environ, "NUMBA_CACHE_DIR": cache, "PYTHONPATH": paths}
-        for name in ("compiled", "from the cache"):
-            begin = time.perf_counter()
-            run = subprocess.run(
-                [sys.executable, "-c", WARM_UP], env=environment, capture_output=True, text=True, check=True
-            )
-            imported, answered = (float(text) for text in run.stdout.split())
-            whole = time.perf_counter() - begin
-            target = {"compiled": 60, "from the cache": 2}[name]
-            print(
-                f"  {name:<20}{imported:6.2f} s + {answered:6.2f} s, the process {whole:6.2f} s"
-                f" (target {target})"
-            )
-
-
 def waits(timings: list[Timing], count: int, target: float) -> None:
     """The seconds that a person waits, beside those that ten million spans may take."""
     for timing in timings:
@@ -262,7 +232,6 @@ def main() -> None:
     costs = {count: kernels(table(count), rounds=15 if count < 5_000_000 else 7) for count in arguments.spans}
     growth(costs)
     extremes()
-    compilation()
     if arguments.stored:
         from_file(table(arguments.stored))
 

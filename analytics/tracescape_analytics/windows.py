@@ -81,13 +81,11 @@ def closed(window: Window, first_ns: int, last_ns: int) -> tuple[int, int]:
     return since, max(since, until)
 
 
-def baseline_of(reader: Reader, window: Window, baseline: tuple[int, int] | None) -> Window | None:
-    """The window to compare with: the one given, else the same length of time just before, if it holds spans.
+def baseline_of(reader: Reader, window: Window) -> Window | None:
+    """The same length of time just before; ``None`` where nothing is stored that is as old.
 
-    An open end of the window is the last span that is stored. ``None``: there is nothing to compare with.
+    An open end of the window is the last span that is stored. It may hold no spans all the same.
     """
-    if baseline is not None:
-        return checked(*baseline)
     if window.since_ns is None:
         return None
     extent = reader.extent()
@@ -95,5 +93,4 @@ def baseline_of(reader: Reader, window: Window, baseline: tuple[int, int] | None
     before = Window(window.since_ns - max(until - window.since_ns, 0), window.since_ns)
     if extent.spans == 0 or before.since_ns == before.until_ns or extent.first_start_ns >= window.since_ns:
         return None
-    stored = reader.spans(["start_ns"], since_ns=before.since_ns, until_ns=before.until_ns)
-    return before if stored.num_rows else None
+    return before

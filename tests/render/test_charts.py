@@ -20,6 +20,7 @@ from tracescape_render import RenderError, palette
 from tracescape_render.charts import Chart, bars, chart_of, flame, heat_map, table, waterfall
 from tracescape_render.charts.axes import clock_ticks, offset_ticks
 from tracescape_render.charts.drawing import WIDTH, fitted, text_width
+from tracescape_render.charts.folding import chosen_rows
 from tracescape_render.charts.waterfall import MOST_SPANS
 
 MS = 1_000_000
@@ -103,6 +104,26 @@ def test_thousands_of_spans_are_cut_to_those_that_matter() -> None:
     assert f"{MOST_SPANS} of 3,001 spans are drawn" in chart.text
     hidden = [int(box.text[1:].replace(",", "")) for box in found.texts if box.text.startswith("+")]
     assert sum(hidden) == 3_001 - MOST_SPANS
+
+
+@pytest.mark.parametrize("most", [1, 2, 7])
+def test_the_main_root_is_drawn_however_few_rows_are(most: int) -> None:
+    """It owns no time itself, has no error, and others of depth 0 stand before it."""
+    long = [span(f"l{i}", "root", start=DAY + i * 1_000, end=DAY + (i + 1) * 1_000) for i in range(40)]
+    below = [span(f"d{i}", f"d{i - 1}" if i else "l3", start=DAY + 3_000, end=DAY + 4_000) for i in range(20)]
+    lost = span("lost", "nowhere", start=DAY - 10, end=DAY - 5, status="error")
+    rows = loaded(lost, span("root", start=DAY, end=DAY + 40_000), *long, *below).waterfall()
+    (root,) = (rows["span_id"] == trace_bytes("root")[-8:].hex()).arg_true()
+    chosen = chosen_rows(rows, most).tolist()
+    assert root in chosen and len(chosen) == most
+    assert rows["critical"].any() and not rows["critical"][root]
+
+
+@pytest.mark.parametrize("most", [0, 1, 5])
+def test_where_nothing_is_critical_the_first_row_is_drawn(most: int) -> None:
+    rows = wide(9).waterfall().with_columns(critical=False, critical_ns=pl.lit(0))
+    chosen = chosen_rows(rows, most).tolist()
+    assert len(chosen) == most and chosen[:1] == [0][:most]
 
 
 def test_a_deep_trace_stays_inside_the_view() -> None:

@@ -107,7 +107,7 @@ def _others(reader: Reader, selection: Selection) -> tuple[Selection, str]:
     whole = not selection.narrows
     before = None
     if whole or selection.is_work:
-        before = baseline_of(reader, Window(selection.since_ns, selection.until_ns), None)
+        before = baseline_of(reader, Window(selection.since_ns, selection.until_ns))
     if before is not None:
         alike = Selection(selection.where, since_ns=before.since_ns, until_ns=before.until_ns)
     if before is not None and reader.sql(f"SELECT 1 FROM spans WHERE {alike.sql(reader)} LIMIT 1").num_rows:

@@ -15,8 +15,8 @@ _WAY: Final = 6
 def chosen_rows(rows: pl.DataFrame, most: int) -> NDArray[np.int64]:
     """Row numbers of at most ``most`` spans of a waterfall, ascending; all of them if they are so few.
 
-    The critical path comes first (by its time), then errors, then the longest; each brings its nearest
-    ancestors along. The first span of depth 0 that owns critical time, else the first row, is always there.
+    The main root is always there, where ``most`` is not 0: that of the critical path, else the first row.
+    Then come the critical path (by its time), errors, and the longest; each with its nearest ancestors.
     """
     count = len(rows)
     if count <= most:
@@ -29,7 +29,7 @@ def chosen_rows(rows: pl.DataFrame, most: int) -> NDArray[np.int64]:
         "duration_ns",
     ).sort(["critical", "critical_ns", "status", "duration_ns"], descending=True)
     parents = _parents(rows["depth"].to_list())
-    chosen: set[int] = set()
+    chosen = {_main_root(rows["depth"], ranked)} if most else set()
     for row in ranked["row"].to_list():
         way = _way(row, parents, chosen)
         if len(chosen) + len(way) <= most:
@@ -39,6 +39,13 @@ def chosen_rows(rows: pl.DataFrame, most: int) -> NDArray[np.int64]:
         else:
             break
     return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _main_root(depth: pl.Series, ranked: pl.DataFrame) -> int:
+    # A root may own no time itself, where others always work for it: then its path is below it.
+    first, critical = ranked.row(0)[:2]
+    roots = (depth.head(first + 1 if critical else 1) == 0).arg_true()
+    return int(roots[-1])
 
 
 def _way(row: int, parents: list[int], chosen: set[int]) -> list[int]:
