@@ -141,7 +141,8 @@ class Scored:
         for number, spans in enumerate(self._labelled.asked(cases), 1):
             said = self._fault(spans) if spans.case.truth else self._quiet(spans)
             self.rows += spans.window.num_rows
-            taken = time.process_time() - begin
+            now = time.process_time()
+            taken, begin = now - begin, now
             line = (
                 f"{self._labelled.name} {number}/{len(cases)}, {spans.case.name}: {said} ({taken:.1f} s CPU)"
             )
