@@ -105,9 +105,7 @@ class Retention:
     def _too_old(self, now_ns: int) -> int:
         if self._limits.max_age_ns is None:
             return 0
-        if self._aged_ns is not None and 0 <= now_ns - self._aged_ns < min(
-            _AGING_NS, self._limits.max_age_ns
-        ):
+        if self._aged_ns is not None and 0 <= now_ns - self._aged_ns < _AGING_NS:
             return 0
         self._aged_ns = now_ns
         return max(now_ns - self._limits.max_age_ns, 0)

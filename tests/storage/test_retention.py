@@ -51,10 +51,10 @@ def test_what_arrived_too_long_ago_goes_with_its_events(
     add(store, "old", "older")
     add(store, "new")
     first, second = arrivals(store)
-    retention = Retention(store, Limits(max_age_ns=1000, max_bytes=None))
-    assert retention.enforce(first + 1000) == 0
+    limits = Limits(max_age_ns=1000, max_bytes=None)
+    assert Retention(store, limits).enforce(first + 1000) == 0
     assert kept(store) == ["new", "old", "older"]
-    assert retention.enforce(second + 1000) == 2
+    assert Retention(store, limits).enforce(second + 1000) == 2
     assert kept(store) == ["new"]
     assert store.reader().sql("select count(*) as n from events")["n"].to_pylist() == [1]
 
