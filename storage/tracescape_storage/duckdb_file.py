@@ -272,12 +272,13 @@ class DuckDBStore:
             self._write(lambda connection, part=part: compaction.rewrite(connection, part))  # type: ignore[misc]  # mypy knows no lambda with a default
             done += part.rows
             if done - folded >= compaction.SLICE_ROWS or done == total:
-                self._checkpoint()
+                self.fold()
                 folded = done
             progress(done, total)
         return before.total - compaction.room_of(self._connection.cursor()).total
 
-    def _checkpoint(self) -> None:
+    def fold(self) -> None:
+        """Fold the log into the file. Raises `StoreError` if that failed; nothing was changed."""
         with self._lock:
             if self._closed:
                 raise StoreError(f"The store {self.path} is closed.")

@@ -61,6 +61,10 @@ class Prunes(Protocol):
         """See `DuckDBStore.prune`."""
         ...
 
+    def fold(self) -> None:
+        """See `DuckDBStore.fold`."""
+        ...
+
     def compact(self, *, settled_s: float) -> int:
         """See `DuckDBStore.compact`."""
         ...
@@ -85,6 +89,9 @@ class Retention:
             StoreError: the store could not be changed; another time may do.
         """
         used = self._store.used_bytes()
+        if self._limits.rows_bytes is not None and used > self._limits.rows_bytes:
+            self._store.fold()  # the log has rows as they came, several times as large as in the file
+            used = self._store.used_bytes()
         before = max(self._too_old(now_ns), self._too_much(used))
         pruned = self._store.prune(before) if before else 0
         if pruned:

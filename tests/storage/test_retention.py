@@ -109,7 +109,7 @@ class Counted:
         self.rows = dict(enumerate(rows, 1))
         self.held = held  # a reader keeps what was pruned from being freed
         self.used = sum(rows)
-        self.compacted = 0
+        self.compacted = self.log = 0
 
     def used_bytes(self) -> int:
         return self.used
@@ -123,6 +123,9 @@ class Counted:
         if not self.held:
             self.used -= sum(gone.values())
         return sum(gone.values())
+
+    def fold(self) -> None:
+        self.used, self.log = self.used - self.log, 0
 
     def compact(self, *, settled_s: float) -> int:
         self.compacted += 1
@@ -143,6 +146,14 @@ def test_only_as_much_goes_as_must(rows: list[int], limit: int) -> None:
     if gone:
         last_gone = rows[len(rows) - len(store.rows) - 1]
         assert store.used_bytes() + last_gone > 0.9 * limit - 1e-6
+
+
+def test_what_only_the_log_makes_large_is_folded_and_not_pruned() -> None:
+    store = Counted([10] * 10, held=False)
+    store.log = 90
+    store.used += store.log
+    assert Retention(store, Limits(None, 120)).enforce(0) == 0
+    assert store.used == 100
 
 
 def test_what_a_reader_still_holds_is_not_pruned_for_twice() -> None:
