@@ -347,11 +347,16 @@ def doctor(
         str, typer.Argument(help="A store file, or HOST:PORT of a collector.")
     ] = "localhost:4318",
     as_json: JsonOption = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Give free room in a closed file back to the file system first.")
+    ] = False,
 ) -> None:
     """See how a store and its collector are: what is there, what it costs, what was refused."""
     from tracescape import printing
-    from tracescape.doctor import examine, report
+    from tracescape.doctor import compacted, examine, report
 
+    if compact:
+        err.print(compacted(target), markup=False)
     with open_target(target) as store:
         found = examine(store)
     if as_json:

@@ -88,7 +88,7 @@ class Collector(Closing):
         cors_origins: origins whose web pages may send.
         max_message_bytes: a larger request is refused.
         observe_s: how often it reports about itself into each store; 0 = never.
-        limits: how much each store keeps.
+        limits: how much each store keeps, its journal included.
         queries: what questions may take.
         memory_mib: what the database of each store may take, for questions and commits together.
         ready: called from another thread when the compiled decoder serves.
@@ -119,7 +119,9 @@ class Collector(Closing):
         with contextlib.ExitStack() as undo:
             self.lanes: dict[str, Lane] = {}
             for number, (tenant, path) in enumerate(_files(db.absolute(), keys).items()):
-                self.lanes[tenant] = _lane(path, undo, observe_s, memory_mib, None if number else ready)
+                self.lanes[tenant] = _lane(
+                    path, undo, observe_s, memory_mib, limits.journal_bytes, None if number else ready
+                )
             self.store = next(iter(self.lanes.values())).store
             undo.callback(keeping((lane.store for lane in self.lanes.values()), limits).close)
             undo.callback(Rolling(lane.store for lane in self.lanes.values()).close)
@@ -198,11 +200,12 @@ def _lane(
     undo: contextlib.ExitStack,
     observe_s: float,
     memory_mib: int,
+    kept_bytes: int,
     ready: Callable[[], None] | None,
 ) -> Lane:
     store = DuckDBStore(path, reserve_bytes=SETTLE_RESERVE_BYTES, memory_mib=memory_mib)
     undo.callback(store.close)
-    intake = Intake(store, ready=ready)
+    intake = Intake(store, kept_bytes=kept_bytes, ready=ready)
     undo.callback(intake.close)
     if observe_s:
         undo.callback(SelfObservation(intake, interval_s=observe_s).close)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from tracescape.progress import counting
 from tracescape.store import Store
 from tracescape.times import format_time
-from tracescape_storage.duckdb_file import journal_folder
+from tracescape_storage.duckdb_file import DuckDBStore, journal_folder
+from tracescape_storage.errors import StoreError
 
 _TABLES: Final = ("spans", "events", "links", "logs", "metrics", "exemplars", "resources", "scopes")
 _COUNTS_SQL: Final = "select " + ", ".join(f"(select count(*) from {name}) as {name}" for name in _TABLES)
@@ -58,6 +60,28 @@ def examine(store: Store) -> dict[str, Any]:
         "pruned": store.sql(_PRUNED_SQL).row(0, named=True),
         "collector": _own(store),
     }
+
+
+def compacted(target: str) -> str:
+    """Give free room in a closed file back to the file system; what came of it, for people.
+
+    Raises:
+        StoreError: there is no such file, a collector holds it (which does this by itself), or it cannot be
+            written.
+    """
+    if not Path(target).is_file():
+        raise StoreError(f"--compact needs a store file, and there is none at {target}.")
+    store = DuckDBStore(Path(target))
+    try:
+        with counting("rows written anew") as update:
+            returned = store.compact(update)
+    finally:
+        store.close()
+    return (
+        f"{_mib(returned)} went back"
+        if returned
+        else "at least half of the file is in use: nothing to give back"
+    )
 
 
 def report(found: dict[str, Any]) -> Iterator[str]:

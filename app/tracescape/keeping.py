@@ -9,7 +9,8 @@ from typing import Final
 from tracescape.periodic import Periodic
 from tracescape_storage.retention import Limits, Prunes, Retention
 
-DEFAULT_INTERVAL_S: Final = 60.0
+#: Less than half a second's work a look; what arrives in between is beyond the limit.
+DEFAULT_INTERVAL_S: Final = 5.0
 
 
 def keeping(stores: Iterable[Prunes], limits: Limits, *, interval_s: float = DEFAULT_INTERVAL_S) -> Periodic:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -16,20 +17,44 @@ _HOUR_NS = 3_600_000_000_000
 _QUIET_PIECES = 20
 
 
+class CaseSpans(NamedTuple):
+    """A case with the spans of its window and those of its baseline, and the links of both, if there are any.
+
+    Spans have ``schema.ANALYSIS_COLUMNS`` (and ``http_status`` where it is known), by start.
+    """
+
+    case: Case
+    window: pa.Table
+    baseline: pa.Table
+    links: pa.Table | None
+
+
+class LabelledSet(Protocol):
+    """Cases and how to get at their spans. ``skipped`` are the names of cases that no span belongs to."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cases(self) -> list[Case]: ...
+    @property
+    def quiet(self) -> list[Case]: ...
+    @property
+    def skipped(self) -> list[str]: ...
+
+    def asked(self, cases: Sequence[Case]) -> Iterator[CaseSpans]:
+        """``cases`` one after the other, with their spans."""
+        ...
+
+
 @dataclass(frozen=True)
 class Labelled:
-    """``spans`` has ``schema.ANALYSIS_COLUMNS`` (and ``http_status`` where it is known), by start.
-
-    ``skipped`` are the names of cases that no span belongs to. ``links`` are the links of spans, as stored,
-    where there are any.
-    """
+    """A set whose spans are at hand; see `LabelledSet` and, for ``spans``, `CaseSpans`."""
 
     name: str
     spans: pa.Table
     cases: list[Case]
     quiet: list[Case]
     skipped: list[str]
-    links: pa.Table | None = None
 
     def cut(self, intervals: Sequence[Interval]) -> pa.Table:
         """The spans whose trace starts in one of the intervals; whole traces."""
@@ -39,14 +64,14 @@ class Labelled:
         table = pa.concat_tables(pieces) if pieces else self.spans.slice(0, 0)
         return table.drop_columns(["trace_start_ns"])
 
-    def asked(self, cases: Sequence[Case]) -> Iterator[tuple[Case, pa.Table, pa.Table]]:
-        """Each case with the spans of its window and those of its baseline."""
+    def asked(self, cases: Sequence[Case]) -> Iterator[CaseSpans]:
+        """See `LabelledSet.asked`."""
         known: tuple[Interval, ...] | None = None
         baseline = self.spans.slice(0, 0)
         for case in cases:
             if case.baseline != known:
                 known, baseline = case.baseline, self.cut(case.baseline)
-            yield case, self.cut([case.window]), baseline
+            yield CaseSpans(case, self.cut([case.window]), baseline, None)
 
 
 def load(folder: Path) -> Iterator[Labelled]:

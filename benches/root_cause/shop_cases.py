@@ -8,14 +8,17 @@ alike, without a fault. All services are replicated, so that what a fault needs 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
+import numpy as np
 import pyarrow as pa
 from cases import Case
-from datasets import Labelled
+from datasets import CaseSpans
 
 from support.shop_rows import shop_rows
 from tracescape.shop import KINDS, Fault, ShopConfig
@@ -40,24 +43,54 @@ def shop_faults(cases: int) -> list[Fault]:
     ]
 
 
-def shop(cases: int, quiet: int, seed: int = 0) -> Labelled:
+@dataclass(frozen=True)
+class MadeShop:
+    """See `datasets.LabelledSet`; spans are made when they are asked for: one case is in memory at a time."""
+
+    runs: dict[Case, ShopConfig]
+    name: str = "shop"
+
+    @property
+    def cases(self) -> list[Case]:
+        """Those with a fault."""
+        return [case for case in self.runs if case.truth]
+
+    @property
+    def quiet(self) -> list[Case]:
+        """Those without."""
+        return [case for case in self.runs if not case.truth]
+
+    @property
+    def skipped(self) -> list[str]:
+        """None: every case has spans."""
+        return []
+
+    def asked(self, cases: Sequence[Case]) -> Iterator[CaseSpans]:
+        """See `datasets.LabelledSet.asked`."""
+        for case in cases:
+            (begin, since), until = case.baseline[0], case.window[1]
+            spans, links = spans_of(self.runs[case], begin)
+            starts = spans["trace_start_ns"].to_numpy()
+            edges = [int(edge) for edge in np.searchsorted(starts, (begin, since, until))]
+            spans = spans.drop_columns(["trace_start_ns"])
+            window, baseline = spans.slice(edges[1], edges[2] - edges[1]), spans.slice(edges[0], edges[1])
+            yield CaseSpans(case, window, baseline, links)
+
+
+def shop(cases: int, quiet: int, seed: int = 0) -> MadeShop:
     """The labelled set: ``cases`` of each kind, and ``quiet`` windows without any."""
     faults: list[Fault | None] = [*shop_faults(cases), *[None] * quiet]
-    tables, linked, labelled, silent = [], [], [], []
+    runs = {}
     for number, fault in enumerate(faults):
         begin = BASE_NS + number * HOUR_NS
-        spans, links = spans_of(config(fault, seed + number), begin)
-        tables.append(spans)
-        linked.append(links)
         since = begin + round(BEFORE_S * 1e9)
         window, baseline = (since, since + round(LASTS_S * 1e9)), ((begin, since),)
-        if fault is None:
-            silent.append(Case(f"quiet {number}", window, baseline))
-        else:
-            truth = truth_of(fault, begin)
-            labelled.append(Case(f"{fault} {number}", window, baseline, truth.nodes, fault.kind))
-    every = pa.concat_tables(tables).unify_dictionaries()
-    return Labelled("shop", every, labelled, silent, [], pa.concat_tables(linked))
+        case = Case(f"quiet {number}", window, baseline)
+        if fault is not None:
+            truth = truth_of(fault, begin).nodes
+            case = Case(f"{fault} {number}", window, baseline, truth, fault.kind)
+        runs[case] = config(fault, seed + number)
+    return MadeShop(runs)
 
 
 def config(fault: Fault | None, seed: int) -> ShopConfig:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import pyarrow as pa
 from cases import Case
-from datasets import Labelled, load
+from datasets import Labelled, LabelledSet, load
 from shop_cases import shop
 
 from tracescape_analytics.root_cause import Diagnosis, diagnose_of
@@ -50,7 +50,7 @@ def main() -> int:
     return 0
 
 
-def _show(labelled: Labelled, *, just_before: bool) -> None:
+def _show(labelled: LabelledSet, *, just_before: bool) -> None:
     named, told, right = [0, 0], [0, 0], 0
     count = [0, 0]
     for case, found in _answers(labelled, just_before=just_before):
@@ -72,10 +72,10 @@ def _show(labelled: Labelled, *, just_before: bool) -> None:
     )
 
 
-def _answers(labelled: Labelled, *, just_before: bool) -> Iterator[tuple[Case, Diagnosis]]:
-    for case, window, quiet in labelled.asked([*labelled.cases, *labelled.quiet]):
+def _answers(labelled: LabelledSet, *, just_before: bool) -> Iterator[tuple[Case, Diagnosis]]:
+    for case, window, quiet, links in labelled.asked([*labelled.cases, *labelled.quiet]):
         baseline, before = case.baseline, quiet
-        if just_before:
+        if just_before and isinstance(labelled, Labelled):
             since, until = case.window
             baseline = ((since - BASELINE_LENGTHS * (until - since), since),)
             before = labelled.cut(baseline)
@@ -83,7 +83,7 @@ def _answers(labelled: Labelled, *, just_before: bool) -> Iterator[tuple[Case, D
             spans = pa.concat_tables([before, window])
             yield (
                 case,
-                diagnose_of(spans, links=labelled.links, window=case.window, baseline=baseline),
+                diagnose_of(spans, links=links, window=case.window, baseline=baseline),
             )
 
 

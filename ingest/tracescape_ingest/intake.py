@@ -22,7 +22,7 @@ from tracescape_ingest.pipeline import (
     Pipeline,
 )
 from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore, Position
-from tracescape_storage.journal import Journal, Record
+from tracescape_storage.journal import DEFAULT_KEPT_BYTES, Journal, Record
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ class Intake:
         store: an open store; it stays the caller's to close, after this.
         max_waiting_bytes: see `Pipeline`.
         linger_s: see `Pipeline`.
+        kept_bytes: see `Journal`.
         compiled: whether to make the compiled decoder ready; without it, the reference decoder does all.
         ready: called from another thread when the compiled decoder serves.
 
@@ -77,6 +78,7 @@ class Intake:
         *,
         max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
         linger_s: float = DEFAULT_LINGER_S,
+        kept_bytes: int = DEFAULT_KEPT_BYTES,
         compiled: bool = True,
         ready: Callable[[], None] | None = None,
     ) -> None:
@@ -85,7 +87,11 @@ class Intake:
         self.decoder = Decoder(store.seed, _columns_of(store), ready or (lambda: None))
         position = store.position
         self._journal = Journal(
-            store.journal_folder, settled=position.sequence, partly=position.rows > 0, seed=store.seed
+            store.journal_folder,
+            settled=position.sequence,
+            partly=position.rows > 0,
+            seed=store.seed,
+            kept_bytes=kept_bytes,
         )
         try:
             self._pipeline = Pipeline(

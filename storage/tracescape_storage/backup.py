@@ -13,6 +13,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from tracescape_storage.compaction import ranges_of
 from tracescape_storage.duckdb_file import DuckDBStore
 from tracescape_storage.errors import StoreError
 from tracescape_storage.reader import Reader
@@ -81,14 +82,8 @@ def _slices(reader: Reader, table: str, end: int) -> Iterator[tuple[int, int, in
     arrivals = reader.sql(
         f"SELECT {ARRIVED}, count(*) AS n FROM {table} WHERE {ARRIVED} <= {end} GROUP BY 1 ORDER BY 1"
     )
-    after, rows, until = -1, 0, -1
-    for until, count in zip(arrivals[ARRIVED].to_pylist(), arrivals["n"].to_pylist(), strict=True):
-        rows += count
-        if rows >= _SLICE_ROWS:
-            yield after, until, rows
-            after, rows = until, 0
-    if rows:
-        yield after, until, rows
+    counts = zip(arrivals[ARRIVED].to_pylist(), arrivals["n"].to_pylist(), strict=True)
+    return ranges_of(counts, _SLICE_ROWS)
 
 
 def _without_nothing(table: pa.Table) -> pa.Table:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from tracescape_storage import ddl, positions, rollups
+from tracescape_storage import compaction, ddl, positions, rollups
 from tracescape_storage.attribute_columns import (
     ATTRIBUTE_COLUMNS_SQL,
     Sampler,
@@ -245,6 +245,48 @@ class DuckDBStore:
                 self._recover()
                 raise _write_error(self.path, error) from error
             return spans
+
+    def compact(
+        self, progress: Callable[[int, int], None] = lambda *_: None, *, settled_s: float = 0.0
+    ) -> int:
+        """Give room back to the file system if more than half of the file is free; how many bytes went.
+
+        Commits and questions go on between slices of rows; see `compaction`. What a question holds that
+        began before stays.
+
+        Args:
+            progress: called with the rows so far and in all.
+            settled_s: rows that came later than so many seconds ago stay where they are: who follows what
+                arrives is perhaps in the middle of them.
+
+        Raises:
+            StoreError: the write failed; everything is stored as before.
+        """
+        cursor = self._connection.cursor()
+        before = compaction.room_of(cursor)
+        if not before.is_worth_it:
+            return 0
+        parts = compaction.slices_of(cursor, time.time_ns() - round(settled_s * 1e9))
+        total, done, folded = sum(part.rows for part in parts), 0, 0
+        for part in parts:
+            self._write(lambda connection, part=part: compaction.rewrite(connection, part))  # type: ignore[misc]  # mypy knows no lambda with a default
+            done += part.rows
+            if done - folded >= compaction.SLICE_ROWS or done == total:
+                self.fold()
+                folded = done
+            progress(done, total)
+        return before.total - compaction.room_of(self._connection.cursor()).total
+
+    def fold(self) -> None:
+        """Fold the log into the file. Raises `StoreError` if that failed; nothing was changed."""
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"The store {self.path} is closed.")
+            try:
+                self._connection.execute("CHECKPOINT")
+            except duckdb.Error as error:
+                self._recover()
+                raise _write_error(self.path, error) from error
 
     def note_pruned(self, rows: Sequence[Mapping[str, int]]) -> None:
         """Take over what another store has pruned, for a copy of it: rows of ``tracescape_pruned``."""

@@ -48,6 +48,7 @@ _MARK: Final = b"rec\n"
 _SEARCH_BYTES: Final = 1 << 20
 _PARTS: Final = 512  # IOV_MAX is 1024
 DEFAULT_SEGMENT_BYTES: Final = 64 << 20
+_LEAST_SEGMENT_BYTES: Final = 1 << 20
 #: How much of what is settled stays, at most.
 DEFAULT_KEPT_BYTES: Final = 256 << 20
 DEFAULT_KEPT_S: Final = 15 * 60.0
@@ -92,7 +93,8 @@ class Journal:
         settled: the last sequence number that the store has wholly.
         partly: whether the store has a part of the next one.
         seed: the store's secret; a journal with another one is that of another store.
-        segment_bytes: a larger segment gets no more records.
+        segment_bytes: a larger segment gets no more records; they go whole, so of few ``kept_bytes`` each is
+            a quarter at most.
         kept_bytes: how much of what is settled stays, at most.
         kept_s: how long it stays.
         reserve_bytes: free disk below which `append` refuses.
@@ -118,7 +120,7 @@ class Journal:
     ) -> None:
         self._folder = folder
         self._seed = seed
-        self._segment_bytes = segment_bytes
+        self._segment_bytes = min(segment_bytes, max(kept_bytes // 4, _LEAST_SEGMENT_BYTES))
         self._kept_bytes = kept_bytes
         self._kept_s = kept_s
         self._reserve_bytes = reserve_bytes

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 import tracescape as ts
 from support.otlp import request, span
 from tracescape.collector import Collector
-from tracescape.doctor import _TABLES, examine, report
+from tracescape.doctor import _TABLES, compacted, examine, report
+from tracescape_storage.errors import StoreError
 from tracescape_storage.retention import Limits
 
 
@@ -55,6 +57,17 @@ def test_an_empty_closed_store_is_no_error(tmp_path: Path) -> None:
         lines = list(report(examine(store)))
     assert lines[1] == "holds       0 spans"
     assert lines[-1].startswith("collector   has not reported yet")
+
+
+def test_compacting_needs_a_closed_file_and_says_what_came_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    with Collector(path, grpc="127.0.0.1:0", http="127.0.0.1:0"), pytest.raises(StoreError, match="holds"):
+        compacted(str(path))
+    before = path.read_bytes()
+    assert compacted(str(path)) == "at least half of the file is in use: nothing to give back"
+    assert len(path.read_bytes()) == len(before)
+    with pytest.raises(StoreError, match="there is none at localhost:4318"):
+        compacted("localhost:4318")
 
 
 def test_room_that_pruning_left_and_the_journal_are_told() -> None:

@@ -268,6 +268,48 @@ def test_clients_must_show_a_certificate_where_one_is_asked_for(files: Certifica
         assert mutual.reader().extent().spans == 2
 
 
+@pytest.mark.parametrize("mutual", [False, True])
+def test_a_renewed_certificate_counts_from_the_next_connection_on_and_a_broken_one_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mutual: bool
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one, two = make_certificates(tmp_path / "one"), make_certificates(tmp_path / "two")
+
+    def sends(trusting: Certificates) -> list[bool]:
+        body = request(span()).SerializeToString()
+        context = ssl.create_default_context(cafile=trusting.ca)
+        context.load_cert_chain(trusting.client_cert, trusting.client_key)
+        worked = []
+        try:
+            stub(collector, trusting, client=mutual)(body, timeout=20)
+            worked.append(True)
+        except grpc.RpcError:
+            worked.append(False)
+        try:
+            headers = {"content-type": PROTOBUF}
+            httpx.post(f"{collector.http_url}/v1/traces", content=body, headers=headers, verify=context)
+            worked.append(True)
+        except httpx.TransportError:
+            worked.append(False)
+        return worked
+
+    with Collector(
+        tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0", tls=one.tls(mutual=mutual)
+    ) as collector:
+        assert sends(one) == [True, True]
+        one.key.write_text("no key")
+        assert sends(one) == [True, True]
+        assert "the certificates stay as they were" in caplog.text
+        for old, new in zip((one.key, one.cert, one.ca), (two.key, two.cert, two.ca), strict=True):
+            new.replace(old)
+        renewed = two._replace(ca=one.ca)
+        assert sends(renewed) == [True, True]
+        if mutual:  # the client of the CA that was replaced is a stranger now
+            stranger = renewed._replace(client_cert=one.client_cert, client_key=one.client_key)
+            assert sends(stranger) == [False, False]
+
+
 def test_a_reader_shows_its_certificate(
     files: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

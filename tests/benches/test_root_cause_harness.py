@@ -113,7 +113,7 @@ def test_what_methods_get_has_no_label(harness: dict[str, ModuleType], tmp_path:
     (tmp_path / "shop.faults.json").write_text(json.dumps([fault("cart", 10, 12), fault("web", 50, 52)]))
     (labelled,) = harness["datasets"].load(tmp_path)
     assert labelled.skipped == ["web delay @3000"]
-    ((case, window, baseline),) = labelled.asked(labelled.cases)
+    ((case, window, baseline, _),) = labelled.asked(labelled.cases)
     assert case.truth == {"cart"}
     assert window["start_ns"].to_pylist() == [10 * MINUTE, 11 * MINUTE]
     assert baseline["start_ns"].to_pylist() == [i * MINUTE for i in range(30) if i < 10 or i >= 17]
@@ -147,7 +147,7 @@ def test_invocations_become_trees_by_who_called_whom_and_how_long_it_took(
         json.dumps({"one": {"fault": "abort", "services": ["cart"]}})
     )
     (labelled,) = harness["datasets"].load(tmp_path)
-    ((case, window, _),) = labelled.asked(labelled.cases)
+    ((case, window, _, _),) = labelled.asked(labelled.cases)
     assert case.truth == {"cart"}
     spans = {row["span_id"]: row for row in window.to_pylist()}
     chain = []
@@ -170,7 +170,7 @@ def test_the_shop_is_a_labelled_set_whose_cases_differ_by_seed_and_place(
     assert all(case.truth for case in labelled.cases)
     assert [case.truth for case in labelled.quiet] == [frozenset()] * 2
     sizes = set()
-    for case, window, baseline in labelled.asked([*labelled.cases, *labelled.quiet]):
+    for case, window, baseline, _ in labelled.asked([*labelled.cases, *labelled.quiet]):
         starts = window["start_ns"].to_numpy()
         assert starts.min() >= case.window[0]
         assert baseline["start_ns"].to_numpy().min() >= case.baseline[0][0]

@@ -51,10 +51,10 @@ def test_what_arrived_too_long_ago_goes_with_its_events(
     add(store, "old", "older")
     add(store, "new")
     first, second = arrivals(store)
-    retention = Retention(store, Limits(max_age_ns=1000, max_bytes=None))
-    assert retention.enforce(first + 1000) == 0
+    limits = Limits(max_age_ns=1000, max_bytes=None)
+    assert Retention(store, limits).enforce(first + 1000) == 0
     assert kept(store) == ["new", "old", "older"]
-    assert retention.enforce(second + 1000) == 2
+    assert Retention(store, limits).enforce(second + 1000) == 2
     assert kept(store) == ["new"]
     assert store.reader().sql("select count(*) as n from events")["n"].to_pylist() == [1]
 
@@ -90,7 +90,8 @@ def test_a_store_beyond_its_size_comes_back_under_it_and_stops_growing(store: Du
 
     fill()
     limit = store.used_bytes()
-    retention = Retention(store, Limits(None, limit))
+    limits = Limits(None, limit * 8 // 7 + 1)
+    retention = Retention(store, limits)
     assert retention.enforce(0) == 0
     sizes = []
     for _ in range(4):
@@ -108,6 +109,7 @@ class Counted:
         self.rows = dict(enumerate(rows, 1))
         self.held = held  # a reader keeps what was pruned from being freed
         self.used = sum(rows)
+        self.compacted = self.log = 0
 
     def used_bytes(self) -> int:
         return self.used
@@ -122,11 +124,20 @@ class Counted:
             self.used -= sum(gone.values())
         return sum(gone.values())
 
+    def fold(self) -> None:
+        self.used, self.log = self.used - self.log, 0
+
+    def compact(self, *, settled_s: float) -> int:
+        self.compacted += 1
+        return 0
+
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.integers(1, 500))
 def test_only_as_much_goes_as_must(rows: list[int], limit: int) -> None:
     store = Counted(rows, held=False)
-    gone = Retention(store, Limits(None, limit)).enforce(0)
+    limits = Limits(None, limit)
+    gone = Retention(store, limits).enforce(0)
+    limit -= limits.journal_bytes
     assert store.rows  # the newest commit stays, whatever the limit
     if sum(rows) <= limit:
         assert gone == 0
@@ -137,8 +148,50 @@ def test_only_as_much_goes_as_must(rows: list[int], limit: int) -> None:
         assert store.used_bytes() + last_gone > 0.9 * limit - 1e-6
 
 
+def test_what_only_the_log_makes_large_is_folded_and_not_pruned() -> None:
+    store = Counted([10] * 10, held=False)
+    store.log = 90
+    store.used += store.log
+    assert Retention(store, Limits(None, 120)).enforce(0) == 0
+    assert store.used == 100
+
+
 def test_what_a_reader_still_holds_is_not_pruned_for_twice() -> None:
     store = Counted([10] * 10, held=True)
-    retention = Retention(store, Limits(None, 50))
+    retention = Retention(store, Limits(None, 57))  # and 7 of them the journal's
     assert retention.enforce(0) == 60
     assert retention.enforce(0) == 0
+
+
+def test_what_the_journal_keeps_counts() -> None:
+    assert Limits(max_bytes=64 << 20).journal_bytes == 8 << 20
+    assert Limits(max_bytes=64 << 20).rows_bytes == 56 << 20
+    assert Limits().journal_bytes == Limits(max_bytes=None).journal_bytes == 256 << 20
+    assert Limits(max_bytes=None).rows_bytes is None
+
+
+def test_ages_are_looked_at_once_a_minute_and_sizes_whenever_asked() -> None:
+    minute = 60_000_000_000
+    store = Counted([10, 10, 10], held=False)
+    retention = Retention(store, Limits(max_age_ns=10 * minute, max_bytes=None))
+    assert retention.enforce(10 * minute) == 0
+    assert retention.enforce(10 * minute + 5) == 0
+    assert retention.enforce(11 * minute) == 30
+    retention = Retention(store := Counted([10] * 10, held=False), Limits(10 * minute, 80))
+    assert [retention.enforce(at) for at in (5, 6)] == [40, 0]
+    store.rows[11] = store.used = 100
+    assert retention.enforce(7) == 60
+
+
+def test_free_room_is_looked_for_at_first_after_each_pruning_and_now_and_then() -> None:
+    store = Counted([10] * 10, held=False)
+    retention = Retention(store, Limits(None, 200))
+    seen = []
+    for at in (0, 1, 2):
+        retention.enforce(at)
+        seen.append(store.compacted)
+    store.used, store.rows[11] = 300, 200
+    for at in (3, 4, 3 + 600_000_000_000):
+        retention.enforce(at)
+        seen.append(store.compacted)
+    assert seen == [1, 1, 1, 2, 2, 3]
