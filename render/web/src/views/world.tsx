@@ -28,8 +28,9 @@ export function World({ params }: { params: Record<string, string> }) {
   const stage = useRef<Stage | null>(null);
   const [ready, setReady] = useState(false);
   const service = params["service"] ?? null;
-  const latest = useRef<Told | null>(world);
-  latest.current = world;
+  // Whoever listens must not hear of yesterday's.
+  const latest = useRef({ world, service });
+  latest.current = { world, service };
 
   useEffect(() => {
     let left = false;
@@ -43,7 +44,7 @@ export function World({ params }: { params: Record<string, string> }) {
         try {
           stage.current = new Stage(host.current, overlay.current, {
             hover: (body, x, y) => setHovered(body === null ? null : { body, x, y }),
-            pick: (body) => change({ service: body === null ? undefined : latest.current?.services[body] }),
+            pick: (body) => change({ service: body === null ? undefined : latest.current.world?.services[body] }),
             moved: (view) => {
               kept.current = view;
               change({ view }, true);
@@ -84,6 +85,7 @@ export function World({ params }: { params: Record<string, string> }) {
   }, []);
 
   const worst = () => {
+    const { world } = latest.current;
     const body = world?.about.worst;
     const name = body == null ? undefined : world?.services[body];
     if (name === undefined || stage.current === null) return;
@@ -98,11 +100,11 @@ export function World({ params }: { params: Record<string, string> }) {
       if (writes || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
       if (event.key === "n") worst();
       else if (event.key === "f") everything();
-      else if (event.key === "Escape" && service !== null) change({ service: undefined });
+      else if (event.key === "Escape" && latest.current.service !== null) change({ service: undefined });
     };
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
-  });
+  }, []);
 
   const past = world?.about.past === true;
   const empty = world !== null && world.about.spans === 0;

@@ -10,13 +10,17 @@ import {
   InstancedBufferGeometry,
   Mesh,
   OctahedronGeometry,
+  PlaneGeometry,
+  RingGeometry,
   ShaderMaterial,
   TorusGeometry,
   Vector2,
 } from "three";
 
 export const KINDS = 5;
+/** More bodies than these are coarse, and balls are discs that are shaded as balls. */
 const LARGE = 2000;
+export const MANY_RINGS = 200;
 
 /** A ball, a drum, a bar, an octahedron, a cone on its tip: as in the window. z is up. */
 export function bodyShape(kind: number, bodies: number): BufferGeometry {
@@ -25,7 +29,7 @@ export function bodyShape(kind: number, bodies: number): BufferGeometry {
   if (kind === 2) return new CylinderGeometry(0.72, 0.72, 2.3, 6).rotateZ(Math.PI / 2);
   if (kind === 3) return new OctahedronGeometry(1.25);
   if (kind === 4) return new ConeGeometry(0.9, 1.5, round).rotateX(-Math.PI / 2);
-  return new IcosahedronGeometry(1, bodies > LARGE ? 1 : 5);
+  return bodies > LARGE ? new PlaneGeometry(2, 2) : new IcosahedronGeometry(1, 5);
 }
 
 const BODY_VERTEX = `
@@ -50,10 +54,26 @@ void main() {
   gl_FragColor = vec4(vMark.a > 0.5 ? mix(vColour, vMark.rgb, hatch) : lit, 1.0);
 }`;
 
+const DISC_VERTEX = `
+attribute vec3 place; attribute float radius; attribute vec3 colour; attribute vec4 mark;
+varying vec2 vAcross; varying vec3 vColour; varying vec4 vMark;
+void main() {
+  vColour = colour; vMark = mark; vAcross = position.xy;
+  vec4 view = modelViewMatrix * vec4(place, 1.0);
+  view.xy += position.xy * radius;
+  gl_Position = projectionMatrix * view;
+}`;
+const DISC_FRAGMENT = BODY_FRAGMENT.replace("varying vec3 vNormal;", "varying vec2 vAcross;")
+  .replace("varying float vSlant;", "")
+  .replace(
+    "vec3 n = normalize(vNormal);",
+    "float across = dot(vAcross, vAcross); if (across > 1.0) discard; vec3 n = vec3(vAcross, sqrt(1.0 - across)); float vSlant = dot(vAcross, vec2(0.75, 0.66));",
+  );
+
 export function bodies(kind: number, all: number): Mesh<InstancedBufferGeometry, ShaderMaterial> {
-  const shape = bodyShape(kind, all);
-  const material = new ShaderMaterial({ vertexShader: BODY_VERTEX, fragmentShader: BODY_FRAGMENT });
-  return instanced(shape, material);
+  const discs = kind === 0 && all > LARGE;
+  const material = new ShaderMaterial({ vertexShader: discs ? DISC_VERTEX : BODY_VERTEX, fragmentShader: discs ? DISC_FRAGMENT : BODY_FRAGMENT });
+  return instanced(bodyShape(kind, all), material);
 }
 
 const ARC_VERTEX = `
@@ -124,10 +144,20 @@ void main() {
   gl_FragColor = vColour;
 }`;
 
-/** Rings lie flat around what they mark; `parts` breaks them. */
+/** Rings lie flat around what they mark; `parts` breaks them. Many are flat themselves. */
 export function rings(): Mesh<InstancedBufferGeometry, ShaderMaterial> {
-  const material = new ShaderMaterial({ vertexShader: RING_VERTEX, fragmentShader: RING_FRAGMENT });
-  return instanced(new TorusGeometry(1, 0.1, 5, 40), material);
+  const material = new ShaderMaterial({ vertexShader: RING_VERTEX, fragmentShader: RING_FRAGMENT, side: 2 });
+  return instanced(ringShape(0), material);
+}
+
+export function ringShape(count: number): BufferGeometry {
+  return count > MANY_RINGS ? new RingGeometry(0.9, 1.1, 18) : new TorusGeometry(1, 0.1, 5, 40);
+}
+
+/** The same instances in another shape. */
+export function reshape(mesh: Mesh<InstancedBufferGeometry>, shape: BufferGeometry): void {
+  mesh.geometry.setIndex(shape.getIndex());
+  for (const name of ["position", "normal"]) mesh.geometry.setAttribute(name, shape.getAttribute(name));
 }
 
 /** Per-instance values of a mesh, so many floats each. */

@@ -4,7 +4,7 @@ import { BufferAttribute, BufferGeometry, LinearSRGBColorSpace, LineBasicMateria
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { ABSENT, colours, DEGRADED, FAILING, HEALTHY, type Colours } from "./colours";
 import { Labels, type Label } from "./labels";
-import { arcs, bodies, fill, KINDS, rings } from "./shapes";
+import { arcs, bodies, fill, KINDS, MANY_RINGS, reshape, rings, ringShape } from "./shapes";
 import type { World } from "./tables";
 import { around, near, parsedView, written, type View } from "./viewpoint";
 
@@ -53,6 +53,7 @@ export class Stage {
   private readonly observer: ResizeObserver;
   private palette: Colours = colours(false);
   private segments = 24;
+  private many = false;
   private size = { bodies: -1, width: 1, height: 1 };
   private order: number[] = [];
   private selected: string | null = null;
@@ -81,8 +82,14 @@ export class Stage {
     this.controls.minDistance = 0.8;
     this.controls.zoomToCursor = true;
     this.controls.addEventListener("change", () => this.draw());
-    this.controls.addEventListener("start", () => (this.flight = null));
-    this.controls.addEventListener("end", () => this.rest());
+    let begun = "";
+    this.controls.addEventListener("start", () => {
+      this.flight = null;
+      begun = written(this.view());
+    });
+    this.controls.addEventListener("end", () => {
+      if (written(this.view()) !== begun) this.rest();
+    });
     this.moves = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.ground.renderOrder = -3;
     this.grid.renderOrder = -4;
@@ -208,8 +215,8 @@ export class Stage {
     const world = this.world;
     if (world === null) return around([], this.camera);
     const points = Array.from(world.table("bodies").numbers("position"));
-    if (world.about.cause !== null) points.push(...world.about.cause.top);
-    if (world.about.suspect !== null) points.push(...world.about.suspect.top);
+    if (world.about.cause !== null) points.push(...raised(world.about.cause.top, world.about.size));
+    if (world.about.suspect !== null) points.push(...raised(world.about.suspect.top, world.about.size));
     const corners = world.table("corners");
     if (corners.rows > 0) {
       const places = corners.numbers("place");
@@ -504,6 +511,10 @@ export class Stage {
       colour[4 * number + 3] = 1;
       parts[number] = ring.parts;
     });
+    if (found.length > MANY_RINGS !== this.many) {
+      this.many = !this.many;
+      reshape(this.marks, ringShape(found.length));
+    }
     fill(this.marks, found.length, { place: [place, 3], reach: [reach, 2], colour: [colour, 4], parts: [parts, 1] });
   }
 
@@ -654,3 +665,6 @@ class Floor {
     this.shades.push(r, g, b);
   }
 }
+
+/** A flag needs room, too. */
+const raised = ([x = 0, y = 0, z = 0]: number[], size: number) => [x, y, z + 2 * size];
