@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -40,13 +42,20 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page_sources(tmp_path_factory.mktemp("page"))
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    file = tmp_path_factory.mktemp("shop") / "t.db"
+@contextmanager
+def shop_in(folder: Path) -> Iterator[Collector]:
+    """A shop of eight minutes until now, the last two of them with a slow database."""
+    file = folder / "t.db"
     fault = Fault("slow-dependency", "inventory-db", 6 * 60.0, math.inf)
     until = time.time_ns()
     quick_store(file, ShopConfig(rate_per_s=3.0, faults=(fault,), seed=7), until - 8 * MINUTE_NS, until)
     with Collector(file, grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    with shop_in(tmp_path_factory.mktemp("shop")) as collector:
         yield collector
 
 
@@ -69,6 +78,48 @@ def walked(shop: Collector, sources: Path) -> dict[str, str]:
             ),
         },
     )
+
+
+@pytest.fixture(scope="module")
+def fresh_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """What is wrong now is looked for in the last two minutes."""
+    with shop_in(tmp_path_factory.mktemp("world")) as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def world(fresh_shop: Collector, sources: Path) -> dict[str, str]:
+    now = time.time_ns()
+    before = now - 5 * MINUTE_NS
+    return seen_in_browser(
+        "world.mjs",
+        sources,
+        {
+            "url": fresh_shop.http_url,
+            "database": DATABASE,
+            "since": str(before - 2 * MINUTE_NS),
+            "until": str(before),
+            "well": calls_of_newcomer(now, 40, failed=False),
+            "sick": calls_of_newcomer(now, 60, failed=True),
+        },
+    )
+
+
+def calls_of_newcomer(now: int, count: int, *, failed: bool) -> str:
+    """OTLP's JSON of calls, each a trace, in the last seconds."""
+    spans = [
+        span("arrive", start=now - (at + 1) * 10_000_000, end=now - at * 10_000_000) for at in range(count)
+    ]
+    for each in spans:
+        each.status.code = 2 if failed else 0
+    sent = json_format.MessageToDict(request(*spans, service="newcomer"), use_integers_for_enums=True)
+    text = re.sub(r'"traceId": "[^"]*"', lambda _: f'"traceId": "{os.urandom(16).hex()}"', json.dumps(sent))
+    return re.sub(r'"spanId": "[^"]*"', lambda _: f'"spanId": "{os.urandom(8).hex()}"', text)
+
+
+@pytest.mark.parametrize("way", ways("world.mjs"))
+def test_somebody_in_the_world(world: dict[str, str], way: str) -> None:
+    assert world[way] == ""
 
 
 def with_hex_ids(document: dict[str, object]) -> dict[str, object]:

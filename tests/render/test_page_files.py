@@ -26,6 +26,7 @@ from tracescape_render.palette import (
     STATES,
     THEMES,
     Theme,
+    in_the_past,
 )
 from tracescape_render.web import page_paths, page_routes
 from tracescape_render.web.files import BUILT
@@ -119,6 +120,20 @@ def test_services_and_densities_look_as_in_charts(
     assert [colours[f"s{slot}"] for slot in range(len(services))] == list(services)
     assert [colours[f"d{level}"] for level in range(len(densities))] == list(densities)
     assert error is None or colours["error"] == error
+
+
+@pytest.mark.parametrize("theme", list(THEMES.values()), ids=list(THEMES))
+def test_the_world_keeps_the_colour_law(theme: Theme) -> None:
+    past = in_the_past(theme)
+    wanted = {f"{STATES[code]}-mark": colour for code, colour in enumerate(theme.marks)}
+    wanted |= {"sky-0": theme.ground[0], "sky-1": theme.ground[1], "floor": theme.plate, "lines": theme.grid}
+    wanted |= {"stem": theme.stem, "way": theme.arc, "light": theme.light, "label": theme.label_ground}
+    wanted |= {"quiet-label": theme.text_quiet, "past": theme.past, "past-ink": theme.past_ink}
+    wanted |= {"past-sky-0": past.ground[0], "past-sky-1": past.ground[1]}
+    wanted |= {"past-floor": past.plate, "past-lines": past.grid, "cause-ink": theme.cause_ink}
+    colours = declared(theme.name)
+    assert {name: colours[name] for name in wanted} == {name: as_hex(rgb) for name, rgb in wanted.items()}
+    assert float(colours["fading"]) == theme.fading
 
 
 def declared(theme: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from tracescape.page.world import Worlds
 from tracescape.view import recent
 from tracescape.watching import Watch
 from tracescape_render.verdict import leading
@@ -26,11 +27,15 @@ class Present:
     """The last minutes of a store for many viewers, on any thread; ``store`` stays open meanwhile.
 
     What is asked here is not called off when one of them leaves.
+
+    Attributes:
+        worlds: what they see in three dimensions.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._watch = Watch(store)
+        self.worlds = Worlds(store)
         self._asking = threading.Lock()
         self._found: Diagnosis | None = None
         self._due = 0.0

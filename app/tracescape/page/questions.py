@@ -44,7 +44,8 @@ _WHOLE_NS: Final = re.compile("[0-9]{1,18}|[0-8][0-9]{18}")  # fits into 64 bits
 FILTERS: Final = ("where", "service", "operation", "kind", "status", "min_duration", "max_duration")
 WINDOW: Final = ("since", "until")
 
-Answer: TypeAlias = Callable[["Store", Asked, "Present"], Document]
+#: A document is told as JSON; bytes are what they are.
+Answer: TypeAlias = Callable[["Store", Asked, "Present"], Document | bytes]
 
 
 class Question(NamedTuple):
@@ -79,6 +80,22 @@ def topology(store: Store, asked: Asked, present: Present) -> Document:
         "edges": rows(edges),
         "map": flat_map(nodes, edges),
     }
+
+
+def world(store: Store, asked: Asked, present: Present) -> bytes:
+    """The same as a scene in three dimensions, as `tracescape_render.web.tables` writes it.
+
+    With ``known`` what changed since that version. In a window that ends nobody moves, and causes are
+    looked for if ``causes`` says so.
+    """
+    found = _topology(store, asked, present)
+    since, until = store.window(asked.text("since"), asked.text("until"))
+    if until is None:
+        told = present.known_causes()
+    else:
+        broken = _broken(store, since, until) if asked.flag("causes") and found.spans else None
+        told = None if broken is None else leading(broken)
+    return present.worlds.told(found, told, asked.text("known"), past=until is not None)
 
 
 def timeline(store: Store, asked: Asked, _present: Present) -> Document:
@@ -384,6 +401,7 @@ def _window(found: Topology) -> Document:
 QUESTIONS: Final = {
     "about": Question(about, ()),
     "topology": Question(topology, WINDOW),
+    "world": Question(world, (*WINDOW, "causes", "known")),
     "timeline": Question(timeline, (*WINDOW, "service")),
     "marks": Question(marks, (*WINDOW, "changes")),
     "causes": Question(causes, WINDOW),

@@ -76,6 +76,10 @@ def document(content: object, status: int = 200, **headers: str) -> Response:
     return Response(body.encode("utf-8", "replace"), status, {**HEADERS, **headers}, "application/json")
 
 
+def _raw(content: bytes) -> Response:
+    return Response(content, headers=HEADERS, media_type="application/octet-stream")
+
+
 def refusal(message: str, status: int, **headers: str) -> Response:
     """One sentence on what is wrong."""
     return document({"error": message}, status, **headers)
@@ -138,7 +142,8 @@ class _Endpoint:
             tenant = request.state.tenant
             self._stores.catch_up(tenant)
             store = self._store(tenant, asking)
-            return document(question.answer(store, asked, self._present_of(tenant)))
+            answer = question.answer(store, asked, self._present_of(tenant))
+            return _raw(answer) if isinstance(answer, bytes) else document(answer)
         except Exception as error:  # whatever it is, the page goes on
             return refused(error)
 

@@ -54,11 +54,12 @@ export async function request(question: string, params: Params, signal: AbortSig
   return response;
 }
 
-export async function ask<T>(question: string, params: Params, signal: AbortSignal): Promise<T> {
+/** The answer as `read` takes it: JSON, unless it says otherwise. */
+export async function ask<T>(question: string, params: Params, signal: AbortSignal, read: (response: Response) => Promise<T> = (response) => response.json() as Promise<T>): Promise<T> {
   for (;;) {
     try {
       const response = await request(question, params, signal);
-      return (await response.json()) as T;
+      return await read(response);
     } catch (error) {
       if (signal.aborted || !(error instanceof AskError) || error.status !== 503) {
         throw error instanceof TypeError || error instanceof SyntaxError ? new AskError(LOST, 0) : error;

@@ -53,7 +53,7 @@ export function useAsk<T>(question: string, params: Params | null, beats = true)
       (data) => end({ data }),
       (error: unknown) => {
         if (stop.signal.aborted) return;
-        end({ error: error instanceof AskError ? error : new AskError(String(error), -1) });
+        end({ error: failure(error) });
       },
     );
   }, [asked, beats ? beat : 0]);
@@ -61,6 +61,9 @@ export function useAsk<T>(question: string, params: Params | null, beats = true)
   // What was asked before is no answer to this.
   return answer.asked === asked ? answer : { data: undefined, error: undefined, loading: asked !== null };
 }
+
+/** Whatever is thrown, as what went wrong with a question. */
+export const failure = (error: unknown) => (error instanceof AskError ? error : new AskError(String(error), -1));
 
 /** The width of an element, as it changes. */
 export function useWidth(of: RefObject<HTMLElement | null>): number {

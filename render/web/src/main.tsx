@@ -13,9 +13,10 @@ import { Search } from "./views/search";
 import { Service } from "./views/service";
 import { Topology } from "./views/topology";
 import { Trace } from "./views/trace";
+import { World } from "./views/world";
 import "./style.css";
 
-/** A view by the first part of its address. One more, such as the world in three dimensions, is one more line. */
+/** A view by the first part of its address. One more is one more line. */
 const VIEWS: Record<string, (place: Place) => preact.ComponentChildren> = {
   overview: ({ params }) => <Overview params={params} />,
   search: ({ params }) => <Search params={params} />,
@@ -23,6 +24,7 @@ const VIEWS: Record<string, (place: Place) => preact.ComponentChildren> = {
   trace: ({ about, params }) => <Trace key={about} id={about} params={params} />,
   service: ({ about, params }) => <Service key={about} name={about} params={params} />,
   topology: ({ params }) => <Topology params={params} />,
+  world: ({ params }) => <World params={params} />,
   live: ({ params }) => <Live params={params} />,
 };
 
@@ -30,6 +32,7 @@ const MENU: [view: string, label: string][] = [
   ["overview", "Overview"],
   ["search", "Search"],
   ["topology", "Map"],
+  ["world", "World"],
   ["live", "Live"],
 ];
 const KEYS: [key: string, what: string][] = [
@@ -37,7 +40,10 @@ const KEYS: [key: string, what: string][] = [
   ["o", "overview"],
   ["s", "search"],
   ["m", "map"],
+  ["w", "world"],
   ["l", "live"],
+  ["n, f", "in the world: to the worst, everything"],
+  ["w a s d, q e", "in the world, when it has the focus: fly"],
   ["r", "ask again now"],
   ["t", "other colours: dark, light, colour-blind"],
   ["j, k or ↓, ↑", "next and last span of a trace"],
@@ -167,6 +173,7 @@ function useKeys(does: { again: () => void; theme: () => void; help: () => void 
         o: () => go("overview"),
         s: () => go("search"),
         m: () => go("topology"),
+        w: () => go("world"),
         l: () => go("live"),
         r: does.again,
         t: does.theme,

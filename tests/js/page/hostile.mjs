@@ -8,7 +8,7 @@ async function enter(page, hash = "") {
   await settled(page);
 }
 
-const VIEWS = ["", "search?spans=1", `trace/${told.trace}?span=${told.span}`, `trace/${told.trace}?tab=flame`, `trace/${told.trace}?tab=logs`, `service/${encodeURIComponent(told.service)}`, "topology", "compare?slowest=0.5", `service/${encodeURIComponent("<img src=x onerror=alert(1)>")}`];
+const VIEWS = ["", "search?spans=1", `trace/${told.trace}?span=${told.span}`, `trace/${told.trace}?tab=flame`, `trace/${told.trace}?tab=logs`, `service/${encodeURIComponent(told.service)}`, "topology", "world", `world?service=${encodeURIComponent(told.service)}`, "compare?slowest=0.5", `service/${encodeURIComponent("<img src=x onerror=alert(1)>")}`];
 
 await walk({
   async "without a key nothing is shown, a wrong one is a sentence"(page) {
@@ -39,6 +39,9 @@ await walk({
       check((await page.locator("main img, main script, main iframe, main b > *").count()) === 0, `markup in ${hash}`);
       check(await page.evaluate(() => window.hacked === undefined), `script ran in ${hash}`);
     }
+    await open(page, "world");
+    await page.locator(".names b").first().waitFor();
+    check((await page.locator(".names *:not(div, b, span)").count()) === 0, "markup in the world");
     await open(page, `trace/${told.trace}?span=${told.span}`);
     await says(page, told.operation);
     await says(page, told.value);

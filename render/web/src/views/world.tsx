@@ -1,0 +1,279 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { About, Causes, Step } from "../documents";
+import { count, digits, duration, ms, plural, share, when } from "../format";
+import { useAsk } from "../hooks";
+import { Problem, Waiting } from "../parts/basics";
+import { Nothing } from "../parts/nothing";
+import { change, link, windowOf } from "../route";
+import type { Stage } from "../world/stage";
+import type { World as Told } from "../world/tables";
+import { useWorld } from "../world/use_world";
+import { Service } from "./service";
+import { Topology } from "./topology";
+
+const STATES = ["healthy", "degraded", "failing", "idle", "absent"];
+const KINDS = ["service", "database", "queue", "external", "entry"];
+const NO_WEBGL = "This browser draws no WebGL2, so here is the flat map.";
+const LOST = "The graphics of this browser were lost. They come back by themselves, or when the page is loaded again; here is the flat map.";
+
+/** The same as the map, to walk in. */
+export function World({ params }: { params: Record<string, string> }) {
+  const time = windowOf(params);
+  const causes = useAsk<Causes>("causes", time.until === undefined ? time : null);
+  const { world, error } = useWorld(time, causes.data?.causes.map((each) => each.sentence).join(" ") ?? "");
+  const [trouble, setTrouble] = useState<string | null>(null);
+  const [hovered, setHovered] = useState<{ body: number; x: number; y: number } | null>(null);
+  const host = useRef<HTMLDivElement>(null);
+  const overlay = useRef<HTMLDivElement>(null);
+  const stage = useRef<Stage | null>(null);
+  const [ready, setReady] = useState(false);
+  const service = params["service"] ?? null;
+  // Whoever listens must not hear of yesterday's.
+  const latest = useRef({ world, service });
+  latest.current = { world, service };
+
+  useEffect(() => {
+    let left = false;
+    void import("../world/stage").then(
+      ({ canDraw, Stage }) => {
+        if (left || host.current === null || overlay.current === null) return;
+        if (!canDraw()) {
+          setTrouble(NO_WEBGL);
+          return;
+        }
+        try {
+          stage.current = new Stage(host.current, overlay.current, {
+            hover: (body, x, y) => setHovered(body === null ? null : { body, x, y }),
+            pick: (body) => change({ service: body === null ? undefined : latest.current.world?.services[body] }),
+            moved: (view) => {
+              kept.current = view;
+              change({ view }, true);
+            },
+            lost: (gone) => setTrouble(gone ? LOST : null),
+          });
+        } catch {
+          setTrouble(NO_WEBGL);
+          return;
+        }
+        // For whoever looks at the page from outside: tests, and the console.
+        Object.assign(host.current, { stage: stage.current });
+        if (document.activeElement === document.body) host.current.focus({ preventScroll: true });
+        setReady(true);
+      },
+      () => setTrouble("The world could not be loaded. Load the page again."),
+    );
+    return () => {
+      left = true;
+      stage.current?.dispose();
+      stage.current = null;
+    };
+  }, []);
+  // The address says where one stands; that oneself has gone there is no news.
+  const kept = useRef<string | undefined>(undefined);
+  useEffect(() => {
+    if (!ready || world === null) return;
+    stage.current?.show(world);
+    if (params["view"] === kept.current) return;
+    kept.current = params["view"];
+    stage.current?.look(params["view"]);
+  }, [ready, world, params["view"]]);
+  useEffect(() => stage.current?.select(service), [ready, service]);
+  useEffect(() => {
+    const watch = new MutationObserver(() => stage.current?.paint());
+    watch.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    return () => watch.disconnect();
+  }, []);
+
+  const worst = () => {
+    const { world } = latest.current;
+    const body = world?.about.worst;
+    const name = body == null ? undefined : world?.services[body];
+    if (name === undefined || stage.current === null) return;
+    stage.current.flyTo(name);
+    change({ service: name });
+  };
+  const everything = () => stage.current?.flyOut();
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const at = event.target;
+      const writes = at instanceof HTMLElement && /^(input|select|textarea)$/i.test(at.tagName);
+      if (writes || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+      if (event.key === "n") worst();
+      else if (event.key === "f") everything();
+      else if (event.key === "Escape" && latest.current.service !== null) change({ service: undefined });
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
+
+  const past = world?.about.past === true;
+  const empty = world !== null && world.about.spans === 0;
+  return (
+    <>
+      <div class="world-head">
+        <h1>World</h1>
+        <p class="told" role="status">
+          {world?.about.headline}
+        </p>
+        <form
+          role="search"
+          onSubmit={(event) => {
+            event.preventDefault();
+            const name = found(world, new FormData(event.currentTarget).get("name"));
+            if (name === null) return;
+            stage.current?.flyTo(name);
+            change({ service: name });
+          }}
+        >
+          <input name="name" list="bodies" aria-label="Fly to" placeholder="Fly to …" autocomplete="off" />
+          <datalist id="bodies">
+            {world?.services.slice(0, 2000).map((name) => (
+              <option key={name} value={name} />
+            ))}
+          </datalist>
+          <button type="button" onClick={worst} title="n">
+            Worst
+          </button>
+          <button type="button" onClick={everything} title="f">
+            Everything
+          </button>
+        </form>
+      </div>
+      {error !== null && error.status !== 0 && <Problem text={error.message} />}
+      {trouble !== null && <Problem text={trouble} />}
+      {empty && <Nothing params={params} />}
+      <div class={`world${service === null ? "" : " with-panel"}`} hidden={trouble !== null || empty}>
+        <div class={`stage${past ? " past" : ""}`}>
+          <div ref={host} class="sight" role="application" tabIndex={0} aria-label="The world. Drag to turn, scroll to come nearer, click a body. W A S D fly, n goes to the worst, f shows everything; the map has the same as tables." />
+          <div ref={overlay} class="names" aria-hidden="true" />
+          {past && <p class="past-mark">The past · {`${when(world.about.since_ns)} – ${when(world.about.until_ns)}`}</p>}
+          {hovered !== null && world !== null && <Tooltip world={world} {...hovered} />}
+          {(world === null || !ready) && error === null && trouble === null && <Waiting text="Building the world" />}
+        </div>
+        {service !== null && (
+          <aside aria-label={`About ${service}`}>
+            <p class="actions">
+              <a class="button" href={link("service", service)}>
+                Its page
+              </a>
+              <button type="button" onClick={() => change({ service: undefined })}>
+                Close
+              </button>
+            </p>
+            <Service key={service} name={service} params={params} />
+          </aside>
+        )}
+      </div>
+      {world !== null && !empty && (
+        <>
+          <TimeTravel params={params} />
+          <p class="quiet small">
+            {world.about.caption} · {count(world.table("bodies").rows)} bodies, {plural(world.table("arcs").rows, "connection")} · the same <a href={link("topology")}>as a map and tables</a>
+          </p>
+        </>
+      )}
+      {trouble !== null && <Topology params={params} />}
+    </>
+  );
+}
+
+function found(world: Told | null, wanted: unknown): string | null {
+  if (world === null || typeof wanted !== "string" || wanted.trim() === "") return null;
+  const text = wanted.trim().toLowerCase();
+  const names = world.services;
+  return names.find((name) => name.toLowerCase() === text) ?? names.find((name) => name.toLowerCase().startsWith(text)) ?? names.find((name) => name.toLowerCase().includes(text)) ?? null;
+}
+
+function Tooltip({ world, body, x, y }: { world: Told; body: number; x: number; y: number }) {
+  const table = world.table("bodies");
+  const name = table.words("service")[body];
+  if (name === undefined) return null;
+  const of = (column: string) => table.numbers(column)[body] ?? 0;
+  const [calls, errors] = [of("calls"), of("errors")];
+  const quantiles = Array.from(table.numbers("quantiles").slice(3 * body, 3 * body + 3));
+  return (
+    <div class={`tooltip${x > 260 ? " left" : ""}`} role="tooltip" style={{ transform: `translate(${Math.round(x)}px, ${Math.round(y)}px)` }}>
+      <div>
+        <b>{name}</b>
+        <span>
+          {KINDS[of("shape")]} · {STATES[of("state")]}
+        </span>
+        <span>
+          {count(calls)} calls · {digits(calls / Math.max(world.about.seconds, 1e-9))}/s
+        </span>
+        <span>
+          {count(errors)} errors · {calls > 0 ? share(errors / calls) : "–"}
+        </span>
+        <span>{["p50", "p95", "p99"].map((label, number) => `${label} ${duration((quantiles[number] ?? -1) < 0 ? null : quantiles[number])}`).join("   ")}</span>
+      </div>
+    </div>
+  );
+}
+
+const MINUTE = 60_000;
+/** What a moment looks back on, as `Store.at`. */
+const WIDTH = 5 * MINUTE;
+
+/** All that is stored as one line to drag along; what it shows is in the address. */
+function TimeTravel({ params }: { params: Record<string, string> }) {
+  const about = useAsk<About>("about", {}).data;
+  const line = useAsk<{ steps: Step[] }>("timeline", {}, false).data;
+  const due = useRef(0);
+  const [dragged, setDragged] = useState<number | null>(null);
+  const until = params["until"];
+  useEffect(() => setDragged(null), [until]);
+  if (about?.first_ns == null || about.last_ns == null) return null;
+  const first = Math.floor(ms(about.first_ns) / MINUTE) * MINUTE;
+  const last = Math.ceil((ms(about.last_ns) + 1) / MINUTE) * MINUTE;
+  const now = until === undefined;
+  const moment = dragged ?? (now || !/^\d+$/.test(until) ? last : ms(until));
+  const travel = (to: number) => {
+    setDragged(to);
+    clearTimeout(due.current);
+    due.current = window.setTimeout(() => {
+      const since = params["since"] ?? "";
+      const width = until !== undefined && /^\d+$/.test(since) && /^\d+$/.test(until) ? Math.min(ms(until) - ms(since), 60 * MINUTE) : Math.min(WIDTH, Math.max(MINUTE, (last - first) / 10));
+      change({ since: nanoseconds(to - width), until: nanoseconds(to) }, true);
+    }, 150);
+  };
+  return (
+    <div class="travel">
+      <div class="travel-line">
+        {line !== undefined && <Spark steps={line.steps} first={first} last={last} />}
+        <input
+          type="range"
+          min={first + MINUTE}
+          max={Math.max(last, first + MINUTE)}
+          step={MINUTE}
+          value={moment}
+          aria-label="Moment"
+          aria-valuetext={now && dragged === null ? "now" : when(nanoseconds(moment))}
+          onInput={(event) => travel(Number(event.currentTarget.value))}
+        />
+      </div>
+      <span class="quiet small">{now && dragged === null ? "what is newest" : `as of ${when(nanoseconds(moment))}`}</span>
+      <button type="button" disabled={now} onClick={() => change({ since: undefined, until: undefined })}>
+        Now
+      </button>
+    </div>
+  );
+}
+
+const nanoseconds = (milliseconds: number) => (BigInt(Math.round(milliseconds)) * 1_000_000n).toString();
+
+/** Rates, with errors below them, over all that is stored. */
+function Spark({ steps, first, last }: { steps: Step[]; first: number; last: number }) {
+  const most = Math.max(1e-9, ...steps.map((step) => step.rate_per_s ?? 0));
+  const bars = (of: (step: Step) => number) =>
+    steps.map((step) => {
+      const from = ((ms(step.start_ns) - first) / (last - first)) * 1000;
+      const to = step.end_ns === undefined ? from + 1000 / steps.length : ((ms(step.end_ns) - first) / (last - first)) * 1000;
+      return `M${from.toFixed(1)} 24V${(24 - (22 * of(step)) / most).toFixed(1)}H${to.toFixed(1)}V24Z`;
+    });
+  return (
+    <svg viewBox="0 0 1000 24" preserveAspectRatio="none" aria-hidden="true">
+      <path class="rates" d={bars((step) => step.rate_per_s ?? 0).join("")} />
+      <path class="failed" d={bars((step) => (step.rate_per_s ?? 0) * (step.error_rate ?? 0)).join("")} />
+    </svg>
+  );
+}

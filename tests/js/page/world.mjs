@@ -1,0 +1,188 @@
+// Through the world of a shop whose database of inventory is slow.
+import { axe, check, open, says, settled, told, walk } from "./walking.mjs";
+
+const drawn = (page) => page.waitForFunction(() => document.querySelector(".sight")?.stage?.frames > 0);
+const seen = (page, ask, given) => page.evaluate(([code, value]) => new Function("stage", "given", `return ${code}`)(document.querySelector(".sight").stage, value), [ask, given]);
+const body = (page, service) => seen(page, "stage.world.services.indexOf(given)", service);
+const world = async (page, hash = "") => {
+  await open(page, `world${hash}`);
+  await drawn(page);
+};
+
+/** What the bytes say, read by nobody who draws. */
+async function told_in_bytes(page, query) {
+  const bytes = Buffer.from(await (await fetch(`${told.url}/ask/world?${query}`)).arrayBuffer());
+  const length = bytes.readUInt32LE(8);
+  const says = JSON.parse(bytes.subarray(12, 12 + length).toString());
+  const column = (table, name) => {
+    const { type, at, count } = says.tables[table].columns[name];
+    const size = { f4: 4, u1: 1, i4: 4 }[type];
+    const take = { f4: "readFloatLE", u1: "readUInt8", i4: "readInt32LE" }[type];
+    return Array.from({ length: count }, (_, number) => bytes[take](12 + length + at + number * size));
+  };
+  return { ...says, column, names: says.tables.bodies.texts.service.values };
+}
+
+/** The part of a page's own text that says what kind of message it was. */
+async function kind(response) {
+  const bytes = await response.body();
+  return JSON.parse(bytes.subarray(12, 12 + bytes.readUInt32LE(8)).toString());
+}
+
+const COLOURS = ["healthy", "degraded", "failing", "idle", "absent"];
+
+const ways = {
+  async "the beacon is on the cause, and n goes there"(page) {
+    await world(page);
+    await page.locator(".names .flag").waitFor();
+    check((await page.locator(".names .flag b").innerText()).startsWith("postgresql inventory"), "the flag is on another");
+    const before = await seen(page, "stage.camera.position.toArray()");
+    await page.keyboard.press("n");
+    await page.waitForURL(/view=/);
+    check(decodeURIComponent(page.url()).replaceAll("+", " ").includes(told.database), "another one is chosen");
+    const after = await seen(page, "stage.camera.position.toArray()");
+    check(JSON.stringify(before) !== JSON.stringify(after), "nobody flew");
+    await page.keyboard.press("f");
+    await page.waitForFunction(([x, y, z]) => { const at = document.querySelector(".sight").stage.camera.position; return Math.hypot(at.x - x, at.y - y, at.z - z) > 5; }, after);
+  },
+  async "what is drawn is what the bytes say"(page) {
+    await world(page, `?since=${told.since}&until=${told.until}`);
+    const bytes = await told_in_bytes(page, `since=${told.since}&until=${told.until}`);
+    const names = await seen(page, "[...stage.world.services]");
+    check(JSON.stringify(names) === JSON.stringify(bytes.names), `other bodies: ${names}`);
+    const places = await seen(page, "stage.kinds.flatMap((mesh) => [...mesh.geometry.getAttribute('place').array].slice(0, 3 * mesh.geometry.instanceCount))");
+    const sorted = (values) => values.map((value) => value.toFixed(4)).sort().join();
+    check(sorted(places) === sorted(bytes.column("bodies", "position")), "bodies stand elsewhere");
+    const arcs = await seen(page, "stage.ways.geometry.instanceCount");
+    const bright = bytes.column("arcs", "seen").filter((share) => share >= 0.025).length;
+    check(arcs === bright, `${arcs} arcs instead of ${bright}`);
+    const wanted = await page.evaluate((states) => states.map((state) => getComputedStyle(document.documentElement).getPropertyValue(`--${state}`).trim()), COLOURS);
+    const states = bytes.column("bodies", "state");
+    const colours = await seen(page, "stage.world.services.map((_, body) => stage.colourOf(body))");
+    colours.forEach((colour, number) => check(colour === wanted[states[number]], `${names[number]} is ${colour}`));
+    check((await seen(page, "stage.calls")) <= 30, "too many draw calls");
+  },
+  async "who is clicked has its panel, and its address"(page) {
+    await world(page);
+    const at = await seen(page, "stage.spot(stage.world.services.indexOf(given))", "payment");
+    const box = await page.locator(".sight").boundingBox();
+    await page.mouse.move(box.x + at.x, box.y + at.y);
+    await page.getByRole("tooltip").getByText("payment").waitFor();
+    await page.mouse.click(box.x + at.x, box.y + at.y);
+    await page.waitForURL(/service=payment/);
+    await page.getByRole("complementary").getByRole("heading", { name: /payment/, level: 1 }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(() => !location.hash.includes("service="));
+  },
+  async "an address has the moment, the choice and where one stands"(page, context) {
+    await world(page, `?since=${told.since}&until=${told.until}`);
+    await page.getByLabel("Fly to").fill("catal");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/service=catalog.*view=|view=.*service=catalog/);
+    const stands = await seen(page, "stage.camera.position.toArray()");
+    const other = await context.newPage();
+    await other.goto(page.url());
+    await drawn(other);
+    await other.waitForFunction(([x, y, z]) => { const at = document.querySelector(".sight").stage.camera.position; return Math.hypot(at.x - x, at.y - y, at.z - z) < 0.01; }, stands);
+    check((await seen(other, "stage.selected")) === "catalog", "nobody is chosen");
+    check((await seen(other, "stage.world.about.until_ns")) === told.until, "another moment");
+  },
+  async "one walks with the keyboard"(page) {
+    await world(page);
+    const before = await seen(page, "stage.camera.position.y");
+    await page.locator(".sight").focus();
+    await page.keyboard.down("w");
+    await page.waitForFunction((y) => document.querySelector(".sight").stage.camera.position.y > y + 1, before);
+    await page.keyboard.up("w");
+    await page.waitForURL(/view=/);
+    check(page.url().includes("#/world"), "a key of the page was meant");
+  },
+  async "the past is the past"(page) {
+    await world(page, `?since=${told.since}&until=${told.until}`);
+    await page.getByText("The past").waitFor();
+    const failing = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--failing").trim());
+    check((await seen(page, "stage.colourOf(stage.world.services.indexOf(given))", told.database)) !== failing, "the fault of later is seen");
+    check((await page.locator(".names .flag").count()) === 0, "there is a beacon");
+    check((await seen(page, "stage.ways.material.uniforms.lights.value")) === 0, "it looks live");
+    await page.getByRole("button", { name: "Now", exact: true }).click();
+    await page.waitForFunction(() => document.querySelector(".past-mark") === null);
+    await page.waitForFunction((colour) => { const stage = document.querySelector(".sight").stage; return stage.world.services.some((_, number) => stage.colourOf(number) === colour); }, failing);
+  },
+  async "one drags through time"(page) {
+    await world(page);
+    await page.getByLabel("Moment").focus();
+    for (let step = 0; step < 5; step++) await page.keyboard.press("ArrowLeft");
+    await page.waitForURL(/since=\d{19}&until=\d{19}/);
+    await page.getByText("The past").waitFor();
+  },
+  async "what changes comes as a change, and in colour"(page) {
+    const sent = async (document) => check((await fetch(`${told.url}/v1/traces`, { method: "POST", headers: { "Content-Type": "application/json" }, body: document })).ok, "not taken");
+    await sent(told.well);
+    await world(page, "?refresh=off");
+    await page.waitForFunction(() => document.querySelector(".sight").stage.world.services.includes("newcomer"));
+    const before = await seen(page, "stage.colourOf(stage.world.services.indexOf('newcomer'))");
+    await sent(told.sick);
+    const answer = page.waitForResponse((response) => response.url().includes("/ask/world") && response.url().includes("known="));
+    await page.getByRole("button", { name: "Ask again now" }).click();
+    const message = await kind(await answer);
+    check(message.base !== null, "everything was sent again");
+    await page.waitForFunction((colour) => { const stage = document.querySelector(".sight").stage; return stage.colourOf(stage.world.services.indexOf("newcomer")) !== colour; }, before);
+    check((await seen(page, "stage.world.table('bodies').numbers('state')[stage.world.services.indexOf('newcomer')]")) === 2, "it is not failing");
+  },
+  async "without WebGL2 there is the flat map"(page) {
+    await page.addInitScript(() => {
+      const own = HTMLCanvasElement.prototype.getContext;
+      HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+        return kind === "webgl2" ? null : own.call(this, kind, ...rest);
+      };
+    });
+    await open(page, "world");
+    await says(page, "draws no WebGL2");
+    await page.getByRole("group", { name: /Who calls whom/ }).waitFor();
+  },
+  async "lost graphics are a sentence, and come back"(page) {
+    await world(page);
+    await seen(page, "void (stage.lose = stage.renderer.getContext().getExtension('WEBGL_lose_context'), stage.lose.loseContext())");
+    await says(page, "The graphics of this browser were lost");
+    await page.getByRole("group", { name: /Who calls whom/ }).waitFor();
+    await seen(page, "void stage.lose.restoreContext()");
+    await page.waitForFunction(() => !document.body.textContent.includes("graphics of this browser were lost"));
+    const frames = await seen(page, "stage.frames");
+    await page.waitForFunction((before) => document.querySelector(".sight").stage.frames > before, frames);
+  },
+  async "a lost connection leaves the world standing"(page, context) {
+    await world(page);
+    await context.setOffline(true);
+    await page.keyboard.press("r");
+    await says(page, "The collector does not answer.");
+    check((await seen(page, "stage.world.services.length")) > 10, "the world is gone");
+    await context.setOffline(false);
+    await page.keyboard.press("r");
+    await page.waitForFunction(() => !document.body.textContent.includes("does not answer"));
+  },
+  async "a view that is none is as good as none"(page) {
+    await world(page, "?view=1,2,nonsense&service=nobody-at-all");
+    await says(page, "Nothing called nobody-at-all");
+  },
+  async "a phone needs no sideways scrolling"(page) {
+    await page.setViewportSize({ width: 360, height: 740 });
+    await world(page, "?service=payment");
+    await settled(page);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    check(wide <= 360, `it is ${wide} wide`);
+  },
+  async "axe finds nothing, in any colours"(page) {
+    await world(page, "?service=payment");
+    await settled(page);
+    check((await axe(page)) === "", await axe(page));
+    for (const theme of ["light", "colour-blind"]) {
+      const before = await seen(page, "stage.colourOf(0)");
+      await page.getByRole("button", { name: /^Colours/ }).click();
+      await page.waitForFunction((colour) => document.querySelector(".sight").stage.colourOf(0) !== colour, before);
+      const found = await axe(page, { runOnly: ["color-contrast"] });
+      check(found === "", `${theme}: ${found}`);
+    }
+  },
+};
+
+await walk(ways);
