@@ -52,6 +52,16 @@ class SqlReader(ABC):
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`."""
 
+    def lasting(self, query: str) -> pa.Table:
+        """As `sql`; of a store that nobody writes to each is asked once: keep to few, with small answers."""
+        if self.live:
+            return self.sql(query)
+        kept = self.__dict__.setdefault("_lasting", {})
+        if query not in kept:
+            kept[query] = self.sql(query)
+        found: pa.Table = kept[query]
+        return found
+
     @abstractmethod
     def stream(self, query: str) -> pa.RecordBatchReader:
         """See `Reader.stream`."""
