@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import tracescape as ts
 from memory_reader import span, stored_span_table
 from support.shop_store import MINUTE_NS, broken_shop
+from tracescape import pictures
 from tracescape.cli import app
 from tracescape.panels import StorePanels
 from tracescape.past import Past
@@ -300,6 +301,8 @@ def test_in_the_midst_of_an_incident_a_moment_is_compared_with_the_time_before_i
         assert topology.baseline[1] <= begin
         told = store.at(peak, "1m").topology(topology.baseline)
         assert_frame_equal(pl.DataFrame(shown.nodes), pl.DataFrame(told.nodes))
+        played = pictures._moments(store, peak - MINUTE_NS, peak)[-1]()
+        assert STATES[played.state[played.services.index(database)]] == "failing", "in a film as well"
         for calm in (begin, after):
             assert state(past.moment(MomentWish(calm, causes=True))[1]) == "healthy"
         assert (
