@@ -15,7 +15,7 @@ from tracescape_analytics.connections import MESSAGING, UNSEEN
 from tracescape_analytics.contexts import contexts
 from tracescape_analytics.counts import ByteArray, Counted, Counts, merged, named, nothing_counted
 from tracescape_analytics.nodes import MODELS, PEERS
-from tracescape_analytics.shapes import Shaped, numbered_shapes, shaped_spans
+from tracescape_analytics.shapes import Meaning, Shaped, meaning_of, shaped_spans
 from tracescape_analytics.span_forest import IntArray, SpanForest, id_bytes, integers, numbered_ids
 from tracescape_analytics.windows import MINUTE_NS, Window
 from tracescape_native.call_counts import count_calls
@@ -123,7 +123,14 @@ def pieces_of(reader: Reader, window: Window) -> list[Window]:
 
 
 def counts_in(
-    shaped: Shaped, links: pa.Table | None, window: Window, *, by_minute: bool = False, width_ns: int = 0
+    shaped: Shaped,
+    links: pa.Table | None,
+    window: Window,
+    *,
+    by_minute: bool = False,
+    width_ns: int = 0,
+    threads: int | None = None,
+    meaning: Meaning | None = None,
 ) -> Counted:
     """The counts of a window, from spans that may be more than those of its ``in_context``.
 
@@ -132,11 +139,13 @@ def counts_in(
     ``by_minute`` the periods are minutes since the epoch, those that have counts; with ``width_ns`` they are
     that long; else there is one at most.
 
-    A CLIENT span whose server span has not arrived is taken for one without.
+    A CLIENT span whose server span has not arrived is taken for one without. ``threads``: see `count_calls`.
+    ``meaning`` is that of the shapes, where it is known.
     """
     if shaped.spans.num_rows == 0:
         return nothing_counted()
-    shape, shapes, words = numbered_shapes(shaped)
+    place, shapes, words = meaning if meaning is not None else meaning_of(shaped.shapes)
+    shape = place[shaped.spans["shape"].to_numpy()]
     ids = trace_ids(shaped.spans["trace_id"])
     trace, traces = numbered_ids(ids)
     start = integers(shaped.spans["start_ns"])
@@ -170,7 +179,7 @@ def counts_in(
         unseen=UNSEEN,
         ids=ids,
     )
-    return named(count_calls(spans, len(cut.low), shapes, question), words, ids)
+    return named(count_calls(spans, len(cut.low), shapes, question, threads=threads), words, ids)
 
 
 def trace_ids(column: pa.ChunkedArray) -> ByteArray:

@@ -32,7 +32,7 @@ from tracescape_analytics.counts import (
 from tracescape_analytics.kept_blocks import GoneError, contents, groups_of, minutes_of, neighbours
 from tracescape_analytics.namespaces import shown
 from tracescape_analytics.rollups import counts_of, kept_samples
-from tracescape_analytics.shapes import Shaped, shaped_spans
+from tracescape_analytics.shapes import Meaning, Shaped, meaning_of, shaped_spans
 from tracescape_analytics.windows import MINUTE_NS, Window
 from tracescape_native.call_keys import GROUP_SHIFT
 from tracescape_storage import rollups as kept
@@ -182,6 +182,7 @@ class Lately:
         self._rows: dict[int, list[pa.Table]] = {}
         self._links: dict[int, list[pa.Table]] = {}
         self._shapes: pl.DataFrame | None = None
+        self._meaning: tuple[int, Meaning] | None = None  # of so many of these, which only become more
 
     def _look(self, since: int, until_ns: int | None) -> Look | None:
         news = self._news()
@@ -354,8 +355,14 @@ class Lately:
         if not tables or self._shapes is None:
             return nothing_counted()
         shaped = Shaped(pa.concat_tables(tables), self._shapes.to_arrow())
+        if self._meaning is None or self._meaning[0] != len(self._shapes):
+            self._meaning = len(self._shapes), meaning_of(shaped.shapes)
         return counts_in(
-            shaped, pa.concat_tables(links) if links else None, _window(first, last), by_minute=True
+            shaped,
+            pa.concat_tables(links) if links else None,
+            _window(first, last),
+            by_minute=True,
+            meaning=self._meaning[1],
         )
 
     def _put(self, first: int, last: int, found: Counted) -> None:
