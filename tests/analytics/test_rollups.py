@@ -358,14 +358,16 @@ def test_of_the_minutes_beside_a_large_one_only_what_belongs_to_it_is_read(
     same(store, None, None)
 
 
+@pytest.mark.parametrize("counts", [1, 1 << 30])
 def test_a_long_window_of_spans_is_read_in_pieces(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, counts: int
 ) -> None:
     begin = 100 * HOUR_NS
     for minute in range(8):
         append(store, *a_call(f"{minute}", begin + (minute + 1) * MINUTE_NS - 5))
     whole = [counts_of_window(store.reader(), Window(*ends)) for ends in ((None, None), (begin + 7, None))]
     monkeypatch.setattr(calls, "_SPANS_A_PIECE", 3)
+    monkeypatch.setattr(calls, "_COUNTS_AT_ONCE", counts)
     reader = store.reader()
     for ends, expected in zip(((None, None), (begin + 7, None)), whole, strict=True):
         assert said(counts_of_window(reader, Window(*ends))) == said(expected)
