@@ -9,6 +9,7 @@ span costs another: both are printed.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import statistics
 import sys
@@ -39,6 +40,9 @@ from naive.critical_path import Walk  # the kernels' readable twin is the peer h
 from naive.forest import Span, twin
 
 EXTREME = 100_000
+ROUNDS = 7
+#: So many spans take seconds: only the first kernels are run on them, and seldom, so that minutes will do.
+MANY, KERNELS_OF_MANY, ROUNDS_OF_MANY = 5_000_000, 2, 3
 #: What ten million spans in a file may take, from the question to the answer.
 TOPOLOGY_S = 1.5
 CRITICAL_PATH_S = 3.0
@@ -122,9 +126,13 @@ def show(name: str, count: int, cost: Cost) -> None:
     )
 
 
-def kernels(table: pa.Table, rounds: int) -> Cost:
-    """What the kernels do with columns in memory; returns the cost of trees and critical paths."""
+def kernels(table: pa.Table) -> Cost:
+    """What the kernels do with columns in memory; returns the cost of trees and critical paths.
+
+    Of many spans only that, which every answer needs: the others grow alike.
+    """
     count = table.num_rows
+    rounds = ROUNDS if count < MANY else ROUNDS_OF_MANY
     columns = Columns(table)
     spans = columns.spans
     forest = build_forest(spans)
@@ -140,7 +148,8 @@ def kernels(table: pa.Table, rounds: int) -> Cost:
         "durations into histograms by service": lambda: record(duration, forest.resource, groups),
     }
     print(f"\nfrom columns in memory ({count:,} spans, median of {rounds} rounds)")
-    costs = {name: cost_of(run, rounds) for name, run in runs.items()}
+    wanted = list(runs)[: None if count < MANY else KERNELS_OF_MANY]
+    costs = {name: cost_of(runs[name], rounds) for name in wanted}
     for name, cost in costs.items():
         show(name, count, cost)
     return next(iter(costs.values()))
@@ -203,16 +212,18 @@ def from_file(table: pa.Table) -> None:
         timings = in_turn(topologies, rounds=3)
         report("topology from the file", "spans", count, timings)
         waits(timings[:1], count, TOPOLOGY_S)
-        aggregates = {
-            "by operation": lambda: critical_path(reader),
+        timings = in_turn({"by operation": lambda: critical_path(reader)}, rounds=3)
+        report("aggregate critical path from the file", "spans", count, timings)
+        waits(timings, count, CRITICAL_PATH_S)
+        others = {
             "by edge": lambda: critical_path(reader, by="edge"),
             "by call path": lambda: critical_path(reader, by="path"),
             "by call path, the slowest 1 % and the rest": lambda: critical_path(
                 reader, by="path", slowest=0.01
             ),
         }
-        timings = in_turn(aggregates, rounds=3)
-        report("aggregate critical path from the file", "spans", count, timings)
+        timings = in_turn(others, rounds=1)
+        report("the same, once each", "spans", count, timings)
         waits(timings, count, CRITICAL_PATH_S)
         reader.close()
 
@@ -225,13 +236,14 @@ def main() -> None:
     parser.add_argument("--file", type=Path, default=os.environ.get("TRACESCAPE_BENCH_SPANS"))
     arguments = parser.parse_args()
 
+    @functools.lru_cache(maxsize=1)
     def table(count: int) -> pa.Table:
         return workload.recorded(arguments.file, count) if arguments.file else workload.random(count)
 
     beside_readable_python(table(10_000))
-    costs = {count: kernels(table(count), rounds=15 if count < 5_000_000 else 7) for count in arguments.spans}
-    growth(costs)
     extremes()
+    costs = {count: kernels(table(count)) for count in arguments.spans}
+    growth(costs)
     if arguments.stored:
         from_file(table(arguments.stored))
 

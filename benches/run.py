@@ -16,6 +16,7 @@ BENCHES = (
     ("ingest.py", "--short"),
     ("fsync.py",),
     ("faults.py", "--rounds", "2"),
+    ("first_use.py",),
     ("analyse.py", "--spans", "10000", "1000000", "--stored", "1000000"),
     ("beside_crisp.py", "--spans", "20000", "--ours", "1000000"),
     ("topology.py",),

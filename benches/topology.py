@@ -95,7 +95,7 @@ def table(frame: pl.DataFrame, first: int, count: int) -> pa.Table:
     order = np.lexsort((np.random.default_rng(first).random(count), begin // MINUTE_NS))
     row, copy, begin = row[order], copy[order], begin[order]
     spans = frame[row]
-    halves = np.stack([spans["t0"].to_numpy() ^ copy, spans["t1"].to_numpy()], axis=1).astype(">i8")
+    halves = workload.copied(spans.select("t0", "t1").to_numpy(), copy).astype(">i8")
     trace = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, pa.py_buffer(halves.tobytes())])
     columns = {
         "trace_id": trace.cast(pa.binary()),

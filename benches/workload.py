@@ -15,6 +15,8 @@ from tracescape_storage.schema import SPANS
 Integers = npt.NDArray[np.int64]
 
 MINUTE_NS = 60_000_000_000
+#: Products with these are spread over all 64 bits, and no two are alike.
+_ODD = np.array([-7046029254386353131, -4417276706812531889], np.int64)
 SPANS_A_TRACE, SERVICES, OPERATIONS = 40, 25, 10
 
 
@@ -45,7 +47,7 @@ def recorded(path: Path, count: int, seed: int = 1) -> pa.Table:
     }
     return as_table(
         {
-            "trace": np.stack([trace[row, 0] ^ copy, trace[row, 1]], axis=1),
+            "trace": copied(trace[row], copy),
             "span_id": span[row],
             "parent_span_id": parent[row],
             "start_ns": begin[order],
@@ -53,6 +55,15 @@ def recorded(path: Path, count: int, seed: int = 1) -> pa.Table:
         },
         texts,
     )
+
+
+def copied(trace: Integers, copy: Integers) -> Integers:
+    """The halves of other trace ids for each copy, int64, shape (n, 2).
+
+    Real ids are random in every byte. Copies that share their last bytes would share the store's key of a
+    trace, and whoever asks for the traces of one minute would be given all others.
+    """
+    return trace ^ copy[:, None] * _ODD
 
 
 def random(count: int, seed: int = 1) -> pa.Table:
@@ -78,7 +89,7 @@ def random(count: int, seed: int = 1) -> pa.Table:
     number, trace, parent, base = number[order], trace[order], parent[order], base[order]
     return as_table(
         {
-            "trace": np.stack([np.ones_like(trace), trace], axis=1),
+            "trace": copied(np.ones((len(trace), 2), np.int64), trace),
             "span_id": base + number + 1,
             "parent_span_id": np.where(parent >= 0, base + parent + 1, 0),
             "start_ns": start[order],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +17,7 @@ from tracescape_analytics.connections import MESSAGING, UNSEEN
 from tracescape_analytics.contexts import contexts
 from tracescape_analytics.counts import ByteArray, Counted, Counts, merged, named, nothing_counted
 from tracescape_analytics.nodes import MODELS, PEERS
-from tracescape_analytics.shapes import Shaped, numbered_shapes, shaped_spans
+from tracescape_analytics.shapes import Meaning, Shaped, meaning_of, shaped_spans
 from tracescape_analytics.span_forest import IntArray, SpanForest, id_bytes, integers, numbered_ids
 from tracescape_analytics.windows import MINUTE_NS, Window
 from tracescape_native.call_counts import count_calls
@@ -32,6 +34,8 @@ _ID_BYTES: Final = 16
 #: What is read at once: little enough to stay near the processor, enough for what each piece costs.
 _SPANS_A_PIECE: Final = 1_000_000
 _PIECES_AT_ONCE: Final = 4
+#: Counts of pieces, 16 bytes each, that are held before they are added up.
+_COUNTS_AT_ONCE: Final = 4_000_000
 _SHORT_NS: Final = 4 * MINUTE_NS
 
 
@@ -66,16 +70,20 @@ def counts_of_window(reader: Reader, window: Window, where: str = "") -> Counts:
     Long windows are read a piece at a time, so that memory is bounded, and several at once. ``where`` is a
     further condition on spans, for readers that know SQL.
     """
-    found = _counted(reader, window, where, 0)
-    return found[0].whole() if len(found) == 1 else merged([part.whole() for part in found])
+    held: list[Counts] = []
+    for part in _counted(reader, window, where, 0):
+        held.append(part.whole())
+        if sum(len(each.keys) for each in held) > _COUNTS_AT_ONCE:
+            held = [merged(held)]
+    return merged(held)
 
 
 def periods_of_window(reader: Reader, window: Window, width_ns: int) -> list[Counted]:
     """The same by ``start_ns // width_ns``, in parts; a period may be in two of them."""
-    return _counted(reader, window, "", width_ns)
+    return list(_counted(reader, window, "", width_ns))
 
 
-def _counted(reader: Reader, window: Window, where: str, width_ns: int) -> list[Counted]:
+def _counted(reader: Reader, window: Window, where: str, width_ns: int) -> Iterator[Counted]:
     arrived = arrived_by_now(reader)
     pieces = [window] if arrived is None else pieces_of(reader, window)
     condition = " AND ".join(filter(None, [arrived, where]))
@@ -84,9 +92,17 @@ def _counted(reader: Reader, window: Window, where: str, width_ns: int) -> list[
         return counts_in(*spans_of(reader, piece, condition), piece, width_ns=width_ns)
 
     if len(pieces) == 1:
-        return [count(window)]
-    with ThreadPoolExecutor(min(cores(), _PIECES_AT_ONCE)) as threads:
-        return list(threads.map(count, pieces))
+        yield count(window)
+        return
+    ahead = min(cores(), _PIECES_AT_ONCE)
+    with ThreadPoolExecutor(ahead) as threads:
+        waiting: deque[Future[Counted]] = deque()
+        for piece in pieces:
+            waiting.append(threads.submit(count, piece))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def arrived_by_now(reader: Reader) -> str | None:
@@ -123,7 +139,14 @@ def pieces_of(reader: Reader, window: Window) -> list[Window]:
 
 
 def counts_in(
-    shaped: Shaped, links: pa.Table | None, window: Window, *, by_minute: bool = False, width_ns: int = 0
+    shaped: Shaped,
+    links: pa.Table | None,
+    window: Window,
+    *,
+    by_minute: bool = False,
+    width_ns: int = 0,
+    threads: int | None = None,
+    meaning: Meaning | None = None,
 ) -> Counted:
     """The counts of a window, from spans that may be more than those of its ``in_context``.
 
@@ -132,11 +155,13 @@ def counts_in(
     ``by_minute`` the periods are minutes since the epoch, those that have counts; with ``width_ns`` they are
     that long; else there is one at most.
 
-    A CLIENT span whose server span has not arrived is taken for one without.
+    A CLIENT span whose server span has not arrived is taken for one without. ``threads``: see `count_calls`.
+    ``meaning`` is that of the shapes, where it is known.
     """
     if shaped.spans.num_rows == 0:
         return nothing_counted()
-    shape, shapes, words = numbered_shapes(shaped)
+    place, shapes, words = meaning if meaning is not None else meaning_of(shaped.shapes)
+    shape = place[shaped.spans["shape"].to_numpy()]
     ids = trace_ids(shaped.spans["trace_id"])
     trace, traces = numbered_ids(ids)
     start = integers(shaped.spans["start_ns"])
@@ -170,7 +195,7 @@ def counts_in(
         unseen=UNSEEN,
         ids=ids,
     )
-    return named(count_calls(spans, len(cut.low), shapes, question), words, ids)
+    return named(count_calls(spans, len(cut.low), shapes, question, threads=threads), words, ids)
 
 
 def trace_ids(column: pa.ChunkedArray) -> ByteArray:

@@ -20,7 +20,7 @@ from tracescape_analytics.namespaces import short_name
 from tracescape_analytics.naming import shown_nodes
 from tracescape_analytics.nodes import NODE_KINDS
 from tracescape_analytics.sampling import UNIT
-from tracescape_analytics.shapes import Shaped, Vocabulary, numbered_shapes
+from tracescape_analytics.shapes import Shaped, Vocabulary, meaning_of
 from tracescape_analytics.span_forest import IntArray, integers, trace_numbers
 from tracescape_native.call_events import Shapes
 from tracescape_native.call_paths import CallPaths, call_paths, greatest_above, nearest_above
@@ -60,7 +60,8 @@ def chains_of(shaped: Shaped, by: str = "operation", shared: Collection[str] = (
     ``by="service"`` does not tell the operations of a service apart. Every tree that begins in the spans is
     taken, whatever is asked; expected O(n log n). ``shared`` names services as ``namespaces`` has it.
     """
-    shape, shapes, words = numbered_shapes(shaped)
+    place, shapes, words = meaning_of(shaped.shapes)
+    shape = place[shaped.spans["shape"].to_numpy()]
     trace, _ = trace_numbers(shaped.spans["trace_id"])
     start = integers(shaped.spans["start_ns"])
     forest = build_forest(

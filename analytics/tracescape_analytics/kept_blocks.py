@@ -6,7 +6,7 @@ A store may hold more blocks than there is memory: what is read at once is bound
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -25,6 +25,8 @@ BYTES_AT_ONCE: Final = 8 << 20
 #: So many at once, however small they are: a question's text is bounded.
 _BLOCKS_AT_ONCE: Final = 1_000
 _FOREVER: Final = 2**62
+#: So many minutes that spans must answer are named in a question; more are looked for each time.
+_RAW_NAMED: Final = 200
 
 
 class Kept(NamedTuple):
@@ -63,7 +65,7 @@ def cursor_of(reader: Reader) -> int:
     if not hasattr(reader, "shaped_spans"):
         return 0
     try:
-        cursors = reader.sql(kept.CURSOR_SQL)["cursor_ns"].to_pylist()
+        cursors = _lasting(reader, kept.CURSOR_SQL)["cursor_ns"].to_pylist()
     except StoreError:  # a file of a release that kept none
         return 0
     return int(cursors[0]) if cursors else 0
@@ -73,7 +75,9 @@ def planned(reader: Reader, window: Window, cursor_ns: int, longest_ns: int = HO
     """What makes up a window, with no block longer than ``longest_ns``; see `kept.blocks_sql`."""
     since = -_FOREVER if window.since_ns is None else max(window.since_ns, -_FOREVER)
     until = _FOREVER if window.until_ns is None else min(window.until_ns, _FOREVER)
-    rows = _rows(reader.sql(kept.blocks_sql(since, until, cursor_ns, longest_ns=longest_ns)))
+    raw_minutes = _raw_minutes(reader, cursor_ns)
+    found = kept.blocks_sql(since, until, cursor_ns, longest_ns=longest_ns, raw_minutes=raw_minutes)
+    rows = _rows(reader.sql(found))
     raw = neighbours(row.start_ns // MINUTE_NS for row in rows if not row.width_ns)
     cut = [Window(max(first * MINUTE_NS, since), min((last + 1) * MINUTE_NS, until)) for first, last in raw]
     return Plan([row for row in rows if row.width_ns], cut)
@@ -160,5 +164,19 @@ def total(reader: Reader, blocks: Sequence[Kept]) -> Block | None:
 
 def groups_of(reader: Reader) -> Groups:
     """The groups that the store's blocks number."""
-    found = reader.sql(kept.GROUPS_SQL)
+    found = _lasting(reader, kept.GROUPS_SQL)
     return Groups.of(zip(*(found[name].to_pylist() for name in GROUP_COLUMNS), strict=True))
+
+
+def _raw_minutes(reader: Reader, cursor_ns: int) -> list[int] | None:
+    # Of a closed file, where they are few enough to be named: the minutes that spans must answer.
+    if reader.live or not hasattr(reader, "lasting"):
+        return None
+    minutes = reader.lasting(kept.raw_sql(cursor_ns))["minute"]
+    return minutes.to_pylist() if len(minutes) <= _RAW_NAMED else None
+
+
+def _lasting(reader: Reader, query: str) -> pa.Table:
+    # A step through time asks the same of a closed file again and again.
+    ask: Callable[[str], pa.Table] = getattr(reader, "lasting", reader.sql)
+    return ask(query)

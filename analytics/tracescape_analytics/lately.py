@@ -32,7 +32,7 @@ from tracescape_analytics.counts import (
 from tracescape_analytics.kept_blocks import GoneError, contents, groups_of, minutes_of, neighbours
 from tracescape_analytics.namespaces import shown
 from tracescape_analytics.rollups import counts_of, kept_samples
-from tracescape_analytics.shapes import Shaped, shaped_spans
+from tracescape_analytics.shapes import Meaning, Shaped, meaning_of, shaped_spans
 from tracescape_analytics.windows import MINUTE_NS, Window
 from tracescape_native.call_keys import GROUP_SHIFT
 from tracescape_storage import rollups as kept
@@ -51,6 +51,10 @@ _RECENT: Final = 15
 _HELD_BEFORE: Final = 2
 #: More spans than that, some 80 bytes each, are not held: then the minutes that something touches are read.
 MOST_HELD: Final = 2_000_000
+#: More counts than that, 16 bytes each, are not kept: of windows that have more, only the last minutes are.
+MOST_COUNTS: Final = 8_000_000
+#: So many bytes of blocks are read for them at most; unpacked, they take eight times that.
+MOST_BYTES: Final = 16 << 20
 #: So many minutes later that is tried again.
 _PATIENCE: Final = 5
 #: Names of operations may be without end: those of what is long over are forgotten with all else.
@@ -93,7 +97,8 @@ class _StaleError(Exception):
 class Lately:
     """The last minutes of one live store; safe to use from several threads, one at a time.
 
-    What is held is bounded: minutes by ``MOST_MINUTES``, spans by ``MOST_HELD``, answers by ``_QUESTIONS``.
+    What is held is bounded: minutes by ``MOST_MINUTES`` and ``MOST_COUNTS``, spans by ``MOST_HELD``, answers
+    by ``_QUESTIONS``.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -173,6 +178,7 @@ class Lately:
         self._first_ns, self._last_ns = 0, -1
         self._minutes: dict[int, Block] = {}
         self._begin: int | None = None  # the first minute that is kept; all that follow are, too
+        self._least = 0  # what is before it had too many counts
         self._numbers: dict[Identity, int] = {}
         self._samples.clear()
         self._older.clear()
@@ -182,6 +188,7 @@ class Lately:
         self._rows: dict[int, list[pa.Table]] = {}
         self._links: dict[int, list[pa.Table]] = {}
         self._shapes: pl.DataFrame | None = None
+        self._meaning: tuple[int, Meaning] | None = None  # of so many of these, which only become more
 
     def _look(self, since: int, until_ns: int | None) -> Look | None:
         news = self._news()
@@ -203,6 +210,7 @@ class Lately:
         if since + length > self._limit() or 0 < end - since * MINUTE_NS < MINUTE_NS:
             return None
         begin = since - length if length <= MOST_MINUTES else since + length - _RECENT
+        begin = max(begin, self._least)
         self._begins.append(begin)
         self._extend(begin, news)
         self._drop()
@@ -344,8 +352,25 @@ class Lately:
                 shaped, links = spans_of(self._reader, piece, arrived_by(self._seen))
                 found = counts_in(shaped, links, piece, by_minute=True)
                 self._put((piece.since_ns or 0) // MINUTE_NS, (piece.until_ns or 0) // MINUTE_NS - 1, found)
+                self._bound()
         if far:
             self._check_pruned()
+        self._bound()
+
+    def _bound(self) -> None:
+        """Let go of the first minutes where all together have too many counts; the last one stays."""
+        held, newest = 0, max(self._minutes, default=0)
+        for minute in sorted(self._minutes, reverse=True):
+            held += len(self._minutes[minute].keys)
+            if held > MOST_COUNTS and minute < newest:
+                self._keep_from(minute + 1)
+                return
+
+    def _keep_from(self, least: int) -> None:
+        self._least = max(self._least, least)
+        self._minutes = {each: block for each, block in self._minutes.items() if each >= self._least}
+        if self._begin is not None:
+            self._begin = max(self._begin, self._least)
 
     def _counted_from_held(self, first: int, last: int) -> Counted:
         minutes = range(first - 1, last + 2)
@@ -354,8 +379,14 @@ class Lately:
         if not tables or self._shapes is None:
             return nothing_counted()
         shaped = Shaped(pa.concat_tables(tables), self._shapes.to_arrow())
+        if self._meaning is None or self._meaning[0] != len(self._shapes):
+            self._meaning = len(self._shapes), meaning_of(shaped.shapes)
         return counts_in(
-            shaped, pa.concat_tables(links) if links else None, _window(first, last), by_minute=True
+            shaped,
+            pa.concat_tables(links) if links else None,
+            _window(first, last),
+            by_minute=True,
+            meaning=self._meaning[1],
         )
 
     def _put(self, first: int, last: int, found: Counted) -> None:
@@ -388,8 +419,8 @@ class Lately:
         left = set(range(begin, end))
         if news.cursor_ns:
             left = self._read(begin, end, news.cursor_ns)
-        self._count(left)
-        self._begin = begin
+        self._count(minute for minute in left if minute >= self._least)
+        self._begin = max(begin, self._least)
 
     def _read(self, begin: int, end: int, cursor_ns: int) -> set[int]:
         """Take the blocks of the minutes in [begin, end); those minutes that spans must answer.
@@ -397,6 +428,13 @@ class Lately:
         A block may know more than has been seen, but not of a minute that nothing touches after the cursor.
         """
         blocks, left = minutes_of(self._reader, begin, end, cursor_ns)
+        size = 0
+        for block in sorted(blocks, reverse=True):
+            size += block.bytes
+            if size > MOST_BYTES:
+                self._keep_from(block.start_ns // MINUTE_NS + 1)
+                break
+        blocks = [block for block in blocks if block.start_ns >= self._least * MINUTE_NS]
         if not blocks:
             return left
         numbers = np.array([self._number(row) for row in groups_of(self._reader).rows()], np.int64)

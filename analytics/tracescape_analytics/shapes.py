@@ -90,12 +90,21 @@ def shaped_table(table: pa.Table) -> Shaped:
     return Shaped(spans, shapes.to_arrow())
 
 
-def numbered_shapes(shaped: Shaped) -> tuple[IntArray, Shapes, Vocabulary]:
-    """The shape of every span as a number (int64, shape (n,)), and what shapes and their numbers mean.
+class Meaning(NamedTuple):
+    """What some shapes say.
 
-    Shapes are numbered in the order of what they say, whatever the order of the spans.
+    ``place``, int64, shape (shapes,), has the number of each in ``shapes``, which are in the order of what
+    they say, whatever the order of spans; ``words``: what the numbers in those mean.
     """
-    frame = pl.from_arrow(shaped.shapes)
+
+    place: IntArray
+    shapes: Shapes
+    words: Vocabulary
+
+
+def meaning_of(table: pa.Table) -> Meaning:
+    """What `Shaped.shapes` mean."""
+    frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     missing = [pl.lit(None, dtype=pl.String).alias(name) for name in _SAID if name not in frame.columns]
     frame = frame.with_columns(pl.col(name).cast(pl.String) for name in frame.columns if name in _TEXTS)
@@ -103,11 +112,10 @@ def numbered_shapes(shaped: Shaped) -> tuple[IntArray, Shapes, Vocabulary]:
     frame = frame.sort(_SAID, nulls_last=True)
     place = np.empty(len(frame), np.int64)
     place[frame["row"].to_numpy()] = np.arange(len(frame))
-    shapes, vocabulary = _meaning(frame)
-    return place[shaped.spans["shape"].to_numpy()], shapes, vocabulary
+    return Meaning(place, *_said(frame))
 
 
-def _meaning(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
+def _said(frame: pl.DataFrame) -> tuple[Shapes, Vocabulary]:
     # Names of operations may be many, all else is few: each is looked at once, and put together by number.
     nodes: dict[tuple[int, str], int] = {}
 

@@ -136,7 +136,9 @@ class Upkeep:
     def _make_minutes(self, first: int, last: int, cursor_ns: int) -> None:
         window = Window(first * MINUTE_NS, (last + 1) * MINUTE_NS)
         prunes = self._reader.sql(kept.PRUNES_SQL)["prunes"][0].as_py()
-        found = counts_in(*spans_of(self._reader, window, kept.arrived_by(cursor_ns)), window, by_minute=True)
+        # Nobody waits for it, and each thread more counts much of it once more.
+        read = spans_of(self._reader, window, kept.arrived_by(cursor_ns))
+        found = counts_in(*read, window, by_minute=True, threads=1)
         new: list[Identity] = []
         numbers = np.array([self._number(row, new) for row in found.groups.rows()], np.int64)
         keys = (numbers[found.keys >> GROUP_SHIFT] << GROUP_SHIFT) | (found.keys & LOW)

@@ -33,7 +33,10 @@ class Moment:
     until_ns: int
 
     def topology(
-        self, baseline: When = None, thresholds: Thresholds = DEFAULT, environment: str | None = None
+        self,
+        baseline: When | tuple[When, When] = None,
+        thresholds: Thresholds = DEFAULT,
+        environment: str | None = None,
     ) -> Topology:
         """As `Store.topology`."""
         return self.store.topology(self.since_ns, self.until_ns, baseline, thresholds, environment)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from tracescape.changed import Changed
 from tracescape.horizon import horizon
 from tracescape.moment import WIDTH
 from tracescape.places import Places
 from tracescape.time_shown import moment_words
-from tracescape.times import parse_duration
+from tracescape.times import format_time, parse_duration
 from tracescape_analytics.errors import UnknownServiceError
 from tracescape_render.snapshot import LineWish, MomentWish, Snapshot
 from tracescape_render.strip import LINE_SCHEMA, MARK_SCHEMA, Line
@@ -41,6 +42,7 @@ class Past:
         self._width = width
         self.places = Places(store)
         self._other: tuple[tuple[int, int], Topology, str | None] | None = None  # what was compared with last
+        self._changed = Changed(store)
 
     def width_ns(self) -> int:
         """How long a moment looks back."""
@@ -62,6 +64,8 @@ class Past:
             since, until = stored
         if wish.marks:
             marks = self._store.marks(since, until).select(list(MARK_SCHEMA))
+            if (since, until) == stored:
+                self._changed.knows(marks)
             return Line(since, until, stored, marks=marks)
         return Line(since, until, stored, self._steps(since, until, wish.service), selected=wish.service)
 
@@ -72,16 +76,18 @@ class Past:
 
         width = self.width_ns()
         moment = self._store.at(wish.at_ns, width)
-        topology = moment.topology()
+        usual = self._changed.usual(moment.since_ns, moment.until_ns, look=wish.causes)
+        topology = moment.topology(None if usual is None else (usual[1] - width, usual[1]))
         causes = None
         if wish.causes:
-            watch = Watch(self._store, given=True)
+            watch = Watch(self._store, given=True, usual=usual)
             causes = watch.causes(topology)
             topology = watch.completed(topology)
         with self.places as positions:
             shown = snapshot_of(topology, self._store, positions, causes, settled=bool(positions))
             both = self._both(topology, wish, width, positions)
-        scene = dataclasses.replace(shown.scene, caption=f"the past · {shown.scene.caption}")
+        beside = "" if usual is None else f"beside {format_time(usual[1])}, before it changed · "
+        scene = dataclasses.replace(shown.scene, caption=f"the past · {beside}{shown.scene.caption}")
         if not topology.spans:
             scene = dataclasses.replace(scene, headline=_NOTHING, caption=f"the past · {moment.note}")
         width = moment.until_ns - moment.since_ns

@@ -106,9 +106,10 @@ def film(
 def _moments(store: Store, since_ns: int, until_ns: int) -> list[Callable[[], Scene]]:
     """The world at moments of that time, each asked for when its turn comes."""
     from tracescape.past import Past
-    from tracescape_render.snapshot import MomentWish
+    from tracescape_render.snapshot import LineWish, MomentWish
 
     past = Past(store)
+    past.line(LineWish(None, None, marks=True))  # an incident is told by the time before it
     count = max(2, min(_MOMENTS, (until_ns - since_ns) // _SECOND_NS))
     step = (until_ns - since_ns) / count
 

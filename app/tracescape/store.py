@@ -239,12 +239,15 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
         self,
         since: When = None,
         until: When = None,
-        baseline: When = None,
+        baseline: When | tuple[When, When] = None,
         thresholds: Thresholds = DEFAULT,
         environment: str | None = None,
     ) -> Topology:
-        """Who calls whom, how often, how slow, how broken. See `health` for what can be given."""
-        window, before = self._windows(since, until, baseline)
+        """Who calls whom, how often, how slow, how broken. See `health` for what can be given.
+
+        ``baseline`` may be a pair of the begin and the end of any other time as well.
+        """
+        window, before = self._compared(since, until, baseline)
         found = tracescape_analytics.topology.topology(
             self._reader,
             since_ns=window.since_ns,
@@ -483,13 +486,7 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
         Raises:
             ValueError: there is nothing to compare, or the baseline overlaps the window.
         """
-        begin = None if isinstance(baseline, tuple) else baseline
-        window, before = self._windows(since, until, begin)
-        if isinstance(baseline, tuple):
-            pair = self._windows(*baseline, None)[0] if len(baseline) == 2 else Window(None, None)
-            if pair.since_ns is None or pair.until_ns is None:
-                raise ValueError("a baseline that is a pair needs both of its ends")
-            before = (pair.since_ns, pair.until_ns)
+        window, before = self._compared(since, until, baseline)
         found = tracescape_analytics.root_cause.diagnose(
             self._reader, since_ns=window.since_ns, until_ns=window.until_ns, baseline=before
         )
@@ -525,6 +522,18 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
             return f"<Store {self.location}: no spans yet>"
         first, last = format_time(extent.first_start_ns), format_time(extent.last_start_ns)
         return f"<Store {self.location}: {extent.spans:,} spans from {first} to {last}>"
+
+    def _compared(
+        self, since: When, until: When, baseline: When | tuple[When, When]
+    ) -> tuple[Window, tuple[int, int] | None]:
+        """As `_windows`; the baseline may be a pair of its ends."""
+        window, before = self._windows(since, until, None if isinstance(baseline, tuple) else baseline)
+        if isinstance(baseline, tuple):
+            pair = self._windows(*baseline, None)[0] if len(baseline) == 2 else Window(None, None)
+            if pair.since_ns is None or pair.until_ns is None:
+                raise ValueError("a baseline that is a pair needs both of its ends")
+            before = (pair.since_ns, pair.until_ns)
+        return window, before
 
     def _windows(self, since: When, until: When, baseline: When) -> tuple[Window, tuple[int, int] | None]:
         """The window and the baseline in epoch nanoseconds."""

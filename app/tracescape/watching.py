@@ -42,12 +42,13 @@ class Watch:
     look in the middle of one, where something is sick for no cause of the last minutes, compares with ever
     earlier times.
 
-    ``given`` says that somebody chose the window.
+    ``given`` says that somebody chose the window, ``usual`` the time that it is compared with: by default
+    what was just before it.
     """
 
-    def __init__(self, store: Store, *, given: bool = False) -> None:
+    def __init__(self, store: Store, *, given: bool = False, usual: tuple[int, int] | None = None) -> None:
         self._store = store
-        self._given = given
+        self._given, self._usual = given, usual
         self._before: tuple[int, int] | None = None  # the time before the incident that was found
         self._causes: pl.DataFrame | None = None
         self._absent: pl.DataFrame | None = None
@@ -107,7 +108,7 @@ class Watch:
     def _found(self, topology: Topology) -> Diagnosis:
         if self._given:
             since, until = topology.since_ns, topology.until_ns
-            found = self._store.diagnose(since, until)
+            found = self._store.diagnose(since, until, self._usual)
             self._absent = self._store.absence(since, until, found.baseline[0][0])
             return found
         if self._store.live and topology.since_ns >= time.time_ns() - _LIVE_NS:

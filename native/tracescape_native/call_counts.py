@@ -214,17 +214,20 @@ def _count(
         memory.at[0] = first
         columns = rows, offsets, spans, shapes, question, memory
         while not _count_some(last, *columns, groups, tally, HASH_SEED):
-            groups, tally = room(groups, tally, int(groups.used[0]) + int(tally.used[0]))
+            groups, tally = room(groups, tally, max(int(groups.used[0]), _KEYS), int(tally.used[0]))
     return groups, tally
 
 
-def count_calls(spans: SpanArrays, traces: int, shapes: Shapes, question: Question) -> Counts:
+def count_calls(
+    spans: SpanArrays, traces: int, shapes: Shapes, question: Question, *, threads: int | None = None
+) -> Counts:
     """Count the calls, visits and spans of many traces.
 
     ``spans.kind``, ``resource`` and ``content`` all are numbers of shapes. Trees are those of
     ``build_forest``, calls those of ``find_calls``. A call counts when its calling side started, a visit when
     its span did, a trace when its main root did. See `call_keys` for what is counted, and `Question` for
-    when. O(n log n).
+    when. Of ``threads`` (None: of all cores) each counts for itself: where much is counted apart, more of
+    them take less time, but more work. O(n log n).
     """
     offsets, rows = rows_by_code(spans.trace, traces)
     pieces = iter(_pieces(offsets))
@@ -234,7 +237,7 @@ def count_calls(spans: SpanArrays, traces: int, shapes: Shapes, question: Questi
         parts.append(_count(spans, rows, offsets, shapes, question, pieces))
 
     if traces:
-        run_all(count, workers_for(len(rows)))
+        run_all(count, workers_for(len(rows))[:threads])
     return _unpacked(parts)
 
 

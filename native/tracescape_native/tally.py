@@ -130,17 +130,17 @@ def _enter_all(groups: Groups, first: IntArray, second: IntArray, seed: int) -> 
         number_of(firsts, seconds, slots, last, used, first[i], second[i], seed)
 
 
-def room(groups: Groups, tally: Tally, more: int) -> tuple[Groups, Tally]:
-    """Tables with the same content and room for ``more`` more groups and keys: the same, or larger ones."""
+def room(groups: Groups, tally: Tally, more_groups: int, more_keys: int) -> tuple[Groups, Tally]:
+    """Tables with the same content and room for so many more groups and keys: the same, or larger ones."""
     used = int(groups.used[0])
-    if used + more > len(groups.first):
-        larger = groups_for(2 * used + more)
+    if used + more_groups > len(groups.first):
+        larger = groups_for(2 * used + more_groups)
         _enter_all(larger, groups.first[:used], groups.second[:used], HASH_SEED)
         for name in ("slowest", "slowest_row", "failed", "failed_row"):
             getattr(larger, name)[:used] = getattr(groups, name)[:used]
         groups = larger
-    if 2 * (int(tally.used[0]) + more) > len(tally.slots):
-        bigger = tally_for(2 * int(tally.used[0]) + more)
+    if 2 * (int(tally.used[0]) + more_keys) > len(tally.slots):
+        bigger = tally_for(2 * int(tally.used[0]) + more_keys)
         _add_all(bigger, *counted(tally), HASH_SEED)
         tally = bigger
     return groups, tally

@@ -121,15 +121,34 @@ def arrived_by(arrived_ns: int) -> str:
 _SIZED: Final = f"start_ns, width_ns, coalesce(bytes, {_USUAL_BYTES}) AS bytes"
 
 
-def blocks_sql(since_ns: int, until_ns: int, cursor_ns: int, *, longest_ns: int = HOUR_NS) -> str:
+def raw_sql(cursor_ns: int) -> str:
+    """``SELECT`` of each ``minute`` that spans must answer, as `blocks_sql` takes them."""
+    newer = _touched_by(f"{ARRIVED} > {cursor_ns}")
+    return f"SELECT minute FROM tracescape_rollup_pending UNION {newer}"
+
+
+def _listed(minutes: Sequence[int]) -> str:
+    if not minutes:
+        return "SELECT 0::BIGINT AS minute WHERE false"
+    return f"SELECT unnest([{', '.join(map(str, minutes))}])::BIGINT AS minute"
+
+
+def blocks_sql(
+    since_ns: int,
+    until_ns: int,
+    cursor_ns: int,
+    *,
+    longest_ns: int = HOUR_NS,
+    raw_minutes: Sequence[int] | None = None,
+) -> str:
     """``SELECT`` of the blocks, and of the minutes that spans must answer, that make up [since_ns, until_ns).
 
     A row has ``start_ns``, ``width_ns`` and ``bytes``; one of width 0 is such a minute, which lies in the
     window at least in part. ``cursor_ns`` is one read before: a later one only makes blocks more up to date.
-    No block is longer than ``longest_ns``.
+    No block is longer than ``longest_ns``. ``raw_minutes`` is what `raw_sql` gave, of a store that nobody
+    writes to: it need not be looked for again.
     """
-    newer = _touched_by(f"{ARRIVED} > {cursor_ns}")
-    raw = f"SELECT minute FROM tracescape_rollup_pending UNION {newer}"
+    raw = raw_sql(cursor_ns) if raw_minutes is None else _listed(raw_minutes)
     inside = f"start_ns >= {since_ns} AND start_ns + width_ns <= {until_ns}"
     cut = [time // MINUTE_NS for time in (since_ns, until_ns) if time % MINUTE_NS]
     cut_minutes = "".join(f" OR start_ns = {minute * MINUTE_NS}" for minute in cut)
@@ -157,8 +176,7 @@ def minutes_sql(first: int, end: int, cursor_ns: int) -> str:
     One of width 0 has no block: spans must answer. So it is where one arrived after ``cursor_ns``, which was
     read before.
     """
-    newer = _touched_by(f"{ARRIVED} > {cursor_ns}")
-    raw = f"SELECT minute FROM tracescape_rollup_pending UNION {newer}"
+    raw = raw_sql(cursor_ns)
     inside = f"start_ns >= {first * MINUTE_NS} AND start_ns < {end * MINUTE_NS}"
     return f"""
         WITH raw AS MATERIALIZED ({raw})

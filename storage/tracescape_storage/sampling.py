@@ -8,11 +8,12 @@ What is read is part of a span's shape, so it costs nothing in a store in which 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from tracescape_storage.attribute_columns import COLUMNS
 from tracescape_storage.namespaces import RESOURCES
-from tracescape_storage.schema import ARRIVED
+from tracescape_storage.schema import ARRIVED, PROMOTED
 
 #: What says it, the digits of T as its only group; the same to Python's ``re`` and to DuckDB's RE2.
 PATTERN: Final = r"(?:^|,)[ \t]*ot=(?:[^,;]*;)*th:([0-9a-f]{1,14})[ \t]*(?:[;,]|$)"
@@ -28,11 +29,14 @@ SAID: Final = f"coalesce({DIGITS}, CASE WHEN adjusted_count > 1 THEN '{COUNT}' |
 MAY_SAY: Final = "contains(trace_state, 'th:')"
 
 
-def sampled_sql(after_ns: int) -> str:
+def sampled_sql(after_ns: int, columns: Collection[str]) -> str:
     """``SELECT`` of when the last span after ``after_ns`` arrived, whether any of them may say it, and
-    `namespaces.RESOURCES` and `attribute_columns.COLUMNS`."""
-    says = f"coalesce(bool_or({MAY_SAY} OR adjusted_count > 1), false) AS found"
-    state = f"{RESOURCES} AS resources, {COLUMNS} AS columns"
-    return (
-        f"SELECT max({ARRIVED}) AS arrived_ns, {says}, {state} FROM spans_full WHERE {ARRIVED} > {after_ns}"
-    )
+    `namespaces.RESOURCES` and `attribute_columns.COLUMNS`.
+
+    ``columns`` are the attributes that have columns. Unless one of them may say it, ``spans_full`` is not
+    asked: to look at all that it is made of takes longer than the answer.
+    """
+    counted = any(key in columns for key in PROMOTED["adjusted_count"])
+    table, may_say = ("spans_full", f"{MAY_SAY} OR adjusted_count > 1") if counted else ("spans", MAY_SAY)
+    says = f"coalesce(bool_or({may_say}), false) AS found, {RESOURCES} AS resources, {COLUMNS} AS columns"
+    return f"SELECT max({ARRIVED}) AS arrived_ns, {says} FROM {table} WHERE {ARRIVED} > {after_ns}"

@@ -42,7 +42,8 @@ class SqlReader(ABC):
     # What a store tells that nobody writes to stays true.
     _extent: Extent | None = None
     _columns: dict[str, str] | None = None
-    _columns_told: int | None = None  # by `attribute_columns.COLUMNS`, before they were asked for
+    # What `attribute_columns.COLUMNS` told, before they were asked for, and they.
+    _columns_told: tuple[int, Mapping[str, str]] | None = None
     # Whether a span says how many it stands for, of those that arrived up to then.
     _sampled: tuple[bool, int] | None = None
     # Names of services, the shapes that were met while these were theirs, and of which resources.
@@ -51,6 +52,16 @@ class SqlReader(ABC):
     @abstractmethod
     def sql(self, query: str) -> pa.Table:
         """See `Reader.sql`."""
+
+    def lasting(self, query: str) -> pa.Table:
+        """As `sql`; of a store that nobody writes to each is asked once: keep to few, with small answers."""
+        if self.live:
+            return self.sql(query)
+        kept = self.__dict__.setdefault("_lasting", {})
+        if query not in kept:
+            kept[query] = self.sql(query)
+        found: pa.Table = kept[query]
+        return found
 
     @abstractmethod
     def stream(self, query: str) -> pa.RecordBatchReader:
@@ -135,19 +146,26 @@ class SqlReader(ABC):
         # Names of services change with resources only, of which none ever goes. Whether spans are sampled is
         # asked of what is new; once a span said so, that is known.
         named, (found, until_ns) = self._named, self._sampled or (False, NEVER)
+        columns: Mapping[str, str] = self.attribute_columns() if self._columns is None else self._columns
         if named is None or self.live:
-            (row,) = self._of_full(sampled_sql(until_ns)).to_pylist()
+            row, columns = self._state(until_ns)
             found, until_ns = found or row["found"], row["arrived_ns"] or until_ns
             self._sampled = found, until_ns
             if named is None or named[2] != row["resources"]:
                 naming = naming_of(self.sql(NAMESPACES_SQL))
                 known = KnownShapes() if named is None or named[0] != naming else named[1]
                 named = self._named = naming, known, row["resources"]
-            if self._columns is None or row["columns"] != self._columns_told:
-                self.attribute_columns()
-                self._columns_told = row["columns"]
-        columns = self._columns if self._columns is not None else self.attribute_columns()
         return named[0], named[1], found, columns
+
+    def _state(self, after_ns: int) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        # The row of `sampled_sql`, and the attributes that have columns: those that it was asked with.
+        told = self._columns_told
+        while True:
+            columns = self.attribute_columns() if told is None else told[1]
+            (row,) = self._of_full(sampled_sql(after_ns, columns)).to_pylist()
+            if told is not None and row["columns"] == told[0]:
+                return row, columns
+            told = self._columns_told = row["columns"], self.attribute_columns()
 
     def attribute_columns(self) -> dict[str, str]:
         """See `Reader.attribute_columns`."""

@@ -191,6 +191,31 @@ def test_of_a_long_window_the_older_part_is_asked_for_once_until_something_arriv
     assert kept.baseline == plain.baseline
 
 
+@pytest.mark.parametrize(("bound", "most"), [("MOST_COUNTS", 30), ("MOST_BYTES", 400)])
+def test_where_minutes_have_too_many_counts_the_last_ones_are_kept_and_the_store_knows_the_others(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    reader = Asked(store)
+    for minute in range(12):
+        arrive(store, at(minute + 0.5), *a_call(str(minute), at(minute + 0.4)))
+    keep(store, at(15))
+    few = Lately(reader).look(Window(at(6), None))
+    assert few is not None
+    monkeypatch.setattr(module, bound, most)
+    lately = Lately(reader)
+    look = lately.look(Window(at(6), None))
+    assert look is not None and at(6) < look.begin * MINUTE_NS <= at(11) and look.begin > few.begin
+    assert min(look.minutes) >= look.begin
+    assert same(lately, reader, BEGIN + 6)
+    reader.queries.clear()
+    assert lately.look(Window(at(6), None)) is not None
+    assert len(reader.queries) == 1, "what was too much is not read again"
+    arrive(store, at(11.7), *a_call("late", at(7.5)), *a_call("new", at(11.6)))
+    assert same(lately, reader, BEGIN + 6)
+    plain, kept = topology(reader, since_ns=at(6)), topology(reader, since_ns=at(6), lately=lately)
+    assert kept.nodes.equals(plain.nodes) and kept.edges.equals(plain.edges)
+
+
 def test_a_store_that_fell_silent_is_asked_one_thing(store: DuckDBStore) -> None:
     reader = Asked(store)
     lately = Lately(reader)
@@ -375,6 +400,8 @@ def test_what_is_kept_equals_recomputation(rows: list[tuple[int, Row]], data: st
         if data.draw(st.booleans()):  # most windows are long ones then
             patched.setattr(module, "MOST_MINUTES", 2)
             patched.setattr(module, "_RECENT", 1)
+        if data.draw(st.booleans()):  # and minutes are too much
+            patched.setattr(module, data.draw(st.sampled_from(["MOST_COUNTS", "MOST_BYTES"])), 20)
         store = DuckDBStore(Path(folder) / "0.db")
         reader = Asked(store)
         lately = Lately(reader)

@@ -358,14 +358,16 @@ def test_of_the_minutes_beside_a_large_one_only_what_belongs_to_it_is_read(
     same(store, None, None)
 
 
+@pytest.mark.parametrize("counts", [1, 1 << 30])
 def test_a_long_window_of_spans_is_read_in_pieces(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, counts: int
 ) -> None:
     begin = 100 * HOUR_NS
     for minute in range(8):
         append(store, *a_call(f"{minute}", begin + (minute + 1) * MINUTE_NS - 5))
     whole = [counts_of_window(store.reader(), Window(*ends)) for ends in ((None, None), (begin + 7, None))]
     monkeypatch.setattr(calls, "_SPANS_A_PIECE", 3)
+    monkeypatch.setattr(calls, "_COUNTS_AT_ONCE", counts)
     reader = store.reader()
     for ends, expected in zip(((None, None), (begin + 7, None)), whole, strict=True):
         assert said(counts_of_window(reader, Window(*ends))) == said(expected)
@@ -573,3 +575,42 @@ def test_shapes_without_end_are_read_a_part_at_a_time(
     monkeypatch.setattr(known_shapes, "_FEW", 2)
     monkeypatch.setattr(known_shapes, "_AT_ONCE", 3)
     assert said(counts_of_window(store.reader(), Window())) == few
+
+
+@pytest.mark.parametrize("named", [200, 0])
+def test_a_closed_file_is_planned_as_the_open_one_was_and_is_asked_what_lasts_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: int
+) -> None:
+    monkeypatch.setattr(kept_blocks, "_RAW_NAMED", named)
+    path = tmp_path / "t.db"
+    store = DuckDBStore(path)
+    append(store, *(row for i in range(130) for row in a_call(f"t{i}", BEGIN + i * MINUTE_NS)))
+    keep(store)
+    append(store, *a_call("late", BEGIN + 7 * MINUTE_NS))  # spans answer for it, and beside it
+    windows = [
+        Window(BEGIN + 3 * MINUTE_NS + 5, BEGIN + 125 * MINUTE_NS + 9),
+        Window(BEGIN, BEGIN + 20 * MINUTE_NS),
+        Window(BEGIN + 60 * MINUTE_NS, BEGIN + 61 * MINUTE_NS),
+        Window(None, None),
+    ]
+    open_reader_ = store.reader()
+    cursor = kept_blocks.cursor_of(open_reader_)
+    assert cursor
+    wanted = [kept_blocks.planned(open_reader_, window, cursor) for window in windows]
+    counted = [said(counts_of(open_reader_, window)) for window in windows]
+    store.close()
+    reader = open_reader(path)
+    asked: list[str] = []
+    ask = type(reader).sql
+
+    def asking(self: object, query: str) -> object:
+        asked.append(query)
+        return ask(self, query)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(reader), "sql", asking)
+    assert [
+        kept_blocks.planned(reader, window, kept_blocks.cursor_of(reader)) for window in windows
+    ] == wanted
+    assert [said(counts_of(reader, window)) for window in windows] == counted
+    for lasting in (kept.CURSOR_SQL, kept.GROUPS_SQL, kept.raw_sql(cursor)):
+        assert asked.count(lasting) == 1

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import tracescape as ts
 from memory_reader import span, stored_span_table
 from support.shop_store import MINUTE_NS, broken_shop
+from tracescape import pictures
 from tracescape.cli import app
 from tracescape.panels import StorePanels
 from tracescape.past import Past
@@ -275,3 +276,41 @@ def test_two_moments_of_a_pruned_store_say_why_one_of_them_is_empty(tmp_path: Pa
         assert told.now is not None
         assert told.now.rate_per_s == 0.5
         assert told.before is None
+
+
+def test_in_the_midst_of_an_incident_a_moment_is_compared_with_the_time_before_it(
+    tmp_path: Path,
+) -> None:
+    with broken_shop(tmp_path / "shop.db", BEGIN, 4, 3, 3) as store:
+        database = "postgresql inventory@inventory-db"
+
+        def state(shown: Snapshot) -> str:
+            return STATES[shown.scene.state[shown.scene.services.index(database)]]
+
+        past = Past(store, width="1m")
+        begin, peak, after = (BEGIN + minutes * MINUTE_NS for minutes in (4, 7, 10))
+        dragged = MomentWish(peak, causes=False)
+        assert state(past.moment(dragged)[1]) == "healthy", "compared with itself, as nothing is known yet"
+        stood = past.moment(MomentWish(peak, causes=True))
+        assert stood[1].scene.cause is not None
+        assert "before it changed" in stood[1].scene.caption
+        assert past.line(LineWish(None, None, marks=True)).marks is not None
+        topology, shown = past.moment(dragged)
+        assert state(shown) == "failing"
+        assert topology.baseline is not None
+        assert topology.baseline[1] <= begin
+        told = store.at(peak, "1m").topology(topology.baseline)
+        assert_frame_equal(pl.DataFrame(shown.nodes), pl.DataFrame(told.nodes))
+        played = pictures._moments(store, peak - MINUTE_NS, peak)[-1]()
+        assert STATES[played.state[played.services.index(database)]] == "failing", "in a film as well"
+        for calm in (begin, after):
+            assert state(past.moment(MomentWish(calm, causes=True))[1]) == "healthy"
+        assert (
+            "before it changed"
+            not in past.moment(MomentWish(begin - MINUTE_NS, causes=True))[1].scene.caption
+        )
+
+
+def test_a_pair_that_is_none_is_no_baseline(store: ts.Store) -> None:
+    with pytest.raises(ValueError, match="needs both of its ends"):
+        store.at(END).topology((BEGIN, None))

@@ -22,6 +22,8 @@ from tracescape_render.inside import shapes
 from tracescape_render.inside.bodies import COLUMNS, Bodies, bodies
 from tracescape_render.inside.reach import EASY_LANES, Reach, around
 from tracescape_render.inside.room import (
+    LEAN,
+    WIDTH,
     WORKING,
     body_under,
     kept_in_front,
@@ -360,6 +362,14 @@ def test_the_overview_holds_the_wall_and_its_board(size: tuple[int, int]) -> Non
     xy, w = to_screen(ends.astype(np.float32), projection(overview(room, size[0] / size[1]), size), size)
     assert (w > 0).all()
     assert ((xy > 0) & (xy < np.array(size))).all()
+
+
+@pytest.mark.parametrize("height", [420, 611, 720, 1080])
+def test_what_is_written_above_a_wall_covers_none_of_it(height: int) -> None:
+    room, size = room_for(all_of(walled(*ROWS)), titled=True), (1280, height)
+    tops = np.array([[x, room.top * LEAN, room.top] for x in (-0.5 * WIDTH, 0.5 * WIDTH)], np.float32)
+    xy, _ = to_screen(tops, projection(overview(room, size[0] / size[1], height), size), size)
+    assert (xy[:, 1] <= height - min(96, 0.25 * height)).all()
 
 
 def test_nobody_looks_at_a_wall_from_behind() -> None:

@@ -41,7 +41,7 @@ Space           play, pause          End             now: live again
 o               compare with this    v               blended, side by side
 
 R               ride a request through the world: the trace that is open, else the worst of
-                the selected service, else of all; a trace id in the search box rides it
+                the selected service, else of all; a trace id in the search box: ride, or step in
 Riding          keys of time are the request's;  u  as it really took, or evenly
                 o  the camera follows        Esc  back to where you were"""
 

@@ -42,6 +42,7 @@ w s a d e x     nearer, along, up    f               all of it
 [ ]             parent, first child  { }             back, on along the critical path
 v               beside a typical one V               beside the one on the clipboard
 c               copy the span        u               read the trace again
+b k             bookmark, link       R               ride it through the world
 Backspace       what was seen before Esc             let go, then out"""
 
 _TURN_DEGREES: Final = 3.0

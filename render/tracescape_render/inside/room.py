@@ -28,6 +28,8 @@ BOARD: Final = 1.9
 STRIP: Final = 1.15
 BOARD_LEAN: Final = 0.45
 _ELEVATION: Final = 15.0
+#: Pixels above the wall for the headline and two lines below it.
+_HEAD: Final = 96
 _AZIMUTH: Final = -8.0
 _TITLE: Final = 1.8
 #: Who looks at a wall from behind sees nothing.
@@ -84,8 +86,11 @@ def room_for(
     return Room(drawn.rows, min(HEIGHT / drawn.rows, TALLEST), levels, titled)
 
 
-def overview(room: Room, aspect: float) -> View:
-    """From in front, a little from the left and above: as near as all fits a window of ``aspect``."""
+def overview(room: Room, aspect: float, height: int = 1_000) -> View:
+    """From in front, a little from the left and above: as near as all fits a window of ``aspect``.
+
+    ``height`` in pixels: what is written above the wall takes more of a low window.
+    """
     azimuth, elevation = np.radians(_AZIMUTH), np.radians(_ELEVATION)
     back = np.array(
         [np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
@@ -94,7 +99,8 @@ def overview(room: Room, aspect: float) -> View:
     above = room.top + (_TITLE if room.titled else 0.3)
     ends = np.array([-0.5, 0.5]) * WIDTH
     points = np.array([(x, *yz) for x in ends for yz in ((y, z), (room.top * LEAN, above), (0.0, 0.0))])
-    return framed(points, back, aspect, up=-0.01, half_width=0.93, half_height=0.76)
+    high = min(0.76, max(1.0 - 2.0 * _HEAD / max(height, 1), 0.5))
+    return framed(points, back, aspect, up=-0.01, half_width=0.93, half_height=high)
 
 
 def kept_in_front(view: View) -> View:

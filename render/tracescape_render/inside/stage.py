@@ -119,7 +119,7 @@ class WallStage:
     def overview(self) -> View:
         """The view that shows everything that is drawn."""
         width, height = self.size
-        return overview(self.room, width / height)
+        return overview(self.room, width / height, height)
 
     def look(self, view: View) -> None:
         """Put the camera there, as far as that is in front of the wall."""
