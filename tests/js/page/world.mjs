@@ -106,7 +106,8 @@ const ways = {
     check((await seen(page, "stage.ways.material.uniforms.lights.value")) === 0, "it looks live");
     await page.getByRole("button", { name: "Now", exact: true }).click();
     await page.waitForFunction(() => document.querySelector(".past-mark") === null);
-    await page.waitForFunction((colour) => { const stage = document.querySelector(".sight").stage; return stage.world.services.some((_, number) => stage.colourOf(number) === colour); }, failing);
+    const sick = () => seen(page, "[...stage.world.table('bodies').numbers('state')].filter((state) => state === 1 || state === 2).length");
+    check((await sick()) > 0, "nobody is unwell now");
   },
   async "one drags through time"(page) {
     await world(page);
