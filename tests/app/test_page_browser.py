@@ -99,6 +99,7 @@ def world(fresh_shop: Collector, sources: Path) -> dict[str, str]:
             "database": DATABASE,
             "since": str(before - 2 * MINUTE_NS),
             "until": str(before),
+            "broken": [str(now - 2 * MINUTE_NS), str(now)],
             "well": calls_of_newcomer(now, 40, failed=False),
             "sick": calls_of_newcomer(now, 60, failed=True),
         },
