@@ -537,3 +537,23 @@ def test_an_empty_world_is_a_world(empty: Collector) -> None:
     assert told["tables"]["bodies"]["service"] == []
     assert told["about"]["spans"] == 0
     assert world(empty, told)["tables"] == told["tables"]
+
+
+def test_a_replay_is_that_of_the_store(shop: Collector, store: ts.Store) -> None:
+    trace_id = store.search(service="checkout", order="slowest").rows["trace_id"][0]
+    told, replay = asked(shop, "replay", id=trace_id), store.trace(trace_id).replay()
+    assert told["length_ns"] == replay.end_ns - replay.start_ns
+    assert {node["service"] for node in told["nodes"]} >= set(replay.spans["service"])
+    first = replay.spans.group_by("service").agg(pl.col("start_ns").min())
+    begun = {node["service"]: node["from_ns"] for node in told["nodes"]}
+    for service, start_ns in first.iter_rows():
+        assert begun[service] <= start_ns - replay.start_ns
+    assert told["all_legs"] == len(told["legs"]) == replay.legs.height
+    for leg, row in zip(told["legs"], replay.legs.iter_rows(named=True), strict=True):
+        way = told["ways"][leg["way"]]
+        assert (way["source"], way["target"], leg["leg"]) == (row["source"], row["target"], row["leg"])
+        assert leg["at_ns"] == row["start_ns"] - replay.start_ns
+    lit = [way["lit_ns"] for way in told["ways"] if way["lit_ns"][0] is not None]
+    assert lit
+    assert all(0 <= enters <= ends <= told["length_ns"] for enters, ends in lit)
+    assert 0 <= told["telling_ns"] <= told["length_ns"]
