@@ -27,7 +27,7 @@ from tracescape_storage.limits import DEFAULT_MEMORY_MIB, QueryLimits
 from tracescape_storage.retention import DEFAULT_MAX_BYTES, Limits
 
 if TYPE_CHECKING:  # each command loads what it needs: help is there at once, a collector without Numba
-    pass
+    from tracescape.time_shown import TimeShown
 
 CONFIG_FILE: Final = Path("tracescape.toml")
 DEFAULT_DB: Final = Path("tracescape.db")
@@ -257,6 +257,9 @@ def explore(
     split: Annotated[
         bool, typer.Option("--split", help="Both moments beside each other, not blended.")
     ] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="In a browser, on the collector's page; prints the address, too.")
+    ] = False,
 ) -> None:
     """See the application: a 3D window, live from a collector or from a file."""
     from tracescape import exploring
@@ -267,6 +270,12 @@ def explore(
     asked = exploring.Asked(trace, share, inside, beside, within, span, at, against, split, screenshot, video)
     request = asked.request()
     start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select, split=split)
+    if web:
+        only_here = {"--screenshot": screenshot, "--video": video, "--inside": inside, "--focus": focus}
+        if refused := [name for name, value in only_here.items() if value]:
+            raise ValueError(f"--web and {refused[0]} do not go together")
+        _in_browser(target, shown, select, view)
+        return
     with open_target(target) as store:
         _prepare_kernels()
         if screenshot is None and video is None:
@@ -277,6 +286,17 @@ def explore(
             err.print(f"tracescape: {line}", markup=False, style="yellow")
         for path in drawn.paths:
             out.print(str(path), markup=False)
+
+
+def _in_browser(target: str, shown: TimeShown, select: str | None, view: str | None) -> None:
+    from tracescape.in_browser import open_browser, world_address
+
+    with open_target(target) as store:
+        store.extent()  # whoever does not answer is told of here, and not by a browser
+        address = world_address(store, shown, select, view)
+    out.print(address, markup=False)
+    if not open_browser(address):
+        err.print("tracescape: no browser was found here; open the address in one", style="yellow")
 
 
 @app.command()

@@ -89,6 +89,8 @@ def fresh_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def world(fresh_shop: Collector, sources: Path) -> dict[str, str]:
+    with connect(fresh_shop.http_url) as store:
+        trace_id = store.search(service="inventory", order="slowest").rows["trace_id"][0]
     now = time.time_ns()
     before = now - 5 * MINUTE_NS
     return seen_in_browser(
@@ -96,9 +98,11 @@ def world(fresh_shop: Collector, sources: Path) -> dict[str, str]:
         sources,
         {
             "url": fresh_shop.http_url,
+            "trace": trace_id,
             "database": DATABASE,
             "since": str(before - 2 * MINUTE_NS),
             "until": str(before),
+            "broken": [str(now - 2 * MINUTE_NS), str(now)],
             "well": calls_of_newcomer(now, 40, failed=False),
             "sick": calls_of_newcomer(now, 60, failed=True),
         },

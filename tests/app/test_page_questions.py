@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import tracescape as ts
+from naive.world_reader import World, read
 from support.otlp import request, span
 from support.shop_store import MINUTE_NS, quick_store
 from tracescape.collector import Collector
@@ -23,6 +24,7 @@ from tracescape.page.present import Present
 from tracescape.page.questions import QUESTIONS, Question
 from tracescape.shop import Fault, ShopConfig
 from tracescape_ingest.intake import Signal
+from tracescape_render.palette import STATES
 from tracescape_storage.query_guard import running as queries_running
 
 MINUTES = 6
@@ -470,3 +472,88 @@ def test_answers_are_in_no_cache(empty: Collector) -> None:
     response = httpx.get(f"{empty.http_url}/ask/about")
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def world(collector: Collector, known: World | None = None, **parameters: str) -> World:
+    if known is not None:
+        parameters["known"] = known["version"]
+    response = httpx.get(f"{collector.http_url}/ask/world", params=parameters, timeout=60)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/octet-stream"
+    assert response.headers["cache-control"] == "no-store"
+    return read(response.content, known)
+
+
+def test_the_world_is_the_topology(shop: Collector, store: ts.Store) -> None:
+    told = world(shop, **WINDOW)
+    found = store.topology(SINCE, UNTIL)
+    bodies = told["tables"]["bodies"]
+    assert sorted(bodies["service"]) == sorted(found.nodes["service"])
+    states = dict(zip(found.nodes["service"], found.nodes["state"], strict=True))
+    for name, (code,) in zip(bodies["service"], bodies["state"], strict=True):
+        assert STATES[code] == states[name]
+    assert told["about"]["past"] is True
+    assert told["about"]["until_ns"] == str(UNTIL)
+
+
+def test_causes_of_the_past_are_found_when_asked_for_and_come_as_a_change(shop: Collector) -> None:
+    first = world(shop, **WINDOW)
+    assert first["about"]["cause"] is None
+    response = httpx.get(
+        f"{shop.http_url}/ask/world", params={**WINDOW, "causes": "1", "known": first["version"]}, timeout=60
+    )
+    second = read(response.content, first)
+    cause = second["about"]["cause"]
+    assert second["tables"]["bodies"]["service"][cause["body"]] == DATABASE
+    assert second == world(shop, **WINDOW, causes="1")
+    assert len(response.content) < 0.8 * len(world_bytes(shop, **WINDOW, causes="1"))
+
+
+def world_bytes(collector: Collector, **parameters: str) -> bytes:
+    return httpx.get(f"{collector.http_url}/ask/world", params=parameters, timeout=60).content
+
+
+def test_nobody_moves_between_moments(shop: Collector) -> None:
+    def places(told: World) -> dict[str, Any]:
+        bodies = told["tables"]["bodies"]
+        return dict(zip(bodies["service"], bodies["position"], strict=True))
+
+    now, then = (
+        places(world(shop, **WINDOW)),
+        places(world(shop, since=str(SINCE - MINUTE_NS), until=str(SINCE))),
+    )
+    assert {name: now[name] for name in now.keys() & then.keys()} == {
+        name: then[name] for name in now.keys() & then.keys()
+    }
+
+
+def test_a_version_that_is_not_known_any_more_is_told_whole(shop: Collector) -> None:
+    response = httpx.get(f"{shop.http_url}/ask/world", params={**WINDOW, "known": "0" * 24}, timeout=60)
+    assert read(response.content) == world(shop, **WINDOW)
+
+
+def test_an_empty_world_is_a_world(empty: Collector) -> None:
+    told = world(empty)
+    assert told["tables"]["bodies"]["service"] == []
+    assert told["about"]["spans"] == 0
+    assert world(empty, told)["tables"] == told["tables"]
+
+
+def test_a_replay_is_that_of_the_store(shop: Collector, store: ts.Store) -> None:
+    trace_id = store.search(service="checkout", order="slowest").rows["trace_id"][0]
+    told, replay = asked(shop, "replay", id=trace_id), store.trace(trace_id).replay()
+    assert told["length_ns"] == replay.end_ns - replay.start_ns
+    assert {node["service"] for node in told["nodes"]} >= set(replay.spans["service"])
+    first = replay.spans.group_by("service").agg(pl.col("start_ns").min())
+    begun = {node["service"]: node["from_ns"] for node in told["nodes"]}
+    for service, start_ns in first.iter_rows():
+        assert begun[service] <= start_ns - replay.start_ns
+    assert told["all_legs"] == len(told["legs"]) == replay.legs.height
+    for leg, row in zip(told["legs"], replay.legs.iter_rows(named=True), strict=True):
+        way = told["ways"][leg["way"]]
+        assert (way["source"], way["target"], leg["leg"]) == (row["source"], row["target"], row["leg"])
+        assert leg["at_ns"] == row["start_ns"] - replay.start_ns
+    lit = [way["lit_ns"] for way in told["ways"] if way["lit_ns"][0] is not None]
+    assert lit
+    assert all(0 <= enters <= ends <= told["length_ns"] for enters, ends in lit)
+    assert 0 <= told["telling_ns"] <= told["length_ns"]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tracescape.page.asked import Asked
 from tracescape.page.documents import Document, attributes, attributes_of, moment, rows
+from tracescape.page.riding import ridden
 from tracescape.panels import StorePanels
 from tracescape_analytics.asking import filter_of
 from tracescape_analytics.compare.selection import Cell
@@ -268,6 +269,11 @@ def _spans(found: Trace, standing: pl.DataFrame, kept: NDArray[np.int64]) -> lis
     )
 
 
+def replay(store: Store, asked: Asked, _present: Present) -> Document:
+    """A trace's way through the world, moment by moment."""
+    return ridden(store.trace(asked.needed("id")).replay())
+
+
 def span(store: Store, asked: Asked, _present: Present) -> Document:
     """One span with everything."""
     found = store.trace(asked.needed("id")).span(asked.needed("span"))
@@ -409,6 +415,7 @@ QUESTIONS: Final = {
     "latency": Question(latency, (*FILTERS, *WINDOW)),
     "compare": Question(compare, (*FILTERS, *WINDOW, "slowest", "cell", "against")),
     "trace": Question(trace, ("id",)),
+    "replay": Question(replay, ("id",)),
     "span": Question(span, ("id", "span")),
     "service": Question(service, ("name", *WINDOW)),
     "flame": Question(flame, ("service", *WINDOW)),

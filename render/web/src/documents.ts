@@ -233,6 +233,19 @@ export interface Trace {
   colours: Record<string, string>;
 }
 
+/** A request's way through the world; times are ns from its start, null for never. */
+export interface Replay {
+  trace_id: string;
+  start_ns: Moment;
+  end_ns: Moment;
+  length_ns: number;
+  telling_ns: number;
+  nodes: { service: string; from_ns: number | null; failed_ns: number | null }[];
+  ways: { source: string; target: string; lit_ns: [number | null, number | null] }[];
+  legs: { way: number; leg: "request" | "work" | "away" | "response" | "message"; at_ns: number; for_ns: number; failed: boolean; critical: boolean }[];
+  all_legs: number;
+}
+
 export interface SpanDetail {
   span_id: string;
   parent_span_id: string;

@@ -98,15 +98,44 @@ const ways = {
     check(page.url().includes("#/world"), "a key of the page was meant");
   },
   async "the past is the past"(page) {
-    await world(page, `?since=${told.since}&until=${told.until}`);
+    const state = () => seen(page, "stage.world.table('bodies').numbers('state')[stage.world.services.indexOf(given)]", told.database);
+    await world(page, `?since=${told.broken[0]}&until=${told.broken[1]}`);
+    check((await state()) === 2, `in its fault it is ${await state()}`);
     await page.getByText("The past").waitFor();
-    const failing = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--failing").trim());
-    check((await seen(page, "stage.colourOf(stage.world.services.indexOf(given))", told.database)) !== failing, "the fault of later is seen");
+    await world(page, `?since=${told.since}&until=${told.until}`);
+    await page.waitForFunction((until) => document.querySelector(".sight").stage.world.about.until_ns === until, told.until);
+    check((await state()) === 0, `before its fault it is ${await state()}`);
     check((await page.locator(".names .flag").count()) === 0, "there is a beacon");
     check((await seen(page, "stage.ways.material.uniforms.lights.value")) === 0, "it looks live");
     await page.getByRole("button", { name: "Now", exact: true }).click();
     await page.waitForFunction(() => document.querySelector(".past-mark") === null);
-    await page.waitForFunction((colour) => { const stage = document.querySelector(".sight").stage; return stage.world.services.some((_, number) => stage.colourOf(number) === colour); }, failing);
+    check((await seen(page, "stage.world.about.past")) === false, "it is still the past");
+  },
+  async "a request is replayed through the world"(page) {
+    await open(page, `trace/${told.trace}`);
+    await page.getByRole("link", { name: "replay it through the world" }).click();
+    await drawn(page);
+    await page.getByRole("group", { name: "The request" }).waitFor();
+    await page.waitForFunction(() => document.querySelector(".sight").stage.ridden !== null);
+    const bytes = await (await fetch(`${told.url}/ask/replay?id=${told.trace}`)).json();
+    const lit = bytes.ways.filter((way) => way.lit_ns[0] !== null).length;
+    const flows = () => seen(page, "[...stage.ways.geometry.getAttribute('flow').array].flatMap((value, at, all) => at % 2 ? [] : [[value, all[at + 1]]]).filter(([kind]) => kind === -1).map(([, reach]) => reach)");
+    check((await flows()).length === lit, `${await flows()} instead of ${lit} ways are lit`);
+    const far = page.getByLabel("How far the request is");
+    await far.focus();
+    await page.keyboard.press("Home");
+    await page.waitForURL(/share=0/);
+    check((await flows()).every((reach) => reach === 0), "it has begun before its begin");
+    const idle = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--idle").trim());
+    check((await seen(page, "stage.colourOf(stage.world.services.indexOf(given))", "inventory")) === idle, "it is there already");
+    await page.keyboard.press("End");
+    await page.waitForURL(/share=1/);
+    check((await flows()).every((reach) => reach === 1), "it has not come to its end");
+    check((await seen(page, "stage.colourOf(stage.world.services.indexOf(given))", "inventory")) !== idle, "it was never there");
+    await page.getByRole("button", { name: "Play" }).click();
+    await page.waitForFunction(() => { const { travellers } = document.querySelector(".sight").stage; return travellers.visible && travellers.geometry.instanceCount > 0; });
+    await page.getByRole("button", { name: "Leave it" }).click();
+    await page.waitForFunction(() => document.querySelector(".sight").stage.ridden === null);
   },
   async "one drags through time"(page) {
     await world(page);

@@ -46,6 +46,7 @@ function Whole({ of, params }: { of: Told; params: Record<string, string> }) {
         <span>{plural(services.length, "service")}</span>
         <span class="id">{of.trace_id}</span>
         <a href={link("topology", "", around)}>the map at that time</a>
+        <a href={link("world", "", { since: around.since, until: minus(of.start_ns, BigInt(-Math.ceil(of.ended_ns)) - 1n), trace: of.trace_id })}>replay it through the world</a>
       </p>
       {root?.status === "error" && root.status_message !== null && <p class="problem-text">{root.status_message}</p>}
       <Notices of={of} />

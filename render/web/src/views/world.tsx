@@ -1,10 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { About, Causes, Step } from "../documents";
+import type { About, Causes, Replay, Step } from "../documents";
 import { count, digits, duration, ms, plural, share, when } from "../format";
 import { useAsk } from "../hooks";
 import { Problem, Waiting } from "../parts/basics";
 import { Nothing } from "../parts/nothing";
 import { change, link, windowOf } from "../route";
+import { Pace } from "../world/pace";
 import type { Stage } from "../world/stage";
 import type { World as Told } from "../world/tables";
 import { useWorld } from "../world/use_world";
@@ -166,7 +167,7 @@ export function World({ params }: { params: Record<string, string> }) {
       </div>
       {world !== null && !empty && (
         <>
-          <TimeTravel params={params} />
+          {params["trace"] === undefined ? <TimeTravel params={params} /> : <Ride key={params["trace"]} id={params["trace"]} params={params} stage={ready ? stage.current : null} world={world} />}
           <p class="quiet small">
             {world.about.caption} · {count(world.table("bodies").rows)} bodies, {plural(world.table("arcs").rows, "connection")} · the same <a href={link("topology")}>as a map and tables</a>
           </p>
@@ -206,6 +207,86 @@ function Tooltip({ world, body, x, y }: { world: Told; body: number; x: number; 
         </span>
         <span>{["p50", "p95", "p99"].map((label, number) => `${label} ${duration((quantiles[number] ?? -1) < 0 ? null : quantiles[number])}`).join("   ")}</span>
       </div>
+    </div>
+  );
+}
+
+/** However long a request took, it is replayed in so long. */
+const RIDE_MS = 9000;
+
+/** A request, replayed through the world; how far it is, is in the address. */
+function Ride({ id, params, stage, world }: { id: string; params: Record<string, string>; stage: Stage | null; world: Told }) {
+  const found = useAsk<Replay>("replay", { id }, false);
+  const replay = found.data;
+  const given = Number.parseFloat(params["share"] ?? "");
+  const [share, setShare] = useState<number | null>(Number.isFinite(given) ? Math.min(1, Math.max(0, given)) : null);
+  const [playing, setPlaying] = useState(false);
+  useEffect(() => {
+    if (Number.isFinite(given)) setShare(Math.min(1, Math.max(0, given)));
+  }, [given]);
+  const at = replay === undefined ? 0 : (share ?? replay.telling_ns / Math.max(1, replay.length_ns)) * replay.length_ns;
+  useEffect(() => {
+    if (replay !== undefined) stage?.ride(replay, at);
+  }, [stage, replay, at, world]);
+  useEffect(() => () => stage?.ride(null, 0), [stage]);
+  useEffect(() => {
+    if (!playing || replay === undefined) return;
+    const pace = new Pace(replay);
+    const length = Math.max(1, replay.length_ns);
+    let played = pace.share(at);
+    let last = performance.now();
+    let next = requestAnimationFrame(function step(now: number) {
+      played = Math.min(1, played + Math.max(0, now - last) / RIDE_MS);
+      setShare(played === 1 ? 1 : pace.moment(played) / length);
+      last = now;
+      next = requestAnimationFrame(step);
+    });
+    return () => cancelAnimationFrame(next);
+  }, [playing]);
+  const rest = (to: number) => change({ share: to.toFixed(3) }, true);
+  useEffect(() => {
+    if (!playing || share !== 1) return;
+    setPlaying(false);
+    rest(1);
+  }, [playing, share]);
+  if (found.error !== undefined) return <Problem text={found.error.message} />;
+  if (replay === undefined) return <Waiting text="Reading the request" />;
+  const absent = replay.nodes.filter(({ service }) => !world.services.includes(service)).length;
+  return (
+    <div class="travel" role="group" aria-label="The request">
+      <button
+        type="button"
+        onClick={() => {
+          if (playing) rest(share ?? 0);
+          else if (share === 1) setShare(0);
+          setPlaying(!playing);
+        }}
+      >
+        {playing ? "Pause" : "Play"}
+      </button>
+      <div class="travel-line">
+        <input
+          type="range"
+          min="0"
+          max="1"
+          step="0.001"
+          value={at / Math.max(1, replay.length_ns)}
+          aria-label="How far the request is"
+          aria-valuetext={duration(at)}
+          onInput={(event) => setShare(Number(event.currentTarget.value))}
+          onChange={(event) => rest(Number(event.currentTarget.value))}
+        />
+      </div>
+      <span class="quiet small">
+        {duration(at)} of {duration(replay.length_ns)}
+        {absent > 0 && ` · ${plural(absent, "node")} of it not in this world`}
+      </span>
+      <a class="button" href={link("trace", id)}>
+        Its spans
+      </a>
+      <button type="button" onClick={() => change({ trace: undefined, share: undefined })}>
+        Leave it
+      </button>
     </div>
   );
 }

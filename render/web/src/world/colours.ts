@@ -10,6 +10,7 @@ export const STATES: readonly State[] = ["healthy", "degraded", "failing", "idle
 export const HEALTHY = 0;
 export const DEGRADED = 1;
 export const FAILING = 2;
+export const IDLE = 3;
 export const ABSENT = 4;
 
 export interface Colours {

@@ -104,6 +104,8 @@ void main() {
   // Light that goes the way of the requests; more of it where there are more.
   float pulse = fract(vAlong * vFlow.x - time * 0.45 + vFlow.y);
   float glow = lights * step(0.5, vFlow.x) * smoothstep(0.88, 0.985, pulse) * (1.0 - smoothstep(0.985, 1.0, pulse));
+  // The critical path of a request: done as far as it has come, dashed from there on.
+  if (vFlow.x < -0.5 && vAlong > vFlow.y) { if (fract(vAlong * 12.0) > 0.5) discard; gl_FragColor = vec4(vColour.rgb, 0.5); return; }
   gl_FragColor = vec4(mix(vColour.rgb * edge, light, glow), min(1.0, vColour.a + glow * 0.7 * step(0.02, vColour.a)));
 }`;
 

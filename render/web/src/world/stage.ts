@@ -2,7 +2,8 @@
 
 import { BufferAttribute, BufferGeometry, LinearSRGBColorSpace, LineBasicMaterial, LineSegments, Mesh, MeshBasicMaterial, PerspectiveCamera, Scene, Vector3, WebGLRenderer, type Color } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
-import { ABSENT, colours, DEGRADED, FAILING, HEALTHY, type Colours } from "./colours";
+import type { Replay } from "../documents";
+import { ABSENT, colours, DEGRADED, FAILING, HEALTHY, IDLE, type Colours } from "./colours";
 import { Labels, type Label } from "./labels";
 import { arcs, bodies, fill, KINDS, MANY_RINGS, reshape, rings, ringShape } from "./shapes";
 import type { World } from "./tables";
@@ -10,6 +11,8 @@ import { around, near, parsedView, written, type View } from "./viewpoint";
 
 /** What is fainter is not drawn, as in the window. */
 const FAINTEST = 0.025;
+/** How well the rest is seen while a request is ridden. */
+const DIMMED = 0.22;
 const FLIGHT_MS = 450;
 /** Slower than that, and lights stand still: they are not worth the machine. */
 const SLOW_MS = 50;
@@ -52,6 +55,9 @@ export class Stage {
   private readonly grid = new LineSegments(new BufferGeometry(), new LineBasicMaterial({ vertexColors: true, transparent: true, depthWrite: false }));
   private readonly observer: ResizeObserver;
   private palette: Colours = colours(false);
+  /** Calls of a request that are on their way. */
+  private readonly travellers = bodies(0, Infinity);
+  private ridden: { replay: Replay; at: number } | null = null;
   private segments = 24;
   private many = false;
   private size = { bodies: -1, width: 1, height: 1 };
@@ -96,7 +102,7 @@ export class Stage {
     this.rims.renderOrder = -2;
     this.marks.renderOrder = 1;
     for (const each of [this.ground, this.rims, this.stems, this.grid]) each.frustumCulled = false;
-    this.scene.add(this.grid, this.ground, this.rims, this.stems, this.ways, this.marks);
+    this.scene.add(this.grid, this.ground, this.rims, this.stems, this.ways, this.marks, this.travellers);
     this.listen(canvas);
     this.observer = new ResizeObserver(() => this.fitted());
     this.observer.observe(host);
@@ -141,6 +147,18 @@ export class Stage {
     if (world === null) return;
     this.palette = colours(world.about.past);
     this.paintGround(world);
+    this.paintBodies(world);
+    this.paintArcs(world);
+    this.paintRings(world);
+    this.draw();
+  }
+
+  /** Shows a request `at` ns from its start, and the rest of the world only faintly; null shows all of it again. */
+  ride(replay: Replay | null, at: number): void {
+    if (replay === null && this.ridden === null) return;
+    this.ridden = replay === null ? null : { replay, at };
+    const world = this.world;
+    if (world === null) return;
     this.paintBodies(world);
     this.paintArcs(world);
     this.paintRings(world);
@@ -377,7 +395,21 @@ export class Stage {
     this.draw();
   }
 
+  /** What a request has made of a body by now: null for one that it does not touch. */
+  private riddenState(body: number): number | null {
+    const { replay, at } = this.ridden!;
+    const node = replay.nodes.find(({ service }) => service === this.world?.services[body]);
+    if (node === undefined) return null;
+    if (node.failed_ns !== null && node.failed_ns <= at) return FAILING;
+    return node.from_ns !== null && node.from_ns <= at ? HEALTHY : IDLE;
+  }
+
   private bodyColour(body: number): Color {
+    if (this.ridden !== null) {
+      const state = this.riddenState(body);
+      const colour = this.palette.states[state ?? IDLE]?.clone() ?? this.palette.ground.clone();
+      return this.palette.ground.clone().lerp(colour, (state === null ? DIMMED : 1) ** this.palette.fading);
+    }
     const table = this.world?.table("bodies");
     const state = table?.numbers("state")[body] ?? HEALTHY;
     const seen = (table?.numbers("seen")[body] ?? 1) ** this.palette.fading;
@@ -407,7 +439,7 @@ export class Stage {
         radius[number] = radii[body] ?? 0;
         this.bodyColour(body).toArray(colour, 3 * number);
         this.palette.marks[ABSENT]?.toArray(mark, 4 * number);
-        mark[4 * number + 3] = state[body] === ABSENT ? 1 : 0;
+        mark[4 * number + 3] = this.ridden === null && state[body] === ABSENT ? 1 : 0;
       });
       fill(mesh, mine.length, { place: [place, 3], radius: [radius, 1], colour: [colour, 3], mark: [mark, 4] });
     }
@@ -424,8 +456,9 @@ export class Stage {
     const table = world.table("arcs");
     const [curve, radii, states] = [table.numbers("curve"), table.numbers("radius"), table.numbers("state")];
     const [seen, traffic, links] = [table.numbers("seen"), table.numbers("traffic"), table.numbers("link")];
-    const drawn = [...seen.keys()].filter((arc) => (seen[arc] ?? 0) >= FAINTEST);
-    const beacon = world.about.cause === null ? 0 : 2;
+    const touched = this.touched(world);
+    const drawn = [...seen.keys()].filter((arc) => (seen[arc] ?? 0) >= FAINTEST || touched.has(arc));
+    const beacon = world.about.cause === null || this.ridden !== null ? 0 : 2;
     const count = drawn.length + beacon;
     const segments = count > 4000 ? 8 : count > 600 ? 14 : 24;
     if (segments !== this.segments) {
@@ -450,7 +483,8 @@ export class Stage {
       flow[2 * number] = state === ABSENT || (seen[arc] ?? 0) < 0.15 ? 0 : Math.min(4, 1 + Math.round(Math.log10(1 + (traffic[arc] ?? 0))));
       flow[2 * number + 1] = (arc * 0.618) % 1;
     });
-    if (world.about.cause !== null) this.shaft(world.about.cause, world.about.size, drawn.length, ends, radius, colour);
+    if (this.ridden !== null) this.paintWays(world, drawn, ends, radius, colour, flow);
+    if (world.about.cause !== null && this.ridden === null) this.shaft(world.about.cause, world.about.size, drawn.length, ends, radius, colour);
     fill(this.ways, count, {
       begin: [ends[0]!, 3],
       middle: [ends[1]!, 3],
@@ -459,9 +493,69 @@ export class Stage {
       colour: [colour, 4],
       flow: [flow, 2],
     });
+    if (this.ridden === null) this.travellers.visible = false;
     const light = this.ways.material.uniforms["light"];
     if (light !== undefined) light.value = this.palette.light;
     this.setLights();
+  }
+
+  /** The arcs that a request goes along, and which of its ways each is. */
+  private touched(world: World): Map<number, number> {
+    const found = new Map<number, number>();
+    if (this.ridden === null) return found;
+    const number = new Map(this.ridden.replay.ways.map(({ source, target }, way) => [`${source}\n${target}`, way]));
+    const [source, target] = [world.table("arcs").numbers("source"), world.table("arcs").numbers("target")];
+    for (let arc = 0; arc < source.length; arc++) {
+      const way = number.get(`${world.services[source[arc] ?? 0]}\n${world.services[target[arc] ?? 0]}`);
+      if (way !== undefined) found.set(arc, way);
+    }
+    return found;
+  }
+
+  /** The ways of a request: bright as far as its critical path has come, dashed where that is still to go. */
+  private paintWays(world: World, drawn: number[], ends: Float32Array[], radius: Float32Array, colour: Float32Array, flow: Float32Array): void {
+    const { replay, at } = this.ridden!;
+    const touched = this.touched(world);
+    const along = new Map<number, number>();
+    drawn.forEach((arc, number) => {
+      const way = touched.get(arc);
+      flow[2 * number] = 0;
+      if (way === undefined) {
+        colour[4 * number + 3] = DIMMED * (colour[4 * number + 3] ?? 0);
+        return;
+      }
+      if (!along.has(way)) along.set(way, number);
+      const [enters, leaves] = replay.ways[way]?.lit_ns ?? [null, null];
+      this.palette.light.toArray(colour, 4 * number);
+      colour[4 * number + 3] = enters === null ? 0.4 : 1;
+      if (enters === null) return;
+      radius[number] = 1.8 * (radius[number] ?? 0);
+      flow[2 * number] = -1;
+      flow[2 * number + 1] = Math.min(1, Math.max(0, (at - enters) / Math.max(1, (leaves ?? enters) - enters)));
+    });
+    this.paintTravellers(along, ends);
+  }
+
+  private paintTravellers(along: Map<number, number>, ends: Float32Array[]): void {
+    const { replay, at } = this.ridden!;
+    const places: number[] = [];
+    const shades: number[] = [];
+    for (const { way, leg, at_ns, for_ns, failed } of replay.legs) {
+      const arc = along.get(way);
+      if (arc === undefined || at < at_ns || at >= at_ns + for_ns || leg === "work" || leg === "away") continue;
+      const gone = (at - at_ns) / Math.max(1, for_ns);
+      const t = leg === "response" ? 1 - gone : gone;
+      const [a, b, c] = [(1 - t) ** 2, 2 * t * (1 - t), t * t];
+      for (let axis = 0; axis < 3; axis++) places.push(a * ends[0]![3 * arc + axis]! + b * ends[1]![3 * arc + axis]! + c * ends[2]![3 * arc + axis]!);
+      (failed && leg === "response" ? this.palette.states[FAILING]! : this.palette.selection).toArray(shades, shades.length);
+    }
+    const count = places.length / 3;
+    fill(this.travellers, count, {
+      place: [new Float32Array(places), 3],
+      radius: [new Float32Array(count).fill(0.2 * (this.world?.about.size ?? 1)), 1],
+      colour: [new Float32Array(shades), 3],
+      mark: [new Float32Array(4 * count), 4],
+    });
   }
 
   /** The beacon is two arcs that stand: a bright core, and a glow around it. */
@@ -491,15 +585,15 @@ export class Stage {
       found.push({ at: places.subarray(3 * body, 3 * body + 3), reach: times * radius, thick: thick * radius, colour, parts });
     };
     for (let body = 0; body < table.rows; body++) {
-      const state = states[body] ?? HEALTHY;
+      const state = this.ridden === null ? (states[body] ?? HEALTHY) : (this.riddenState(body) ?? HEALTHY);
       const colour = this.palette.marks[state] ?? this.palette.way;
       if (state === DEGRADED || state === FAILING) around(body, 1.55, colour);
       if (state === FAILING) around(body, 2, colour);
       if (state === ABSENT) around(body, 1.7, colour, 10);
     }
     const { cause, suspect, size } = world.about;
-    for (const reach of cause?.rings ?? []) found.push({ at: cause!.at, reach, thick: RING * size, colour: this.palette.cause, parts: 0 });
-    if (suspect !== null) around(suspect.body, 2.6, this.palette.cause, 4);
+    for (const reach of this.ridden === null ? (cause?.rings ?? []) : []) found.push({ at: cause!.at, reach, thick: RING * size, colour: this.palette.cause, parts: 0 });
+    if (suspect !== null && this.ridden === null) around(suspect.body, 2.6, this.palette.cause, 4);
     const chosen = this.selected === null ? -1 : world.services.indexOf(this.selected);
     if (chosen >= 0) around(chosen, 1.32, this.palette.selection, 0, 0.12);
     if (this.hovered !== null && this.hovered !== chosen && this.hovered < table.rows) around(this.hovered, 1.32, this.palette.selection, 0, 0.06);
@@ -592,8 +686,8 @@ export class Stage {
       if (at !== null) labels.push({ text: told.name, second, x: at.x, y: at.y, look, certain: true });
     };
     const { cause, suspect } = world.about;
-    if (cause !== null) flag(cause, "flag", cause.reason);
-    if (suspect !== null) flag(suspect, "suspect", `suspect, not proved: ${suspect.reason}`);
+    if (cause !== null && this.ridden === null) flag(cause, "flag", cause.reason);
+    if (suspect !== null && this.ridden === null) flag(suspect, "suspect", `suspect, not proved: ${suspect.reason}`);
     const chosen = this.selected === null ? -1 : world.services.indexOf(this.selected);
     for (const body of chosen >= 0 ? [chosen, ...this.order] : this.order) {
       if (labels.length > 400) break;
