@@ -170,8 +170,8 @@ def snapshot_of(
 
 
 def _pair(causes: pl.DataFrame) -> tuple[str, str]:
-    typical, bad = (str(causes[f"{which}_trace"][0] or "") for which in ("typical", "bad"))
-    return typical, bad
+    first = causes.row(0, named=True)
+    return str(first.get("typical_trace") or ""), str(first.get("bad_trace") or "")
 
 
 def start_of(
