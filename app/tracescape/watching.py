@@ -25,7 +25,7 @@ _MINUTE_NS: Final = 60 * 1_000_000_000
 _WINDOW_NS: Final = 2 * _MINUTE_NS
 _BASELINE_NS: Final = 6 * _WINDOW_NS
 #: So long ago it may have begun, when one begins to look: each is tried until a cause is found.
-_AGES_NS: Final = tuple(minutes * _MINUTE_NS for minutes in (4, 8, 16, 32, 64, 128, 256, 512, 1024, 1440))
+_AGES_NS: Final = tuple(minutes * _MINUTE_NS for minutes in (8, 16, 32, 64, 128, 256, 512, 1024, 1440))
 #: A topology that begins so recently is a live one.
 _LIVE_NS: Final = 10 * _MINUTE_NS
 _SICK: Final = ("failing", "degraded", "absent")
@@ -37,10 +37,11 @@ _SHARE: Final = 0.1
 class Watch:
     """Causes of what ``store`` goes through, for one view, which asks from one thread.
 
-    In a live view the last minutes are compared with those before. An incident that lasts would soon be
-    compared with itself; so it is compared with the time before it began, until it is over. Who begins to
-    look in the middle of one, where something is sick for no cause of the last minutes, compares with ever
-    earlier times.
+    In a live view the last minutes are compared with those before, but for a time of the same length between
+    them, in which what goes on now may have begun: with part of it in both, nothing would differ. An incident
+    that lasts would soon be compared with itself; so it is compared with the time before it began, until it
+    is over. Who begins to look in the middle of one, where something is sick for no cause of the last
+    minutes, compares with ever earlier times.
 
     ``given`` says that somebody chose the window, ``usual`` the time that it is compared with: by default
     what was just before it.
@@ -122,13 +123,18 @@ class Watch:
             if len(lasting.causes):
                 return lasting
             self._before = None
-        new = self._store.diagnose(since, until)
+        new = self._store.diagnose(since, until, self._apart(since))
         if len(new.causes):
             self._before = new.baseline[0]
             return new
         if not topology.nodes["state"].is_in(_SICK).any():
             return new
         return self._begun_earlier(since, until) or new
+
+    def _apart(self, since: int) -> tuple[int, int] | None:
+        # What a window is compared with; None, what is just before, where no more is stored.
+        first, end = self._store.extent().first_start_ns, since - _WINDOW_NS
+        return (max(end - _BASELINE_NS, first), end) if end - _MINUTE_NS >= first else None
 
     def _begun_earlier(self, since: int, now: int | None) -> Diagnosis | None:
         first = self._store.extent().first_start_ns

@@ -192,6 +192,14 @@ def test_a_lost_consumer_is_a_void_under_the_beacon_in_a_chosen_window(lost: ts.
     assert scene.cause.reason == "messages not taken: 99 % → 0 % taken in time"
 
 
+@pytest.mark.parametrize("minutes", [7.0, 8.5, 10.0])
+def test_a_live_view_finds_who_was_lost_minutes_before_one_looks(
+    lost: ts.Store, monkeypatch: pytest.MonkeyPatch, minutes: float
+) -> None:
+    store = Passing(lost)
+    assert first_causes(store, Watch(store), minutes, monkeypatch) == ["fulfilment"]  # type: ignore[arg-type]
+
+
 def test_who_is_gone_is_a_void_though_nobody_is_named_as_a_cause(lost: ts.Store) -> None:
     """An incident that lasts is in its own baseline; who is missing is missing all the same."""
     window = BEGIN + 13 * MINUTE_NS // 2, BEGIN + 8 * MINUTE_NS
