@@ -23,7 +23,7 @@ _JOURNAL_SHARE: Final = 8
 _AGING_NS: Final = 60_000_000_000
 #: Rows that came later than that stay where they are in the file: a tail may be in the middle of them.
 _SETTLED_S: Final = 10.0
-#: Between two tries to give back free room: it costs as much as to store all that is left, perhaps for nothing.
+#: Between two tries to give back free room: each costs as much as to store what is left, perhaps for nothing.
 _AGAIN_NS: Final = 3_600_000_000_000
 
 
