@@ -55,19 +55,22 @@ def room_of(connection: duckdb.DuckDBPyConnection) -> Room:
     return Room(row[0] * row[2], row[1] * row[2])
 
 
-def slices_of(connection: duckdb.DuckDBPyConnection, before_ns: int) -> list[Slice]:
-    """What is to be written anew: all that arrived before ``before_ns``, and tables without arrivals."""
+def slices_of(connection: duckdb.DuckDBPyConnection, before_ns: int | None) -> list[Slice]:
+    """What is to be written anew: all that arrived before ``before_ns``, then the tables without arrivals.
+
+    None for those alone: they are small, and what describes them often is all that stands at a file's end.
+    """
+    tables = connection.execute(_TABLES_SQL, [ARRIVED]).fetchall()
     found: list[Slice] = []
-    for table, arrives in connection.execute(_TABLES_SQL, [ARRIVED]).fetchall():
-        if not arrives:
-            (row,) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
-            found.append(Slice(table, row[0]))
-            continue
+    for table in (name for name, arrives in tables if arrives and before_ns is not None):
         counts = (
             f"SELECT {ARRIVED}, count(*) FROM {table} WHERE {ARRIVED} < {before_ns} GROUP BY 1 ORDER BY 1"
         )
         ranges = ranges_of(connection.execute(counts).fetchall(), SLICE_ROWS)
         found += [Slice(table, rows, after, until) for after, until, rows in ranges]
+    for table in (name for name, arrives in tables if not arrives):
+        (row,) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+        found.append(Slice(table, row[0]))
     return [each for each in found if each.rows]
 
 

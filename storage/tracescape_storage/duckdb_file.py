@@ -262,11 +262,16 @@ class DuckDBStore:
         Raises:
             StoreError: the write failed; everything is stored as before.
         """
-        cursor = self._connection.cursor()
-        before = compaction.room_of(cursor)
-        if not before.is_worth_it:
-            return 0
-        parts = compaction.slices_of(cursor, time.time_ns() - round(settled_s * 1e9))
+        before = room = compaction.room_of(self._connection.cursor())
+        until = time.time_ns() - round(settled_s * 1e9)
+        # DuckDB puts what describes a table where it has room for that: first once, then after everything.
+        for until_ns in (None, until, None):
+            if room.is_worth_it:
+                self._rewrite(compaction.slices_of(self._connection.cursor(), until_ns), progress)
+                room = compaction.room_of(self._connection.cursor())
+        return before.total - room.total
+
+    def _rewrite(self, parts: Sequence[compaction.Slice], progress: Callable[[int, int], None]) -> None:
         total, done, folded = sum(part.rows for part in parts), 0, 0
         for part in parts:
             self._write(lambda connection, part=part: compaction.rewrite(connection, part))  # type: ignore[misc]  # mypy knows no lambda with a default
@@ -275,7 +280,6 @@ class DuckDBStore:
                 self.fold()
                 folded = done
             progress(done, total)
-        return before.total - compaction.room_of(self._connection.cursor()).total
 
     def fold(self) -> None:
         """Fold the log into the file. Raises `StoreError` if that failed; nothing was changed."""

@@ -23,8 +23,8 @@ _JOURNAL_SHARE: Final = 8
 _AGING_NS: Final = 60_000_000_000
 #: Rows that came later than that stay where they are in the file: a tail may be in the middle of them.
 _SETTLED_S: Final = 10.0
-#: A file whose free room does not go back, since somebody reads what was there, is tried again after that.
-_AGAIN_NS: Final = 600_000_000_000
+#: Between two tries to give back free room: each costs as much as to store what is left, perhaps for nothing.
+_AGAIN_NS: Final = 3_600_000_000_000
 
 
 class Limits(NamedTuple):
@@ -78,7 +78,7 @@ class Retention:
         self._limits = limits
         self._held = False  # readers kept what went last from being freed
         self._aged_ns: int | None = None  # when ages were looked at
-        self._compacted_ns: int | None = None  # when the file's free room was, and nothing was pruned since
+        self._compacted_ns: int | None = None  # when free room was given back, or tried to be
 
     def enforce(self, now_ns: int) -> int:
         """Prune what is beyond the limits, and give back the room; how many spans went.
@@ -96,7 +96,6 @@ class Retention:
         pruned = self._store.prune(before) if before else 0
         if pruned:
             self._held = self._store.used_bytes() >= used
-            self._compacted_ns = None
             _log.info("%s spans were pruned: the store may keep no more", f"{pruned:,}")
         self._give_back(now_ns)
         return pruned

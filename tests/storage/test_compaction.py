@@ -95,8 +95,8 @@ def test_a_file_gives_back_what_pruning_left_and_holds_the_same_rows_in_the_same
     assert free(store) < size / 4
     assert whole(store) == before
     assert in_file_order(store) == order
-    assert [done for done, _ in steps] == sorted({done for done, _ in steps})
-    assert {of for _, of in steps} == {steps[-1][0]}
+    assert all(done <= of for done, of in steps)
+    assert steps[-1][0] == steps[-1][1]
     assert store.compact() == 0  # more than half of it is in use
     path = store.path
     store.close()
@@ -108,11 +108,13 @@ def test_a_file_gives_back_what_pruning_left_and_holds_the_same_rows_in_the_same
 def test_what_arrives_and_is_pruned_meanwhile_is_not_lost_and_does_not_come_back(store: DuckDBStore) -> None:
     tables = decode_traces(request(span("new")).SerializeToString()).tables
     done: list[int] = []
+    pruned: list[int] = []
 
     def meanwhile(rows: int, _: int) -> None:
         done.append(rows)
         store.append(tables)
-        if len(done) == 3:
+        if rows > 20_000 and not pruned:
+            pruned.append(rows)
             store.prune(store.arrivals()[1][0])
 
     spans = store.reader().extent().spans
