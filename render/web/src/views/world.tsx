@@ -219,11 +219,11 @@ function Ride({ id, params, stage, world }: { id: string; params: Record<string,
   const found = useAsk<Replay>("replay", { id }, false);
   const replay = found.data;
   const given = Number.parseFloat(params["share"] ?? "");
-  const [share, setShare] = useState<number | null>(Number.isFinite(given) ? Math.min(1, Math.max(0, given)) : null);
+  // Where one has gone since the address said where one is.
+  const [gone, setGone] = useState<{ from: string | undefined; share: number } | null>(null);
+  const setShare = (to: number) => setGone({ from: params["share"], share: to });
+  const share = gone?.from === params["share"] && gone !== null ? gone.share : Number.isFinite(given) ? Math.min(1, Math.max(0, given)) : null;
   const [playing, setPlaying] = useState(false);
-  useEffect(() => {
-    if (Number.isFinite(given)) setShare(Math.min(1, Math.max(0, given)));
-  }, [given]);
   const at = replay === undefined ? 0 : (share ?? replay.telling_ns / Math.max(1, replay.length_ns)) * replay.length_ns;
   useEffect(() => {
     if (replay !== undefined) stage?.ride(replay, at);
