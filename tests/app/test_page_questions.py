@@ -57,13 +57,13 @@ def empty(tmp_path: Path) -> Iterator[Collector]:
 
 
 def asked(collector: Collector, question: str, **parameters: str) -> Any:
-    response = httpx.get(f"{collector.http_url}/ask/{question}", params=parameters, timeout=60)
+    response = httpx.get(f"{collector.http_url}/ask/{question}", params=parameters, timeout=200)
     assert response.status_code == 200, response.text
     return response.json()
 
 
 def refused(collector: Collector, question: str, **parameters: str) -> tuple[int, str]:
-    response = httpx.get(f"{collector.http_url}/ask/{question}", params=parameters, timeout=60)
+    response = httpx.get(f"{collector.http_url}/ask/{question}", params=parameters, timeout=200)
     return response.status_code, response.json()["error"]
 
 

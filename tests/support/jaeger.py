@@ -20,7 +20,7 @@ def stored(collector: Collector, *requests: ExportTraceServiceRequest) -> None:
 
 def got(collector: Collector, path: str, expected: int = 200, **parameters: Any) -> Any:
     answer = httpx.get(
-        f"{collector.http_url}{path}", params=parameters or None, timeout=120
+        f"{collector.http_url}{path}", params=parameters or None, timeout=200
     )  # the first question may compile
     assert answer.status_code == expected, answer.text
     assert answer.headers["content-type"] == "application/json"
