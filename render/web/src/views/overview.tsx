@@ -38,6 +38,20 @@ export function Overview({ params }: { params: Record<string, string> }) {
   );
 }
 
+/** So many of those who fell silent together are named. */
+const TOLD_SILENT = 6;
+
+/** Who is silent, by since when. */
+function bySilence(marks: Mark[]): [Mark["start_ns"], string[]][] {
+  const groups = new Map<string, [Mark["start_ns"], string[]]>();
+  for (const mark of marks) {
+    const group = groups.get(String(mark.start_ns)) ?? [mark.start_ns, []];
+    group[1].push(mark.service ?? "");
+    groups.set(String(mark.start_ns), group);
+  }
+  return [...groups.values()];
+}
+
 /** The diagnosis in a sentence, and its causes to open. */
 function Verdict({ of, silent, time }: { of: Answer<Causes>; silent: Mark[]; time: { until?: string } }) {
   return (
@@ -61,13 +75,20 @@ function Verdict({ of, silent, time }: { of: Answer<Causes>; silent: Mark[]; tim
               {silent.length > 0 && (
                 <p class="silent">
                   <b>Silent:</b>{" "}
-                  {silent.map((mark, number) => (
+                  {bySilence(silent).map(([since, names], number) => (
                     <span key={number}>
-                      {number > 0 && ", "}
-                      <ServiceLink name={mark.service ?? ""} /> {mark.start_ns !== null && `since ${when(mark.start_ns)}`}
+                      {number > 0 && "; "}
+                      {names.slice(0, TOLD_SILENT).map((name, place) => (
+                        <span key={name}>
+                          {place > 0 && ", "}
+                          <ServiceLink name={name} />
+                        </span>
+                      ))}
+                      {names.length > TOLD_SILENT && ` and ${names.length - TOLD_SILENT} more`}
+                      {since !== null && ` since ${when(since)}`}
                     </span>
                   ))}
-                  . They were called steadily before.
+                  . {silent.length > 1 ? "They were" : "It was"} called steadily before.
                 </p>
               )}
               {data.explained.map((each) => (
