@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import resource
 import signal
 import sys
@@ -21,7 +22,7 @@ from tracescape import __version__, questions
 from tracescape.defaults import DEFAULT_GRPC, DEFAULT_HTTP
 from tracescape.target import open_target
 from tracescape.times import parse_duration
-from tracescape_ingest.limits import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_OBSERVE_S
+from tracescape_ingest.limits import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_OBSERVE_S, KERNELS_THREAD
 from tracescape_storage.errors import StoreError
 from tracescape_storage.limits import DEFAULT_MEMORY_MIB, QueryLimits
 from tracescape_storage.retention import DEFAULT_MAX_BYTES, Limits
@@ -62,15 +63,31 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 
 def main() -> None:
     """Run the command line: the entry point of the installed script."""
+    code = _run()
+    if _compiling():  # Python would end that thread in the middle of LLVM, which aborts or lists what it held
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> int:
     from tracescape_render import RenderError
 
     try:
         app(prog_name="tracescape", default_map=_configured())
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except (StoreError, RenderError, ValueError, OSError) as error:
         from tracescape.printing import visible
 
         err.print(f"tracescape: {visible(_words(error))}", markup=False, style="red")
-        sys.exit(1)
+        return 1
+    return 0
+
+
+def _compiling() -> bool:
+    return any(thread.name == KERNELS_THREAD for thread in threading.enumerate())
 
 
 def _words(error: Exception) -> str:
@@ -161,32 +178,31 @@ def serve(
 
     _allow_many_connections()
     stopped = _on_signals()
-    with Collector(
-        db,
-        grpc=grpc,
-        http=http,
-        tls=Tls.checked(tls_cert, tls_key, tls_client_ca),
-        api_keys=api_keys,
-        cors_origins=cors_origin or (),
-        max_message_bytes=max_message_mib << 20,
-        observe_s=observe_s,
-        limits=_limits(keep, max_gib),
-        queries=DEFAULT_QUERIES._replace(time_s=query_time_s, rows=query_rows, running=queries),
-        memory_mib=memory_mib,
-        ready=_on_compiled,
-    ) as collector:
-        out.print(
-            f"OTLP/gRPC   {collector.grpc_endpoint}   (OTEL_EXPORTER_OTLP_ENDPOINT={collector.grpc_endpoint})"
-        )
-        out.print(
-            f"OTLP/HTTP   {collector.http_url}   (and questions: tracescape explore {collector.http_url})"
-        )
-        for lane in collector.lanes.values():
-            out.print(f"store       {lane.store.path}")
-        out.print(f"page        {collector.http_url}/   (in a browser)")
-        out.print("Ctrl-C ends it; what was accepted is stored first.")
-        stopped.wait()
-    gc.unfreeze()  # or DuckDB's bindings list, at the end, what was not collected
+    try:
+        with Collector(
+            db,
+            grpc=grpc,
+            http=http,
+            tls=Tls.checked(tls_cert, tls_key, tls_client_ca),
+            api_keys=api_keys,
+            cors_origins=cors_origin or (),
+            max_message_bytes=max_message_mib << 20,
+            observe_s=observe_s,
+            limits=_limits(keep, max_gib),
+            queries=DEFAULT_QUERIES._replace(time_s=query_time_s, rows=query_rows, running=queries),
+            memory_mib=memory_mib,
+            ready=_on_compiled,
+        ) as collector:
+            grpc_url, http_url = collector.grpc_endpoint, collector.http_url
+            out.print(f"OTLP/gRPC   {grpc_url}   (OTEL_EXPORTER_OTLP_ENDPOINT={grpc_url})")
+            out.print(f"OTLP/HTTP   {http_url}   (and questions: tracescape explore {http_url})")
+            for lane in collector.lanes.values():
+                out.print(f"store       {lane.store.path}")
+            out.print(f"page        {http_url}/   (in a browser)")
+            out.print("Ctrl-C ends it; what was accepted is stored first.")
+            stopped.wait()
+    finally:
+        gc.unfreeze()  # or DuckDB's bindings list, at the end, what was not collected
     out.print("stopped; everything acknowledged is in the store")
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from tracescape_ingest.decode import Rows, decode_traces
 from tracescape_ingest.envelope import first_reasons
 from tracescape_ingest.fast_spans import FastSpans, ScannedRequest
+from tracescape_ingest.limits import KERNELS_THREAD
 from tracescape_ingest.logs import decode_logs
 from tracescape_ingest.metrics import decode_metrics
 from tracescape_storage.attribute_columns import WELL_KNOWN
@@ -112,7 +113,7 @@ class Decoder:
         self._columns = columns
         self._ready = ready
         self._fast: FastSpans | None = None
-        self._thread = threading.Thread(target=self._prepare, name="tracescape-kernels", daemon=True)
+        self._thread = threading.Thread(target=self._prepare, name=KERNELS_THREAD, daemon=True)
 
     def start(self) -> None:
         """Begin to make the compiled scan ready."""

@@ -6,3 +6,5 @@ from typing import Final
 
 DEFAULT_MAX_MESSAGE_BYTES: Final = 64 << 20
 DEFAULT_OBSERVE_S: Final = 15.0
+#: The thread that makes the compiled decoder ready.
+KERNELS_THREAD: Final = "tracescape-kernels"

@@ -78,16 +78,16 @@ def test_an_attribute_that_comes_while_spans_are_read_is_seen(
 ) -> None:
     store = DuckDBStore(tmp_path / "t.db")
     store.append({"spans": stored_span_table([span("A", kind="client", peer_service="bank")])})
-    reader, read = store.reader(), DuckDBReader._shaped_spans
+    reader, read = store.reader(), DuckDBReader._of_full
 
-    def meanwhile(self: DuckDBReader, asked: Any, columns: Any) -> Any:
+    def meanwhile(self: DuckDBReader, query: str, *shared: Any) -> Any:
         if "gen_ai.request.model" not in store.attribute_columns:
             names = ("gpt", "llama", "gpt")
             rows = [span(f"{i}", kind="client", gen_ai_model=name) for i, name in enumerate(names)]
             store.append({"spans": stored_span_table(rows)})
-        return read(self, asked, columns)
+        return read(self, query, *shared)
 
-    monkeypatch.setattr(DuckDBReader, "_shaped_spans", meanwhile)
+    monkeypatch.setattr(DuckDBReader, "_of_full", meanwhile)
     calls_of = Counter(dict(call_paths(reader).filter(kind="model")["service", "calls"].rows()))
     assert calls_of == {"gpt": 2, "llama": 1}
     store.close()

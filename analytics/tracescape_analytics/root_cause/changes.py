@@ -41,9 +41,8 @@ def changes(reader: Reader, since_ns: int, until_ns: int, most: int = MOST) -> p
     measures = measured(plant(spans), failures(reader, read), read.links(reader))
 
     def row(stretch: Stretch) -> dict[str, Any]:
-        around = [(window[0], stretch.since_ns), (stretch.until_ns, window[1])]
-        rest = [part for part in around if part[0] < part[1]]
-        causes = judged(measures, (stretch.since_ns, stretch.until_ns), rest, found=True).causes
+        odd = stretch.since_ns, stretch.until_ns
+        causes = judged(measures, odd, stretch.around(*window), found=True).causes
         named = causes.select("service", "sentence").row(0) if len(causes) else (None, _NOBODY)
         return dict(
             zip(CHANGE_SCHEMA, (stretch.since_ns, stretch.until_ns, *named, stretch.score), strict=True)

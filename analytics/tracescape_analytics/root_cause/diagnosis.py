@@ -232,10 +232,7 @@ def search_of(
     first: Diagnosis | None = None
     for stretch in odd_stretches(measures, *within, most=_LOOKED_AT):
         window = (stretch.since_ns, stretch.until_ns)
-        # It begins and ends somewhere in the steps beside it: they are neither.
-        around = [(within[0], window[0] - stretch.step_ns), (window[1] + stretch.step_ns, within[1])]
-        rest = [part for part in around if part[0] < part[1]]
-        answer = judged(measures, window, rest, found=True)
+        answer = judged(measures, window, stretch.around(*within), found=True)
         if len(answer.causes):
             return answer
         first = first or answer

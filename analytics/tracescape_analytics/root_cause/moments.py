@@ -43,6 +43,14 @@ class Stretch(NamedTuple):
     score: float
     step_ns: int
 
+    def around(self, since_ns: int, until_ns: int) -> list[tuple[int, int]]:
+        """What is left of ``[since_ns, until_ns)`` to compare it with: without the step on either side.
+
+        It begins and ends somewhere in those: they are neither.
+        """
+        parts = (since_ns, self.since_ns - self.step_ns), (self.until_ns + self.step_ns, until_ns)
+        return [part for part in parts if part[0] < part[1]]
+
 
 class _Steps(NamedTuple):
     # What a channel saw, float64 of shape (channels, STEPS): how many traces, and the sum of their values.
