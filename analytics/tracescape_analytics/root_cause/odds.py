@@ -60,9 +60,10 @@ def odds_shift(tables: Tables, wide: FloatArray, standard_errors: float) -> tupl
         left: FloatArray = np.where(too_far, 0.0, np.maximum(2 * (seen - held), 0.0))
         return left
 
-    z = np.sqrt(ratio(np.zeros(len(now))) / wide)
+    by_chance = np.sqrt(ratio(np.zeros(len(now))))
+    z = by_chance / np.sqrt(wide)
     certain = np.where(z > standard_errors, _bisected(ratio, standard_errors**2 * wide), 0.0)
-    for row in np.flatnonzero((z > standard_errors) & _few(tables)):
+    for row in np.flatnonzero((by_chance > standard_errors) & _few(tables)):
         table = (math.floor(more[row]), int(of_more[row]), math.ceil(less[row]), int(of_less[row]))
         z[row], certain[row] = _exact(*table, math.sqrt(wide[row]), standard_errors)
     return sign * z, certain
