@@ -385,6 +385,7 @@ def test_a_bookmark_holds_what_is_seen_inside_and_the_command_as_well(window: Ru
     assert f"--span={seen[4]}" in command
     window.ask("window.going._journey.__init__()")
     window.key("b")
+    window.wait("len(window.going._journey._marks) == 1")  # a key takes its time
     window.ask(f"{page}.select(None)")
     window.key("f", "Escape")
     window.wait("window.visiting.guest is None")
