@@ -43,7 +43,7 @@ if (abs(arm.x - arm.y) > 0.3 || max(arm.x, arm.y) > 0.85) { discard; }
 
 def _vtk_array(values: NDArray[np.generic], name: str) -> vtkDataArray:
     # VTK leaves its helper untyped.
-    array: vtkDataArray = numpy_to_vtk(np.ascontiguousarray(values), deep=True)  # type: ignore[no-untyped-call]
+    array: vtkDataArray = numpy_to_vtk(np.ascontiguousarray(values), deep=True)  # type: ignore[no-untyped-call]  # VTK's is untyped
     array.SetName(name)
     return array
 

@@ -285,7 +285,7 @@ def _joined(scene: Scene, halves: list[Scene], shifts: list[FloatArray]) -> Scen
     texts: dict[str, Any] = {
         name: Lines(
             bodies + len(after.positions),
-            lambda body, name=name: (  # type: ignore[misc]
+            lambda body, name=name: (  # type: ignore[misc]  # mypy knows no lambda with a default
                 getattr(before, name)[body] if body < bodies else getattr(after, name)[body - bodies]
             ),
         )

@@ -122,7 +122,7 @@ def grabbed(window: vtkRenderWindow) -> bytes:
     grab.Update()
     image = grab.GetOutput()
     width, height, _ = image.GetDimensions()
-    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)  # type: ignore[no-untyped-call]
+    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)  # type: ignore[no-untyped-call]  # VTK's is untyped
     rows: bytes = pixels[::-1].tobytes()
     return rows
 

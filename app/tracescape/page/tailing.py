@@ -136,7 +136,7 @@ class _Basket:
                 )
         except StoreError as error:
             self._error = str(error)
-        except Exception:
+        except Exception:  # on a thread of its own nobody else would tell the browser
             self._error = "The collector failed to look on; its log says why."
             _log.exception("a tail failed")
 

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 from pyvistaqt import QtInteractor
 
 from tracescape_render.camera import View
+from tracescape_render.desktop.tips import place_tip
 from tracescape_render.moving import between, nearer, panned, tilted, turned
 from tracescape_render.palette import Theme
 from tracescape_render.placing import Transition
@@ -25,7 +26,6 @@ _DEGREES_A_PIXEL: Final = 0.3
 _NOTCH: Final = 0.88
 _FLIGHT_S: Final = 0.45
 _TIP_WIDTH: Final = 420
-_TIP_GAP: Final = 16
 #: Islands open and close while one flies, so seldom that flying stays smooth.
 _APPROACH_EVERY_S: Final = 0.2
 _SETTLING_S: Final = 1.2
@@ -367,16 +367,7 @@ class World:
                 self._tip.adjustSize()
                 self._tip.show()
         if body is not None:
-            self._place_tip(here)
-
-    def _place_tip(self, here: QPointF) -> None:
-        """Beside the pointer, always whole."""
-        x, y = here.x() + _TIP_GAP, here.y() + _TIP_GAP
-        if x + self._tip.width() > self.canvas.width() - 6:
-            x = here.x() - _TIP_GAP - self._tip.width()
-        if y + self._tip.height() > self.canvas.height() - 6:
-            y = here.y() - _TIP_GAP - self._tip.height()
-        self._tip.move(max(int(x), 6), max(int(y), 6))
+            place_tip(self._tip, self.canvas, here)
 
     def _body_at(self, here: QPointF) -> int | None:
         scale = self.canvas.devicePixelRatioF()

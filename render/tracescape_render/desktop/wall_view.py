@@ -13,6 +13,7 @@ from PySide6.QtGui import QGuiApplication, QMouseEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from tracescape_render.camera import View
+from tracescape_render.desktop.tips import place_tip
 from tracescape_render.desktop.viewport import Canvas
 from tracescape_render.inside.reach import Reach, around
 from tracescape_render.inside.stage import WallStage, whole_of
@@ -28,7 +29,6 @@ _FLIGHT_S: Final = 0.3
 #: A wall of more bodies is at another place at once.
 _MOST_FLYING: Final = 6_000
 _TIP_WIDTH: Final = 460
-_TIP_GAP: Final = 16
 _REMEMBERED: Final = 50
 
 
@@ -327,16 +327,7 @@ class WallView:
                 self._tip.setText(text)
                 self._tip.setMaximumWidth(_TIP_WIDTH)
                 self._tip.adjustSize()
-            self._place_tip(here)
-
-    def _place_tip(self, here: QPointF) -> None:
-        """Beside the pointer, always whole."""
-        x, y = here.x() + _TIP_GAP, here.y() + _TIP_GAP
-        if x + self._tip.width() > self.canvas.width() - 6:
-            x = here.x() - _TIP_GAP - self._tip.width()
-        if y + self._tip.height() > self.canvas.height() - 6:
-            y = here.y() - _TIP_GAP - self._tip.height()
-        self._tip.move(max(int(x), 6), max(int(y), 6))
+            place_tip(self._tip, self.canvas, here)
 
     def _body_at(self, here: QPointF) -> int | None:
         return self.stage.body_at(*self._pixel(here)) if self.shows else None

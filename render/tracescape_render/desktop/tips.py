@@ -1,0 +1,21 @@
+"""Where a tooltip goes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QPointF
+from PySide6.QtWidgets import QWidget
+
+_GAP: Final = 16
+_EDGE: Final = 6
+
+
+def place_tip(tip: QWidget, over: QWidget, here: QPointF) -> None:
+    """Beside the pointer, always whole within ``over``."""
+    x, y = here.x() + _GAP, here.y() + _GAP
+    if x + tip.width() > over.width() - _EDGE:
+        x = here.x() - _GAP - tip.width()
+    if y + tip.height() > over.height() - _EDGE:
+        y = here.y() - _GAP - tip.height()
+    tip.move(max(int(x), _EDGE), max(int(y), _EDGE))
