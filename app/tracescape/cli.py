@@ -62,8 +62,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 
 
 def main() -> None:
-    """Run the command line: the entry point of the installed script."""
-    code = _run()
+    """Run the command line and end the process: the entry point of the installed script."""
+    code = run()
     if _compiling():  # Python would end that thread in the middle of LLVM, which aborts or lists what it held
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -71,7 +71,8 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run() -> int:
+def run() -> int:
+    """Run the command line in a process that goes on after it; the exit code."""
     from tracescape_render import RenderError
 
     try:

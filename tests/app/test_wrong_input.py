@@ -367,9 +367,8 @@ def test_names_of_strangers_do_not_reach_the_terminal_as_they_are(
 def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What a command that fails says."""
     monkeypatch.setattr("sys.argv", ["tracescape", *words])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
+    code = cli.run()
     captured = capsys.readouterr()
-    assert ended.value.code == 1, captured
+    assert code == 1, captured
     assert captured.out == ""
     return captured.err

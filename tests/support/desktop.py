@@ -128,9 +128,11 @@ class Running:
         self.xdotool("click", str(button))
 
     def point(self, name: str) -> None:
-        """Move the real pointer onto a service."""
-        x, y = self.ask(f"at({name!r})")
-        self.xdotool("mousemove", str(x), str(y))
+        """Move the real pointer onto a service, once the picture rests: a panel that closes widens it."""
+        where = None
+        while where != (where := self.ask(f"at({name!r})")):
+            time.sleep(0.2)
+        self.xdotool("mousemove", *map(str, where))
 
     def key(self, *names: str) -> None:
         """Press keys, one after the other."""
