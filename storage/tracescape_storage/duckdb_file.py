@@ -130,7 +130,7 @@ class DuckDBReader(SqlReader):
         """See `Reader.close`."""
         if self._own is not None:
             self._pool.stop(_PATIENCE_S)
-            self._own.close()
+            _shut(self._own, lambda: self._pool.stop(0.02))
 
 
 class DuckDBStore:
@@ -361,12 +361,12 @@ class DuckDBStore:
         return self._connection
 
     def close(self) -> None:
-        """Fold the log into the file and release it. Idempotent."""
+        """End the questions that are asked, fold the log into the file and release it. Idempotent."""
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self.pool.close()
-                self._connection.close()
+                _shut(self._connection, lambda: self.pool.stop(0.02))
                 _release(self.path)
 
     def _without_known(
@@ -459,7 +459,7 @@ class DuckDBStore:
 
     def _reopen(self) -> None:
         _log.warning("%s is opened anew: DuckDB gave it up after an error", self.path)
-        self._connection.close()
+        _shut(self._connection, lambda: time.sleep(0.02))
         give_up = time.monotonic() + _REOPEN_S
         while True:
             self.pool.drain()
@@ -561,6 +561,19 @@ def _connect(path: Path, *, memory_mib: int | None = None) -> duckdb.DuckDBPyCon
         return duckdb.connect(path, read_only=memory_mib is None, config=settings)
     except duckdb.Error as error:
         raise open_error(path, error) from error
+
+
+def _shut(connection: duckdb.DuckDBPyConnection, meanwhile: Callable[[], None]) -> None:
+    """Close it. DuckDB refuses while a cursor of it runs anything, be it what watches a question."""
+    give_up = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.close()
+            return
+        except duckdb.ResourceInUseException:
+            if time.monotonic() > give_up:
+                raise
+            meanwhile()
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

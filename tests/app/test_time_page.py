@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -19,7 +20,11 @@ def test_the_examples_run(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(path.parent)
-    exec("\n".join(EXAMPLES), {})
+    names: dict[str, Any] = {}
+    try:
+        exec("\n".join(EXAMPLES), names)
+    finally:
+        names["store"].close()  # an example that fails leaves the file to the tests after it
     said = capsys.readouterr().out
     assert "27 services" in said
     assert " beside " in said

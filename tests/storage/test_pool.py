@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from support.otlp import batch, span
 from tracescape_storage import duckdb_file, statement
-from tracescape_storage.duckdb_file import DuckDBStore, open_reader
+from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore, open_reader
 from tracescape_storage.errors import QueryError, StoreError
 from tracescape_storage.query import select_batches, select_table
+from tracescape_storage.query_guard import running
 from tracescape_storage.statement import checked
 
 
@@ -71,9 +72,8 @@ def test_a_closed_store_can_be_opened_at_once_after_its_questions(tmp_path: Path
         assert rows.read_all().num_rows == 3
 
 
-def test_a_store_that_is_closed_ends_the_questions_that_are_being_asked(tmp_path: Path) -> None:
-    DuckDBStore(tmp_path / "t.db").close()
-    reader = open_reader(tmp_path / "t.db")
+def never_ending(reader: DuckDBReader) -> tuple[threading.Thread, list[BaseException | str]]:
+    """A question that is being asked, and what becomes of it."""
     said: list[BaseException | str] = []
 
     def ask() -> None:
@@ -85,14 +85,25 @@ def test_a_store_that_is_closed_ends_the_questions_that_are_being_asked(tmp_path
 
     asking = threading.Thread(target=ask)
     asking.start()
-    while not reader._pool._lent:
+    while not running():
         time.sleep(0.001)
-    reader.close()
+    return asking, said
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_store_that_is_closed_ends_the_questions_that_are_being_asked(tmp_path: Path, writes: bool) -> None:
+    store = DuckDBStore(tmp_path / "t.db")
+    if not writes:
+        store.close()
+    reader = store.reader() if writes else open_reader(tmp_path / "t.db")
+    asking, said = never_ending(reader)
+    (store if writes else reader).close()
     asking.join(20)
     assert not asking.is_alive()
     assert isinstance(said[0], StoreError)
     assert str(said[0]).startswith("The store was closed before the question was answered.")
     reader.close()
+    DuckDBStore(tmp_path / "t.db").close()
 
 
 def test_who_asks_a_store_that_was_closed_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
