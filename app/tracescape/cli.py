@@ -267,6 +267,9 @@ def explore(
         typer.Option(help="Inside, only from when to when, ns, and from lane to lane; key k writes it."),
     ] = None,
     span: Annotated[str | None, typer.Option(help="Inside, with the span of that id selected.")] = None,
+    wall_view: Annotated[
+        str | None, typer.Option(help="Inside, where the camera stands before the wall, as --view; key k.")
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(help="Another moment: what grew, shrank, appeared, vanished from one to the other."),
@@ -284,7 +287,9 @@ def explore(
     from tracescape.view import start_of
 
     shown = TimeShown(since, until, at, width, trace, against)
-    asked = exploring.Asked(trace, share, inside, beside, within, span, at, against, split, screenshot, video)
+    asked = exploring.Asked(
+        trace, share, inside, beside, within, span, wall_view, at, against, split, screenshot, video
+    )
     request = asked.request()
     start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select, split=split)
     if web:

@@ -40,6 +40,7 @@ class Asked(NamedTuple):
     beside: str | None = None
     within: str | None = None
     span: str | None = None
+    wall_view: str | None = None
     at: str | None = None
     against: str | None = None
     split: bool = False
@@ -48,16 +49,17 @@ class Asked(NamedTuple):
 
     def request(self) -> Request:
         """What is asked about a trace. Raises ``ValueError`` where options do not go together."""
-        from tracescape_render.view_command import parsed_part
+        from tracescape_render.view_command import parsed_part, parsed_view
 
         wish = stepping_in.wish_of(self.trace, self.beside, stepping=self.inside)
         for wrong, why in self._wrong(wish):
             if wrong:
                 raise ValueError(why)
-        seen = parsed_part(self.within, self.span or "") if self.within is not None else None
-        if self.span is not None and seen is None:
-            seen = Seen(span=self.span)
-        return Request(None if wish else self.trace, pictures.share_of(self.share), wish, seen)
+        seen = parsed_part(self.within) if self.within is not None else Seen()
+        view = None if self.wall_view is None else parsed_view(self.wall_view)
+        seen = seen._replace(span=self.span or "", view=view)
+        part = None if wish is None or seen == Seen() else seen
+        return Request(None if wish else self.trace, pictures.share_of(self.share), wish, part)
 
     def _wrong(self, wish: InsideWish | None) -> Iterator[tuple[bool, str]]:
         stepping, rides = wish is not None, wish is None and self.trace is not None
@@ -70,8 +72,8 @@ class Asked(NamedTuple):
             "--inside is a place, not a replay: leave out --video and --share, or --inside and --beside",
         )
         yield (
-            not stepping and (self.within is not None or self.span is not None),
-            "--within and --span are what is seen inside of a trace: add --inside",
+            not stepping and any(text is not None for text in (self.within, self.span, self.wall_view)),
+            "--within, --span and --wall-view are what is seen inside of a trace: add --inside",
         )
         yield (
             self.share is not None and self.video is not None and self.screenshot is None,

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracescape.view import in_notebook
-from tracescape_render.inside.asked import TYPICAL, InsideAnswer, InsideWish
+from tracescape_render.inside.asked import TYPICAL, InsideAnswer, InsideWish, Seen
 from tracescape_storage.conditions import literal
 from tracescape_storage.errors import StoreError
 
 if TYPE_CHECKING:
     from tracescape.answers import Trace
     from tracescape.store import Store
-    from tracescape_render.inside.asked import Seen
 
 #: So many traces with a usual duration are looked at, until one has no error.
 _LOOKED_AT: Final = 8
@@ -73,15 +72,16 @@ def picture(
     from tracescape_render.inside.stage import whole_of
     from tracescape_render.inside.standing import standing
 
-    wall, reach, selected = standing(answer.walls, answer.pairs), None, None
-    if seen is not None:
-        reach = reach_of(seen, whole_of(wall))
-    if seen is not None and seen.span:
+    wall, selected = standing(answer.walls, answer.pairs), None
+    seen = seen or Seen()
+    if seen.span:
         named = (wall.span_id == seen.span).arg_true().to_list()
         if not named:
             raise ValueError(f"no span of trace {answer.traces[-1].trace_id} has the id {seen.span[:40]!r}")
         selected = named[-1]
-    return wall_screenshot(wall, path, size, palette.theme(theme), reach=reach, selected=selected)
+    reach = reach_of(seen, whole_of(wall))
+    look = palette.theme(theme)
+    return wall_screenshot(wall, path, size, look, reach=reach, view=seen.view, selected=selected)
 
 
 def wish_of(trace: str | None, other: str | None, *, stepping: bool) -> InsideWish | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Final
@@ -12,7 +13,8 @@ from tracescape_render.focus import Focus
 from tracescape_render.inside.asked import Seen
 from tracescape_render.palette import DARK, Theme
 
-_DIGITS: Final = 18
+_TIME: Final = r"(-?\d{1,18}(?:\.\d{1,3})?)"
+_PART: Final = re.compile(rf"{_TIME},{_TIME}(?:,(-?\d{{1,18}}),(-?\d{{1,18}}))?", re.ASCII)
 
 
 def view_command(
@@ -34,26 +36,26 @@ def view_command(
 
 
 def written_view(view: View) -> str:
-    """Six numbers: where the camera stands, what it looks at."""
-    return ",".join(f"{value:.6g}" for point in view for value in point)
+    """Six numbers: where the camera stands, what it looks at, to less than any pixel."""
+    return ",".join(f"{value:.9g}" for point in view for value in point)
 
 
 def written_part(seen: Seen) -> str:
     """From when to when of a trace, ns after its beginning, and from lane to lane of its wall."""
-    return ",".join(str(value) for value in seen[:4])
+    first, last = (f"{value:.3f}".rstrip("0").rstrip(".") for value in (seen.first, seen.last))
+    return f"{first},{last},{seen.low},{seen.high}"
 
 
-def parsed_part(text: str, span: str = "") -> Seen:
+def parsed_part(text: str) -> Seen:
     """What `written_part` wrote; lanes may be left out. Raises ``ValueError`` that says what it should be."""
-    parts = text.split(",")
-    numbers = [int(part) for part in parts if part.strip().lstrip("-").isdecimal() and len(part) <= _DIGITS]
-    if len(numbers) != len(parts) or len(parts) not in (2, 4) or numbers[1] <= numbers[0]:
+    found = _PART.fullmatch(text.replace(" ", ""))
+    first, last = (float(found[1]), float(found[2])) if found else (0.0, 0.0)
+    if found is None or last <= first:
         raise ValueError(
             f"{text[:80]!r} is no part of a trace; write from when to when of it in nanoseconds, and from"
             " lane to lane if you like: 120000000,450000000,0,28. The key k in the window writes it."
         )
-    first, last, low, high = [*numbers, 0, 0][:4]
-    return Seen(first, last, low, high, span)
+    return Seen(first, last, int(found[3] or 0), int(found[4] or 0))
 
 
 def parsed_view(text: str) -> View:

@@ -18,6 +18,7 @@ from tracescape.exploring import Asked
 from tracescape.time_shown import TimeShown, written_moment
 from tracescape_analytics.errors import UnknownTraceError
 from tracescape_render import Start
+from tracescape_render.camera import View
 from tracescape_render.inside.asked import InsideWish, Seen
 from tracescape_storage.sql_reader import SqlReader
 
@@ -60,9 +61,13 @@ def slowest(store: ts.Store) -> str:
         ({"trace": A, "within": "1,2"}, "add --inside"),
         ({"trace": A, "span": "0" * 16}, "add --inside"),
         ({"within": "1,2"}, "add --inside"),
+        ({"trace": A, "wall_view": "1,2,3,4,5,6"}, "add --inside"),
+        ({"trace": A, "inside": True, "wall_view": "1,2,3"}, "is no view"),
         ({"trace": A, "inside": True, "within": "2,1"}, "is no part of a trace"),
         ({"trace": A, "inside": True, "within": "soon"}, "is no part of a trace"),
         ({"trace": A, "inside": True, "within": "1,2,3"}, "is no part of a trace"),
+        ({"trace": A, "inside": True, "within": "1,nan"}, "is no part of a trace"),
+        ({"trace": A, "inside": True, "within": "1,2,0,1.5"}, "is no part of a trace"),
         ({"trace": A, "inside": True, "within": "1," + "9" * 40}, "is no part of a trace"),
         ({"trace": A, "share": "0.5", "video": FILE}, "leave out --share"),
         ({"split": True}, "name the other with --against"),
@@ -110,6 +115,12 @@ def test_what_does_not_go_together_is_one_sentence(options: dict[str, Any], sent
             exploring.Request(inside=InsideWish(A), seen=Seen(5, 90, 2, 30)),
         ),
         (
+            {"trace": A, "inside": True, "within": "0.25,90.5", "wall_view": "0,-9,3,0,0,2"},
+            exploring.Request(
+                inside=InsideWish(A), seen=Seen(0.25, 90.5, view=View((0.0, -9.0, 3.0), (0.0, 0.0, 2.0)))
+            ),
+        ),
+        (
             {"trace": A, "inside": True, "span": "f" * 16},
             exploring.Request(inside=InsideWish(A), seen=Seen(span="f" * 16)),
         ),
@@ -135,7 +146,7 @@ def test_a_ridden_trace_is_on_the_ground_of_the_past_and_wears_its_banner(
         assert ridden.convert("RGB").getpixel(corner) != world.convert("RGB").getpixel(corner)
 
 
-def test_a_picture_of_a_part_of_a_trace_and_of_a_span_in_it(
+def test_a_picture_of_a_part_of_a_trace_of_a_span_in_it_and_from_another_place(
     path: Path, store: ts.Store, slowest: str, tmp_path: Path
 ) -> None:
     span = store.trace(slowest).root.span_id
@@ -143,6 +154,7 @@ def test_a_picture_of_a_part_of_a_trace_and_of_a_span_in_it(
         "all": (),
         "part": ("--within", "1000000,90000000"),
         "span": ("--within", "1000000,90000000", "--span", span),
+        "place": ("--wall-view", "6,-30,9,0,0,4"),
     }
     pictures = []
     for name, more in words.items():
@@ -150,7 +162,7 @@ def test_a_picture_of_a_part_of_a_trace_and_of_a_span_in_it(
         said = explore(path, "--trace", slowest, "--inside", "--screenshot", str(file), *more)
         assert file.exists(), said
         pictures.append(file.read_bytes())
-    assert len(set(pictures)) == 3
+    assert len(set(pictures)) == len(words)
     said = explore(
         path, "--trace", slowest, "--inside", "--span", "nobody", "--screenshot", str(tmp_path / "x.png")
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from support.desktop import Running
 from support.display import x_server
+from tracescape.exploring import Asked
 
 SCRIPT = """
 from memory_reader import span, span_number
@@ -279,6 +282,43 @@ def test_what_arrives_later_is_there_when_it_is_read_again(inside: Running) -> N
     assert inside.ask("int(window.inside.page.wall.void.sum())") == 1
     inside.wait("window.inside.page.selected is not None")
     assert inside.ask("window.inside.page.wall.name(window.inside.page.selected)") == "db SELECT items"
+
+
+def test_a_link_reproduces_the_part_the_span_and_where_one_stands(inside: Running) -> None:
+    page = "window.inside.page"
+    assert "--wall-view" not in inside.ask("window.taking.command()"), "all of it, in a window of any size"
+    inside.ask(f"{page}.view.go_to(3)")
+    inside.wait(f"{page}.view._flight is None")
+    inside.ask(f"{page}.view.turn(25.0, 7.0)")
+    inside.ask(f"{page}.view.nearer(0.7)")
+    inside.ask(f"{page}.select(1)")
+    command = inside.ask("window.taking.command()")
+    view, reach = inside.ask(f"tuple({page}.view.stage.view())"), inside.ask(f"tuple({page}.view.reach)")
+    inside.ask(f"{page}.view.see_all()")
+    inside.wait(f"{page}.view._flight is None")
+    inside.ask("window.going._journey.__init__()")
+    inside.key("b")
+    inside.wait("len(window.going._journey._marks) == 1")
+    written = dict(word.split("=", 1) for word in shlex.split(command) if "=" in word)
+    asked = Asked(
+        written["--trace"],
+        inside=True,
+        within=written["--within"],
+        span=written["--span"],
+        wall_view=written["--wall-view"],
+    ).request()
+    inside.ask("window.visiting.leave()")
+    inside.ask("from tracescape_render.camera import View")
+    inside.ask("from tracescape_render.inside.asked import Seen")
+    inside.ask(f"window.inside.step_in(InsideWish(*{tuple(asked.inside or ())!r}), {asked.seen!r})")
+    inside.wait(f"{INSIDE} and {page}.selected == 1")
+    assert inside.ask("window.taking.command()") == command
+    again, part = inside.ask(f"tuple({page}.view.stage.view())"), inside.ask(f"tuple({page}.view.reach)")
+    assert np.allclose(again, view, atol=1e-6)
+    assert np.allclose(part, reach, atol=1e-3, rtol=0.0)
+    inside.key("B")  # which was set where one sees all of it
+    inside.wait(f"{page}.view.stands_at is None and {page}.view.reach == {page}.view.stage.whole")
+    assert "--wall-view" not in inside.ask("window.taking.command()")
 
 
 def test_a_trace_that_is_not_there_is_a_sentence_and_one_stays(world: Running) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from support.desktop import Running
+from tracescape_render.inside.asked import Seen
+from tracescape_render.view_command import written_part
 
 SCRIPT = """
 import dataclasses
@@ -381,7 +383,7 @@ def test_a_bookmark_holds_what_is_seen_inside_and_the_command_as_well(window: Ru
     seen = window.ask(f"tuple({page}.seen)")
     assert seen[1] > seen[0] > 0
     command = window.ask("window.taking.command()")
-    assert f"--within={','.join(map(str, seen[:4]))}" in command
+    assert f"--within={written_part(Seen(*seen[:4]))}" in command
     assert f"--span={seen[4]}" in command
     window.ask("window.going._journey.__init__()")
     window.key("b")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtGui import QKeyEvent
 
-from tracescape_render.camera import View
 from tracescape_render.desktop.arriving import may_arrive, pause
 from tracescape_render.desktop.wall_page import WallPage, id_on_clipboard, inside_words
 from tracescape_render.inside.asked import TYPICAL, InsideWish, Seen
@@ -19,11 +18,10 @@ if TYPE_CHECKING:
 
 
 class InsidePlace(NamedTuple):
-    """What one is inside of, what is seen of it, and from where."""
+    """What one is inside of, and what is seen of it."""
 
     wish: InsideWish
     seen: Seen
-    view: View
 
 
 class Inside:
@@ -104,7 +102,7 @@ class Inside:
         page = self.page
         if page is None or page.wish is None:
             return None
-        return InsidePlace(page.wish, page.seen, page.view.stage.view())
+        return InsidePlace(page.wish, page.seen)
 
     def return_to(self, here: object) -> None:
         """See the same again; another trace than that which is there is asked for."""
@@ -112,10 +110,10 @@ class Inside:
             return
         page = self._made()
         if page.wish == here.wish and page.answer is not None:
-            page.look_at(here.seen, here.view)
+            page.look_at(here.seen)
             self._take_stage()
         else:
-            page.open(here.wish, here.seen, here.view)
+            page.open(here.wish, here.seen)
 
     def _ask_for_more(self, page: WallPage) -> None:
         """More of a trace that is under way may have arrived."""

@@ -18,7 +18,6 @@ from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QLineEd
 from tracescape_analytics.trace_details import SpanDetail
 from tracescape_analytics.trace_wall import Wall
 from tracescape_render.asking import Asker
-from tracescape_render.camera import View
 from tracescape_render.desktop.pieces import button, words
 from tracescape_render.desktop.span_panel import SpanPanel
 from tracescape_render.desktop.wall_view import WallView
@@ -31,7 +30,7 @@ from tracescape_render.inside.told import span_words
 from tracescape_render.palette import Theme
 from tracescape_render.picture import save_window
 from tracescape_render.text import display_name
-from tracescape_render.view_command import written_part
+from tracescape_render.view_command import written_part, written_view
 
 WALL_KEYS: Final = """\
 Inside a trace
@@ -89,7 +88,7 @@ class WallPage(QWidget):
         self._hit = -1
         self._asked_for: InsideWish | None = None
         self._growing = False  # what is asked for is more of what is there
-        self._then: tuple[Seen, View | None] | None = None  # what will be seen of what is asked for
+        self._then: Seen | None = None  # what will be seen of what is asked for
         self._opening = QTimer(self)
         self._opening.setSingleShot(True)
         self._opening.timeout.connect(self._open_panel)
@@ -108,14 +107,17 @@ class WallPage(QWidget):
 
     @property
     def seen(self) -> Seen:
-        """What is seen of the wall, and which span is selected."""
+        """What is seen of the wall, which span is selected, and from where that is seen."""
         if not self.view.shows:
             return Seen()
         reach, chosen = self.view.reach, self.selected
         span = "" if chosen is None else str(self.wall.span_id[chosen])
+        seen = Seen(span=span, view=self.view.stands_at)
         if reach == self.view.stage.whole:
-            return Seen(span=span)
-        return Seen(round(reach.first), round(reach.last), reach.low, reach.high, span)
+            return seen
+        return seen._replace(
+            first=round(reach.first, 3), last=round(reach.last, 3), low=reach.low, high=reach.high
+        )
 
     @property
     def spans(self) -> int:
@@ -128,10 +130,10 @@ class WallPage(QWidget):
         spans = None if self.answer is None else self.answer.traces[-1].spans
         return 0 if spans is None or spans.is_empty() else int(spans["end_ns"].to_numpy().max())
 
-    def open(self, wish: InsideWish, seen: Seen | None = None, view: View | None = None) -> None:
+    def open(self, wish: InsideWish, seen: Seen | None = None) -> None:
         """Ask for a trace, or two, and show them once they are there, or what is to be ``seen`` of them."""
         self._asked_for, self._growing = wish, False
-        self._then = None if seen is None else (seen, view)
+        self._then = seen
         self._walls.want(wish)
 
     def ask_for_more(self) -> None:
@@ -158,12 +160,14 @@ class WallPage(QWidget):
         self._alone.setVisible(len(wall.blocks) > 1)
         self._tell_hits()
 
-    def look_at(self, seen: Seen, view: View | None = None) -> None:
-        """See this part of the wall, from ``view`` if that is given, with its span selected."""
+    def look_at(self, seen: Seen) -> None:
+        """See this part of the wall from there, with its span selected."""
         self.view.go(reach_of(seen, whole_of(self.wall)), fly=False)
         self._select_id(seen.span or None)
-        if view is not None:
-            self.view.look(view)
+        if seen.view is None:
+            self.view.see_everything()
+        else:
+            self.view.look(seen.view)
 
     def _select_id(self, span_id: str | None, *, opens: bool = True) -> None:
         """Select a span by its id, in the trace that was asked for if both have it."""
@@ -324,7 +328,7 @@ class WallPage(QWidget):
             else:
                 self.show_answer(wish, *opened)
                 if self._then is not None:
-                    self.look_at(*self._then)
+                    self.look_at(self._then)
                 self._on_there()
         for (answer, wall, text), found in self._finder.take():
             if answer is self.answer and text == self.box.text().strip():
@@ -573,4 +577,5 @@ def inside_words(wish: InsideWish | None, answer: InsideAnswer | None, seen: See
     other = [f"--beside={answer.traces[0].trace_id}"] if len(answer.traces) > 1 else []
     part = [f"--within={written_part(seen)}"] if seen.last > seen.first else []
     span = [f"--span={seen.span}"] if seen.span else []
-    return [f"--trace={answer.traces[-1].trace_id}", "--inside", *other, *part, *span]
+    stands = [] if seen.view is None else [f"--wall-view={written_view(seen.view)}"]
+    return [f"--trace={answer.traces[-1].trace_id}", "--inside", *other, *part, *span, *stands]

@@ -92,6 +92,12 @@ class WallView:
         """How much is seen, or will be at the end of a flight."""
         return self.stage.drawn.reach if self._flight is None else self._flight[1]
 
+    @property
+    def stands_at(self) -> View | None:
+        """From where the wall is seen; None where one sees all that is drawn, whatever the window's size."""
+        view = self.stage.view()
+        return None if view == self._overview else view
+
     def go(self, reach: Reach, *, fly: bool = True, remember: bool = True) -> None:
         """See another part of the wall."""
         if reach == self.reach:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from tracescape_analytics.trace import Trace
 from tracescape_analytics.trace_pairs import Pairs
 from tracescape_analytics.trace_wall import Wall
+from tracescape_render.camera import View
 
 #: Instead of an id: whichever trace of the same kind is as such traces usually are.
 TYPICAL: Final = "typical"
@@ -22,15 +23,16 @@ class InsideWish(NamedTuple):
 
 class Seen(NamedTuple):
     """What is seen of a wall: time from ``first`` to ``last`` (ns after its beginning, as in `Standing`) on
-    lanes from ``low`` to before ``high``, all of it where ``last`` is not after ``first``; and the id of the
-    span that is selected, empty for none.
+    lanes from ``low`` to before ``high``, all of it where ``last`` is not after ``first``; the id of the span
+    that is selected, empty for none; and from where, None for where all that is drawn can be seen.
     """
 
-    first: int = 0
-    last: int = 0
+    first: float = 0.0
+    last: float = 0.0
     low: int = 0
     high: int = 0
     span: str = ""
+    view: View | None = None
 
 
 @dataclass(frozen=True, eq=False)

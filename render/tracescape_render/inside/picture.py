@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tracescape_render.camera import View
 from tracescape_render.inside.reach import Reach
 from tracescape_render.inside.stage import WallStage
 from tracescape_render.inside.standing import Standing
@@ -21,13 +22,15 @@ def wall_screenshot(
     theme: Theme = DARK,
     *,
     reach: Reach | None = None,
+    view: View | None = None,
     selected: int | None = None,
     found: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None,
 ) -> Path:
     """Write ``wall`` to ``path`` and return it; the file is whole or absent.
 
-    ``reach`` is the part that is drawn, by default all; ``selected`` is a span that is framed; those in
-    ``found`` stand out. Raises `RenderError` where libraries are missing or the file cannot be written.
+    ``reach`` is the part that is drawn, by default all, seen from ``view`` if that is given; ``selected`` is
+    a span that is framed; those in ``found`` stand out. Raises `RenderError` where libraries are missing or
+    the file cannot be written.
     """
     target = writable(Path(path))
     check_graphics(display=False)
@@ -36,6 +39,8 @@ def wall_screenshot(
         stage = WallStage(plotter, theme=theme)
         plotter.render_window.Render()
         stage.show(wall, reach)
+        if view is not None:
+            stage.look(view)
         stage.find(found)
         stage.select(selected)
         stage.relabel()

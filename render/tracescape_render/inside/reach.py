@@ -68,9 +68,9 @@ def reach_of(seen: Seen, whole: Reach) -> Reach:
     """The part of a wall that is meant, as far as that is there; the whole where none is."""
     if seen.last <= seen.first:
         return whole
-    length = min(max(float(seen.last - seen.first), min(LEAST_NS, whole.length)), whole.length)
+    length = min(max(seen.last - seen.first, min(LEAST_NS, whole.length)), whole.length)
     lanes = min(max(seen.high - seen.low, 1), whole.lanes) if seen.high else whole.lanes
-    return _within(Reach(float(seen.first), seen.first + length, seen.low, seen.low + lanes), whole)
+    return _within(Reach(seen.first, seen.first + length, seen.low, seen.low + lanes), whole)
 
 
 def _within(reach: Reach, whole: Reach) -> Reach:
