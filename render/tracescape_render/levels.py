@@ -18,9 +18,9 @@ from tracescape_render.scene import Scene
 OPENS: Final = 5.0
 CLOSES: Final = 7.0
 #: What was opened from afar closes when the camera is so many times as far away as then.
-_LEFT: Final = 1.5
+LEFT: Final = 1.5
 #: Marks have their own size for who is so near to them, and grow with the distance,
-_SEEN_FROM: Final = 50.0
+SEEN_FROM: Final = 50.0
 #: in steps of so many times.
 _STEP: Final = 1.5
 
@@ -93,7 +93,7 @@ class Levels:
 
     def _resized(self, nearest: float) -> bool:
         """Let marks have the size that is seen well from ``nearest``; whether that is another one."""
-        size = min(max(nearest / _SEEN_FROM, 1.0), self.whole.size)
+        size = min(max(nearest / SEEN_FROM, 1.0), self.whole.size)
         outermost = size == self.whole.size != self._size
         if not outermost and 1 / _STEP < size / self._size < _STEP:
             return False
@@ -102,7 +102,7 @@ class Levels:
 
     def _ask(self, group: int, camera: tuple[float, float, float]) -> bool:
         away = float(self._away(camera)[group])
-        limit = max(_LEFT * away, CLOSES * float(self._groups.reach[group]))
+        limit = max(LEFT * away, CLOSES * float(self._groups.reach[group]))
         self._asked = {group: limit, **{other: far for other, far in self._asked.items() if other != group}}
         return self._changed()
 

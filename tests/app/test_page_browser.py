@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 from google.protobuf import json_format
 
@@ -21,6 +22,8 @@ from support.shop_store import MINUTE_NS, quick_store
 from tracescape import connect
 from tracescape.collector import Collector
 from tracescape.shop import Fault, ShopConfig
+from tracescape.store import Topology
+from tracescape_analytics.topology import Unpaired
 
 KEY = "the-key-of-the-browser"
 SERVICE = '<img src=x onerror="window.hacked=1">'
@@ -107,6 +110,45 @@ def world(fresh_shop: Collector, sources: Path) -> dict[str, str]:
             "sick": calls_of_newcomer(now, 60, failed=True),
         },
     )
+
+
+ISLANDS, MEMBERS = 80, 40
+
+
+def islands(now: int) -> Topology:
+    """More services than a processor draws one by one, in islands that call each other in a ring."""
+    names = [f"s{island}-{member}" for island in range(ISLANDS) for member in range(MEMBERS)]
+    ways = [(f"s{i}-0", f"s{i}-{member}") for i in range(ISLANDS) for member in range(1, MEMBERS)]
+    ways += [(f"s{i}-0", f"s{(i + 1) % ISLANDS}-0") for i in range(ISLANDS)]
+    times = {f"{side}_{name}_ns": pl.lit(2e6) for side in ("client", "server") for name in ("p50", "p95")}
+    nodes = pl.DataFrame({"service": names}).with_columns(
+        *(pl.lit(1e6).alias(f"{name}_ns") for name in ("p50", "p95", "p99")),
+        kind=pl.lit("service"),
+        calls=pl.lit(500),
+        errors=pl.lit(0),
+        state=pl.when(pl.col("service") == "s3-7").then(pl.lit("failing")).otherwise(pl.lit("healthy")),
+    )
+    edges = pl.DataFrame(ways, schema=["source", "target"], orient="row").with_columns(
+        connection=pl.lit("http"), calls=pl.lit(500), errors=pl.lit(5), state=pl.lit("healthy"), **times
+    )
+    return Topology(nodes, edges, now - MINUTE_NS, now, 1_000_000, 10_000, Unpaired(0, 0, 0))
+
+
+@pytest.fixture(scope="module")
+def large(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    topology = islands(time.time_ns())
+    file = tmp_path_factory.mktemp("large") / "t.db"
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        Collector(file, grpc="127.0.0.1:0", http="127.0.0.1:0") as it,
+    ):
+        patched.setattr("tracescape.page.questions._topology", lambda *_: topology)
+        return seen_in_browser("large.mjs", sources, {"url": it.http_url})
+
+
+@pytest.mark.parametrize("way", ways("large.mjs"))
+def test_somebody_in_a_large_world(large: dict[str, str], way: str) -> None:
+    assert large[way] == ""
 
 
 def calls_of_newcomer(now: int, count: int, *, failed: bool) -> str:

@@ -314,6 +314,10 @@ def test_names_are_offered(shop: Collector) -> None:
         ("compare", {"slowest": "much"}, 400, "slowest is a number"),
         ("compare", {"cell": "1,2"}, 400, "cell is start,end,low,high"),
         ("compare", {"cell": f"1,2,3,{2**70}"}, 400, "cell is start,end,low,high"),
+        ("world", {"renderer": "x", "open": "cart"}, 400, "open is a JSON list of texts"),
+        ("world", {"renderer": "x", "keep": "[1]"}, 400, "keep is a JSON list of texts"),
+        ("world", {"renderer": "x", "keep": "[" * 9000}, 400, "keep is a JSON list of texts"),
+        ("connection", {"from": "web"}, 400, "the parameter to is missing"),
         ("trace", {}, 400, "the parameter id is missing"),
         ("trace", {"id": "xyz"}, 400, "xyz"),
         ("trace", {"id": "0" * 31 + "1"}, 404, "No span of trace"),
@@ -530,6 +534,30 @@ def test_nobody_moves_between_moments(shop: Collector) -> None:
 def test_a_version_that_is_not_known_any_more_is_told_whole(shop: Collector) -> None:
     response = httpx.get(f"{shop.http_url}/ask/world", params={**WINDOW, "known": "0" * 24}, timeout=60)
     assert read(response.content) == world(shop, **WINDOW)
+
+
+def test_the_same_moment_is_told_again_without_asking_the_store(
+    shop: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = world(shop, **WINDOW, renderer="llvmpipe")
+    with monkeypatch.context() as patched:
+        patched.setattr("tracescape.page.questions._topology", None)
+        still = world(shop, seen, still="1", renderer="llvmpipe", open='["web"]')
+    assert still["tables"] == seen["tables"]
+    lost = httpx.get(
+        f"{shop.http_url}/ask/world", params={**WINDOW, "known": "0" * 24, "still": "1"}, timeout=60
+    )
+    assert read(lost.content)["tables"] == world(shop, **WINDOW)["tables"]
+
+
+def test_a_connection_is_an_edge_of_the_topology(shop: Collector, store: ts.Store) -> None:
+    edge = store.topology(SINCE, UNTIL).edges.row(0, named=True)
+    told = asked(shop, "connection", **{"from": edge["source"], "to": edge["target"]}, **WINDOW)
+    assert [(each["source"], each["target"]) for each in told["edges"]] == [
+        (edge["source"], edge["target"])
+    ] * len(told["edges"])
+    assert edge["calls"] in [each["calls"] for each in told["edges"]]
+    assert asked(shop, "connection", **{"from": "nobody", "to": "web"}, **WINDOW)["edges"] == []
 
 
 def test_an_empty_world_is_a_world(empty: Collector) -> None:

@@ -62,7 +62,7 @@ def scene_of(nodes: pl.DataFrame, edges: pl.DataFrame) -> Scene:
 
 def world(states: dict[str, str], calls: list[tuple[str, str, int]] | None = None) -> Tables:
     nodes, edges = frames(states, calls)
-    return world_of(scene_of(nodes, edges), nodes, {"past": False})
+    return world_of(scene_of(nodes, edges), nodes, edges, {"past": False})
 
 
 def column(told: World, table: str, name: str) -> np.ndarray:
@@ -73,7 +73,7 @@ def column(told: World, table: str, name: str) -> np.ndarray:
 def test_what_is_read_is_the_scene() -> None:
     nodes, edges = frames({"web": "healthy", "cart": "failing", "db": "degraded", "queue": "idle"})
     scene = scene_of(nodes, edges)
-    told = read(world_of(scene, nodes, {"past": True}).whole())
+    told = read(world_of(scene, nodes, edges, {"past": True}).whole())
     bodies = told["tables"]["bodies"]
     assert bodies["service"] == scene.services
     assert bodies["label"] == list(scene.labels)
@@ -113,7 +113,7 @@ def test_what_is_read_is_the_scene() -> None:
 def test_a_rim_goes_along_its_plate_and_is_as_sick_as_its_island() -> None:
     nodes, edges = frames({"web": "failing", "cart": "healthy", "payment": "healthy", "db": "healthy"})
     scene = scene_of(nodes, edges)
-    told = read(world_of(scene, nodes, {}).whole())
+    told = read(world_of(scene, nodes, edges, {}).whole())
     island = column(told, "corners", "island")
     states = column(told, "corners", "state")
     for number, outline in enumerate(scene.plates):
@@ -149,10 +149,10 @@ def test_a_changed_state_is_a_small_message() -> None:
     many = {f"service-{number}": "healthy" for number in range(400)}
     nodes, edges = frames(many)
     scene = scene_of(nodes, edges)
-    before = world_of(scene, nodes, {})
+    before = world_of(scene, nodes, edges, {})
     sick = scene.state.copy()
     sick[7] = FAILING
-    after = world_of(replace(scene, state=sick), nodes, {})
+    after = world_of(replace(scene, state=sick), nodes, edges, {})
     changed = after.since(before)
     assert len(changed) < len(after.whole()) / 20
     assert read(changed, read(before.whole())) == read(after.whole())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from starlette.datastructures import QueryParams
@@ -35,6 +36,19 @@ class Asked:
         if value is None:
             raise ValueError(f"the parameter {name} is missing")
         return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Several texts: a JSON list, for names may have any sign in them. Without it, none."""
+        value = self.text(name)
+        if value is None:
+            return ()
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise ValueError(f"{name} is a JSON list of texts, not {value!r:.80}")
+        return tuple(found)
 
     def whole(self, name: str, default: int) -> int:
         """A whole number."""

@@ -22,6 +22,7 @@ from tracescape_render.charts.service_colours import ServiceColours
 from tracescape_render.charts.topology import flat_map
 from tracescape_render.phantoms import with_phantoms
 from tracescape_render.verdict import leading
+from tracescape_render.web.level import Sight
 from tracescape_storage.attribute_keys import known_keys
 from tracescape_storage.filters import Filter
 from tracescape_storage.search import Order
@@ -86,9 +87,14 @@ def topology(store: Store, asked: Asked, present: Present) -> Document:
 def world(store: Store, asked: Asked, present: Present) -> bytes:
     """The same as a scene in three dimensions, as `tracescape_render.web.tables` writes it.
 
-    With ``known`` what changed since that version. In a window that ends nobody moves, and causes are
-    looked for if ``causes`` says so.
+    With ``known`` what changed since that version; with ``still`` too, that version's moment is told once
+    more, as somebody sees it who came nearer to it. In a window that ends nobody moves, and causes are looked
+    for if ``causes`` says so. ``renderer`` and what follows it say how much of a large world is drawn.
     """
+    known, sight = asked.text("known"), _sight(asked)
+    nearer = present.worlds.again(known, sight) if known is not None and asked.flag("still") else None
+    if nearer is not None:
+        return nearer
     found = _topology(store, asked, present)
     since, until = store.window(asked.text("since"), asked.text("until"))
     if until is None:
@@ -96,7 +102,15 @@ def world(store: Store, asked: Asked, present: Present) -> bytes:
     else:
         broken = _broken(store, since, until) if asked.flag("causes") and found.spans else None
         told = None if broken is None else leading(broken)
-    return present.worlds.told(found, told, asked.text("known"), past=until is not None)
+    return present.worlds.told(found, told, known, past=until is not None, sight=sight)
+
+
+def _sight(asked: Asked) -> Sight | None:
+    """What is drawn for somebody; whoever names no renderer gets everything."""
+    renderer = asked.text("renderer")
+    if renderer is None:
+        return None
+    return Sight(renderer, asked.whole("less", 0), asked.texts("open"), asked.texts("keep"))
 
 
 def timeline(store: Store, asked: Asked, _present: Present) -> Document:
@@ -335,6 +349,13 @@ def service(store: Store, asked: Asked, present: Present) -> Document:
     }
 
 
+def connection(store: Store, asked: Asked, present: Present) -> Document:
+    """The calls of one to another, a row for each way that they go."""
+    found = _topology(store, asked, present)
+    between = (pl.col("source") == asked.needed("from")) & (pl.col("target") == asked.needed("to"))
+    return {**_window(found), "edges": rows(found.edges.filter(between))}
+
+
 def flame(store: Store, asked: Asked, _present: Present) -> Document:
     """What requests waited for, by call path: frames in depth-first order."""
     frames = store.critical_path(asked.text("service"), asked.text("since"), asked.text("until"), by="path")
@@ -407,7 +428,7 @@ def _window(found: Topology) -> Document:
 QUESTIONS: Final = {
     "about": Question(about, ()),
     "topology": Question(topology, WINDOW),
-    "world": Question(world, (*WINDOW, "causes", "known")),
+    "world": Question(world, (*WINDOW, "causes", "known", "still", "renderer", "less", "open", "keep")),
     "timeline": Question(timeline, (*WINDOW, "service")),
     "marks": Question(marks, (*WINDOW, "changes")),
     "causes": Question(causes, WINDOW),
@@ -418,6 +439,7 @@ QUESTIONS: Final = {
     "replay": Question(replay, ("id",)),
     "span": Question(span, ("id", "span")),
     "service": Question(service, ("name", *WINDOW)),
+    "connection": Question(connection, ("from", "to", *WINDOW)),
     "flame": Question(flame, ("service", *WINDOW)),
     "names": Question(names, ("service",)),
 }

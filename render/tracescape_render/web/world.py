@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from tracescape_render.painting import rim_segments
 from tracescape_render.scene import beacon_rings, top_of_beacon, top_of_suspect
 from tracescape_render.verdict import SICK
+from tracescape_render.web.level import everybody, groups_table, note_of, rules
 from tracescape_render.web.tables import Table, Tables
+from tracescape_render.web.ways import Figures, figures
 
 if TYPE_CHECKING:
     import polars as pl
 
     from tracescape_render.scene import FloatArray, Scene
+    from tracescape_render.web.level import Level
 
 #: Points of a rim.
 RIM: Final = 48
@@ -29,22 +32,37 @@ _LARGEST: Final = 2**15 - 1
 _FINEST: Final = -8
 
 
-def world_of(scene: Scene, nodes: pl.DataFrame, about: dict[str, object]) -> Tables:
-    """The tables of ``scene``.
+def world_of(
+    scene: Scene,
+    nodes: pl.DataFrame,
+    edges: pl.DataFrame,
+    about: dict[str, object],
+    level: Level | None = None,
+) -> Tables:
+    """The tables of ``scene``, or of what ``level`` draws of it.
 
-    ``nodes`` is the frame that it was made from; the missing, whom it does not have, have no durations.
-    ``about`` is told besides what the scene says.
+    ``nodes`` and ``edges`` are the frames that it was made from; the missing, whom they do not have, have no
+    durations. ``about`` is told besides what the scene says.
     """
-    exponent = _exponent(scene.curves)
-    return Tables(
-        {**about, **_about(scene), "quantum": 2.0**exponent},
-        {
-            "bodies": _bodies(scene, nodes),
-            "arcs": _arcs(scene, exponent),
-            "islands": Table({"shares": scene.plate_shares}, {"name": scene.island_names}),
-            "corners": _corners(scene),
-        },
-    )
+    drawn = scene if level is None else level.detail.scene
+    exponent = _exponent(drawn.curves)
+    turns = _turns(drawn)
+    told = figures(drawn, scene, edges, None if level is None else level.detail.body, turns)
+    tables = {
+        "bodies": _bodies(drawn, nodes, level),
+        "arcs": _arcs(drawn, exponent, turns, told),
+        "islands": Table({"shares": drawn.plate_shares}, {"name": drawn.island_names}),
+        "corners": _corners(drawn),
+    }
+    said = {**about, **_about(drawn), "quantum": 2.0**exponent, "connections": told.kinds, "levels": None}
+    if level is not None:
+        tables |= {"groups": groups_table(level, scene), "everybody": everybody(level, scene)}
+        said |= {"levels": rules(), "caption": _longer(scene.caption, note_of(level))}
+    return Tables(said, tables)
+
+
+def _longer(caption: str, note: str) -> str:
+    return " · ".join(part for part in (caption, note) if part)
 
 
 def _about(scene: Scene) -> dict[str, object]:
@@ -86,8 +104,11 @@ def _suspect(scene: Scene) -> dict[str, object] | None:
     }
 
 
-def _bodies(scene: Scene, nodes: pl.DataFrame) -> Table:
+def _bodies(scene: Scene, nodes: pl.DataFrame, level: Level | None) -> Table:
     sick = np.isin(scene.state, SICK).tolist()
+    count = len(scene.services)
+    group = np.full(count, -1, np.int32) if level is None else level.detail.group.astype(np.int32)
+    members = np.ones(count, np.uint32) if level is None else level.detail.members.astype(np.uint32)
     return Table(
         {
             "position": scene.positions,
@@ -100,12 +121,19 @@ def _bodies(scene: Scene, nodes: pl.DataFrame) -> Table:
             "calls": scene.calls,
             "errors": scene.errors,
             "quantiles": _quantiles(scene, nodes),
+            "group": group,
+            "members": members,
         },
         {
             "service": scene.services,
             "label": list(scene.labels),
             # Who is well has none: it is not asked for.
             "subtitle": [scene.subtitles[body] if is_sick else "" for body, is_sick in enumerate(sick)],
+            # Who is inside of a group, which nobody can tell from outside.
+            "inside": [
+                scene.tooltips[body].split("\n")[1] if of >= 0 else ""
+                for body, of in enumerate(group.tolist())
+            ],
         },
         keys=scene.services,
     )
@@ -123,21 +151,25 @@ def _quantiles(scene: Scene, nodes: pl.DataFrame) -> NDArray[np.float32]:
     return found
 
 
-def _arcs(scene: Scene, exponent: int) -> Table:
+def _turns(scene: Scene) -> list[int]:
+    """Several ways may join the same two; the how manyeth of them each arc is, from 1 on."""
+    counted: dict[tuple[int, int], int] = {}
+    turns = []
+    for pair in zip(scene.source.tolist(), scene.target.tolist(), strict=True):
+        counted[pair] = counted.get(pair, 0) + 1
+        turns.append(counted[pair])
+    return turns
+
+
+def _arcs(scene: Scene, exponent: int, turns: list[int], told: Figures) -> Table:
     links = np.zeros(len(scene.source), np.uint8)
     if scene.cause is not None:
         links[scene.cause.links] = 1
         if scene.cause.arc is not None:
             links[scene.cause.arc] = 1
     names = scene.services
-    ends = zip(scene.source.tolist(), scene.target.tolist(), strict=True)
-    # Several ways may join the same two; they keep their order.
-    counted: dict[tuple[str, str], int] = {}
-    keys = []
-    for source, target in ends:
-        pair = names[source], names[target]
-        counted[pair] = counted.get(pair, 0) + 1
-        keys.append((pair, counted[pair]))
+    ends = zip(scene.source.tolist(), scene.target.tolist(), turns, strict=True)
+    keys = [(names[source], names[target], turn) for source, target, turn in ends]
     return Table(
         {
             "source": scene.source.astype(np.int32),
@@ -148,6 +180,10 @@ def _arcs(scene: Scene, exponent: int) -> Table:
             "seen": scene.arc_seen,
             "traffic": scene.traffic,
             "link": links,
+            "calls": told.calls.astype(np.float32),
+            "errors": told.errors.astype(np.float32),
+            "quantiles": told.quantiles,
+            "kind": told.kind,
         },
         keys=keys,
     )

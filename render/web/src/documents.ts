@@ -275,6 +275,10 @@ export interface Service extends Window {
   edges: Edge[];
 }
 
+export interface Connection extends Window {
+  edges: Edge[];
+}
+
 export interface Frame {
   frame: number;
   parent: number | null;

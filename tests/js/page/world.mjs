@@ -74,6 +74,41 @@ const ways = {
     await page.keyboard.press("Escape");
     await page.waitForFunction(() => !location.hash.includes("service="));
   },
+  async "a connection says its figures, and has a panel and an address"(page, context) {
+    await world(page, `?since=${told.since}&until=${told.until}`);
+    await page.locator(".sight").focus();
+    const edges = (await (await fetch(`${told.url}/ask/topology?since=${told.since}&until=${told.until}`)).json()).edges;
+    // A place on a curve where nothing else is nearer.
+    const at = await seen(page, `(() => {
+      const table = stage.world.table('arcs'), q = stage.world.about.quantum, names = stage.world.services;
+      for (let arc = 0; arc < table.rows; arc++) {
+        const curve = [...table.numbers('curve').slice(9 * arc, 9 * arc + 9)].map((value) => value * q);
+        for (let t = 0.2; t < 0.8; t += 0.02) {
+          const place = [0, 1, 2].map((axis) => (1 - t) ** 2 * curve[axis] + 2 * t * (1 - t) * curve[3 + axis] + t * t * curve[6 + axis]);
+          const v = stage.camera.position.clone().set(...place).project(stage.camera);
+          const [x, y] = [((v.x + 1) * stage.size.width) / 2, ((1 - v.y) * stage.size.height) / 2];
+          if (stage.bodyAt(x, y) === null && stage.arcAt(x, y) === arc) return { x, y, source: names[table.numbers('source')[arc]], target: names[table.numbers('target')[arc]] };
+        }
+      }
+    })()`);
+    check(at !== undefined, "nobody can point at any");
+    const edge = edges.find(({ source, target }) => source === at.source && target === at.target);
+    const box = await page.locator(".sight").boundingBox();
+    await page.mouse.move(box.x + at.x, box.y + at.y);
+    const tip = page.getByRole("tooltip");
+    await tip.getByText(`${edge.source} → ${edge.target}`).waitFor();
+    check((await tip.innerText()).includes(`${edge.calls.toLocaleString("en")} calls`), await tip.innerText());
+    check(/p50 .*p95/.test(await tip.innerText()), await tip.innerText());
+    await page.mouse.click(box.x + at.x, box.y + at.y);
+    await page.waitForURL(/service=.*to=/);
+    const other = await context.newPage();
+    await other.goto(page.url());
+    await other.getByRole("complementary").getByRole("heading", { name: `${edge.source} → ${edge.target}` }).waitFor();
+    await other.getByRole("complementary").getByText("As the caller sees it").waitFor();
+    await drawn(other);
+    check(JSON.stringify(await seen(other, "stage.selectedWay")) === JSON.stringify([edge.source, edge.target]), "it is not marked");
+    check((await axe(other)) === "", await axe(other));
+  },
   async "an address has the moment, the choice and where one stands"(page, context) {
     await world(page, `?since=${told.since}&until=${told.until}`);
     await page.getByLabel("Fly to").fill("catal");

@@ -1,19 +1,23 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { About, Causes, Replay, Step } from "../documents";
-import { count, digits, duration, ms, plural, share, when } from "../format";
+import { count, duration, ms, plural, when } from "../format";
 import { useAsk } from "../hooks";
 import { Problem, Waiting } from "../parts/basics";
 import { Nothing } from "../parts/nothing";
+import { Tip, type Hovered } from "../parts/tips";
 import { change, link, windowOf } from "../route";
+import { graphics } from "../world/graphics";
 import { Pace } from "../world/pace";
 import type { Stage } from "../world/stage";
 import type { World as Told } from "../world/tables";
 import { useWorld } from "../world/use_world";
+import { Connection } from "./connection";
 import { Service } from "./service";
 import { Topology } from "./topology";
 
-const STATES = ["healthy", "degraded", "failing", "idle", "absent"];
-const KINDS = ["service", "database", "queue", "external", "entry"];
+/** A request may touch so many that an address cannot have them all. */
+const MOST_KEPT = 150;
+const MOST_HALVES = 3;
 const NO_WEBGL = "This browser draws no WebGL2, so here is the flat map.";
 const LOST = "The graphics of this browser were lost. They come back by themselves, or when the page is loaded again; here is the flat map.";
 
@@ -21,14 +25,20 @@ const LOST = "The graphics of this browser were lost. They come back by themselv
 export function World({ params }: { params: Record<string, string> }) {
   const time = windowOf(params);
   const causes = useAsk<Causes>("causes", time.until === undefined ? time : null);
-  const { world, error } = useWorld(time, causes.data?.causes.map((each) => each.sentence).join(" ") ?? "");
+  const service = params["service"] ?? null;
+  const to = service === null ? null : (params["to"] ?? null);
+  const [open, setOpen] = useState<string[]>(() => listed(params["open"]));
+  const [less, setLess] = useState(0);
+  const [ridden, setRidden] = useState<string[]>([]);
+  const chosen = [service, to].filter((name) => name !== null);
+  const sight = { renderer: graphics() ?? "", less, open, keep: [...new Set([...chosen, ...ridden])].slice(0, MOST_KEPT) };
+  const { world, error } = useWorld(time, causes.data?.causes.map((each) => each.sentence).join(" ") ?? "", sight);
   const [trouble, setTrouble] = useState<string | null>(null);
-  const [hovered, setHovered] = useState<{ body: number; x: number; y: number } | null>(null);
+  const [hovered, setHovered] = useState<Hovered | null>(null);
   const host = useRef<HTMLDivElement>(null);
   const overlay = useRef<HTMLDivElement>(null);
   const stage = useRef<Stage | null>(null);
   const [ready, setReady] = useState(false);
-  const service = params["service"] ?? null;
   // Whoever listens must not hear of yesterday's.
   const latest = useRef({ world, service });
   latest.current = { world, service };
@@ -44,8 +54,17 @@ export function World({ params }: { params: Record<string, string> }) {
         }
         try {
           stage.current = new Stage(host.current, overlay.current, {
-            hover: (body, x, y) => setHovered(body === null ? null : { body, x, y }),
-            pick: (body) => change({ service: body === null ? undefined : latest.current.world?.services[body] }),
+            hover: (body, x, y, arc) => setHovered(body === null && arc === null ? null : { body, arc, x, y }),
+            pick: (body, arc) => {
+              const { world } = latest.current;
+              const ends = arc === null || world === null ? null : endsOf(world, arc);
+              change(ends === null ? { service: body === null ? undefined : world?.services[body], to: undefined } : { service: ends[0], to: ends[1] });
+            },
+            opened: (keys, chosen) => {
+              setOpen(keys);
+              change({ open: chosen.length > 0 ? JSON.stringify(chosen) : undefined }, true);
+            },
+            slow: () => setLess((last) => Math.min(last + 1, MOST_HALVES)),
             moved: (view) => {
               kept.current = view;
               change({ view }, true);
@@ -73,12 +92,18 @@ export function World({ params }: { params: Record<string, string> }) {
   const kept = useRef<string | undefined>(undefined);
   useEffect(() => {
     if (!ready || world === null) return;
+    const first = stage.current?.world === null;
     stage.current?.show(world);
-    if (params["view"] === kept.current) return;
-    kept.current = params["view"];
-    stage.current?.look(params["view"]);
+    if (params["view"] !== kept.current) {
+      kept.current = params["view"];
+      stage.current?.look(params["view"]);
+    }
+    if (first) stage.current?.open(listed(params["open"]));
   }, [ready, world, params["view"]]);
-  useEffect(() => stage.current?.select(service), [ready, service]);
+  useEffect(() => {
+    stage.current?.select(to === null ? service : null);
+    stage.current?.selectWay(service === null || to === null ? null : [service, to]);
+  }, [ready, service, to]);
   useEffect(() => {
     const watch = new MutationObserver(() => stage.current?.paint());
     watch.observe(document.documentElement, { attributeFilter: ["data-theme"] });
@@ -91,7 +116,7 @@ export function World({ params }: { params: Record<string, string> }) {
     const name = body == null ? undefined : world?.services[body];
     if (name === undefined || stage.current === null) return;
     stage.current.flyTo(name);
-    change({ service: name });
+    change({ service: name, to: undefined });
   };
   const everything = () => stage.current?.flyOut();
   useEffect(() => {
@@ -101,7 +126,7 @@ export function World({ params }: { params: Record<string, string> }) {
       if (writes || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
       if (event.key === "n") worst();
       else if (event.key === "f") everything();
-      else if (event.key === "Escape" && latest.current.service !== null) change({ service: undefined });
+      else if (event.key === "Escape" && latest.current.service !== null) change({ service: undefined, to: undefined });
     };
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
@@ -123,12 +148,12 @@ export function World({ params }: { params: Record<string, string> }) {
             const name = found(world, new FormData(event.currentTarget).get("name"));
             if (name === null) return;
             stage.current?.flyTo(name);
-            change({ service: name });
+            change({ service: name, to: undefined });
           }}
         >
           <input name="name" list="bodies" aria-label="Fly to" placeholder="Fly to …" autocomplete="off" />
           <datalist id="bodies">
-            {world?.services.slice(0, 2000).map((name) => (
+            {world?.everybody.slice(0, 2000).map((name) => (
               <option key={name} value={name} />
             ))}
           </datalist>
@@ -148,26 +173,28 @@ export function World({ params }: { params: Record<string, string> }) {
           <div ref={host} class="sight" role="application" tabIndex={0} aria-label="The world. Drag to turn, scroll to come nearer, click a body. W A S D fly, n goes to the worst, f shows everything; the map has the same as tables." />
           <div ref={overlay} class="names" aria-hidden="true" />
           {past && <p class="past-mark">The past · {`${when(world.about.since_ns)} – ${when(world.about.until_ns)}`}</p>}
-          {hovered !== null && world !== null && <Tooltip world={world} {...hovered} />}
+          {hovered !== null && world !== null && <Tip world={world} hovered={hovered} />}
           {(world === null || !ready) && error === null && trouble === null && <Waiting text="Building the world" />}
         </div>
         {service !== null && (
-          <aside aria-label={`About ${service}`}>
+          <aside aria-label={`About ${chosen.join(" → ")}`}>
             <p class="actions">
-              <a class="button" href={link("service", service)}>
-                Its page
-              </a>
-              <button type="button" onClick={() => change({ service: undefined })}>
+              {to === null && (
+                <a class="button" href={link("service", service)}>
+                  Its page
+                </a>
+              )}
+              <button type="button" onClick={() => change({ service: undefined, to: undefined })}>
                 Close
               </button>
             </p>
-            <Service key={service} name={service} params={params} />
+            {to === null ? <Service key={service} name={service} params={params} /> : <Connection from={service} to={to} params={params} />}
           </aside>
         )}
       </div>
       {world !== null && !empty && (
         <>
-          {params["trace"] === undefined ? <TimeTravel params={params} /> : <Ride key={params["trace"]} id={params["trace"]} params={params} stage={ready ? stage.current : null} world={world} />}
+          {params["trace"] === undefined ? <TimeTravel params={params} /> : <Ride key={params["trace"]} id={params["trace"]} params={params} stage={ready ? stage.current : null} world={world} onTouched={setRidden} />}
           <p class="quiet small">
             {world.about.caption} · {count(world.table("bodies").rows)} bodies, {plural(world.table("arcs").rows, "connection")} · the same <a href={link("topology")}>as a map and tables</a>
           </p>
@@ -181,41 +208,33 @@ export function World({ params }: { params: Record<string, string> }) {
 function found(world: Told | null, wanted: unknown): string | null {
   if (world === null || typeof wanted !== "string" || wanted.trim() === "") return null;
   const text = wanted.trim().toLowerCase();
-  const names = world.services;
+  const names = world.everybody;
   return names.find((name) => name.toLowerCase() === text) ?? names.find((name) => name.toLowerCase().startsWith(text)) ?? names.find((name) => name.toLowerCase().includes(text)) ?? null;
 }
 
-function Tooltip({ world, body, x, y }: { world: Told; body: number; x: number; y: number }) {
-  const table = world.table("bodies");
-  const name = table.words("service")[body];
-  if (name === undefined) return null;
-  const of = (column: string) => table.numbers(column)[body] ?? 0;
-  const [calls, errors] = [of("calls"), of("errors")];
-  const quantiles = Array.from(table.numbers("quantiles").slice(3 * body, 3 * body + 3));
-  return (
-    <div class={`tooltip${x > 260 ? " left" : ""}`} role="tooltip" style={{ transform: `translate(${Math.round(x)}px, ${Math.round(y)}px)` }}>
-      <div>
-        <b>{name}</b>
-        <span>
-          {KINDS[of("shape")]} · {STATES[of("state")]}
-        </span>
-        <span>
-          {count(calls)} calls · {digits(calls / Math.max(world.about.seconds, 1e-9))}/s
-        </span>
-        <span>
-          {count(errors)} errors · {calls > 0 ? share(errors / calls) : "–"}
-        </span>
-        <span>{["p50", "p95", "p99"].map((label, number) => `${label} ${duration((quantiles[number] ?? -1) < 0 ? null : quantiles[number])}`).join("   ")}</span>
-      </div>
-    </div>
-  );
+/** Who is at the ends of a connection; null where that is a group. */
+function endsOf(world: Told, arc: number): [string, string] | null {
+  const table = world.table("arcs");
+  const ends = ["source", "target"].map((end) => table.numbers(end)[arc] ?? 0);
+  const [from, to] = ends.map((body) => (world.groupOf(body) === null ? world.services[body] : undefined));
+  return from === undefined || to === undefined ? null : [from, to];
+}
+
+/** A list of names in an address; what is none is empty. */
+function listed(text: string | undefined): string[] {
+  try {
+    const found: unknown = JSON.parse(text ?? "[]");
+    return Array.isArray(found) ? found.filter((each) => typeof each === "string") : [];
+  } catch {
+    return [];
+  }
 }
 
 /** However long a request took, it is replayed in so long. */
 const RIDE_MS = 9000;
 
 /** A request, replayed through the world; how far it is, is in the address. */
-function Ride({ id, params, stage, world }: { id: string; params: Record<string, string>; stage: Stage | null; world: Told }) {
+function Ride({ id, params, stage, world, onTouched }: { id: string; params: Record<string, string>; stage: Stage | null; world: Told; onTouched: (services: string[]) => void }) {
   const found = useAsk<Replay>("replay", { id }, false);
   const replay = found.data;
   const given = Number.parseFloat(params["share"] ?? "");
@@ -229,6 +248,9 @@ function Ride({ id, params, stage, world }: { id: string; params: Record<string,
     if (replay !== undefined) stage?.ride(replay, at);
   }, [stage, replay, at, world]);
   useEffect(() => () => stage?.ride(null, 0), [stage]);
+  // Whom it touches is drawn, wherever they stand.
+  useEffect(() => onTouched(replay?.nodes.map((node) => node.service) ?? []), [replay]);
+  useEffect(() => () => onTouched([]), []);
   useEffect(() => {
     if (!playing || replay === undefined) return;
     const pace = new Pace(replay);
@@ -251,7 +273,7 @@ function Ride({ id, params, stage, world }: { id: string; params: Record<string,
   }, [playing, share]);
   if (found.error !== undefined) return <Problem text={found.error.message} />;
   if (replay === undefined) return <Waiting text="Reading the request" />;
-  const absent = replay.nodes.filter(({ service }) => !world.services.includes(service)).length;
+  const absent = replay.nodes.filter(({ service }) => !world.everybody.includes(service)).length;
   return (
     <div class="travel" role="group" aria-label="The request">
       <button

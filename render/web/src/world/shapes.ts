@@ -13,14 +13,19 @@ import {
   PlaneGeometry,
   RingGeometry,
   ShaderMaterial,
+  SphereGeometry,
   TorusGeometry,
   Vector2,
 } from "three";
 
-export const KINDS = 5;
+export const KINDS = 6;
+/** A dome that stands for several. */
+export const GROUP = 5;
 /** More bodies than these are coarse, and balls are discs that are shaded as balls. */
-const LARGE = 2000;
+export const LARGE = 300;
 export const MANY_RINGS = 200;
+
+const DOME = 0.34;
 
 /** A ball, a drum, a bar, an octahedron, a cone on its tip: as in the window. z is up. */
 export function bodyShape(kind: number, bodies: number): BufferGeometry {
@@ -28,6 +33,7 @@ export function bodyShape(kind: number, bodies: number): BufferGeometry {
   if (kind === 1) return new CylinderGeometry(0.86, 0.86, 1.5, round).rotateX(Math.PI / 2);
   if (kind === 2) return new CylinderGeometry(0.72, 0.72, 2.3, 6).rotateZ(Math.PI / 2);
   if (kind === 3) return new OctahedronGeometry(1.25);
+  if (kind === GROUP) return new SphereGeometry(1, 16, 5, 0, 2 * Math.PI, 0, Math.PI / 2).rotateX(Math.PI / 2).scale(1, 1, DOME);
   if (kind === 4) return new ConeGeometry(0.9, 1.5, round).rotateX(-Math.PI / 2);
   return bodies > LARGE ? new PlaneGeometry(2, 2) : new IcosahedronGeometry(1, 5);
 }

@@ -1,11 +1,16 @@
 /** The world, drawn. Loaded when somebody opens it: three.js comes along. */
 
-import { BufferAttribute, BufferGeometry, LinearSRGBColorSpace, LineBasicMaterial, LineSegments, Mesh, MeshBasicMaterial, PerspectiveCamera, Scene, Vector3, WebGLRenderer, type Color } from "three";
+import { BufferAttribute, BufferGeometry, LinearSRGBColorSpace, LineBasicMaterial, LineSegments, Mesh, type MeshBasicMaterial, PerspectiveCamera, Scene, Vector3, WebGLRenderer, type Color } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import type { Replay } from "../documents";
 import { ABSENT, colours, DEGRADED, FAILING, HEALTHY, IDLE, type Colours } from "./colours";
+import { Ground, middles } from "./floor";
+import { Frames } from "./frames";
+import { graphics } from "./graphics";
 import { Labels, type Label } from "./labels";
-import { arcs, bodies, fill, KINDS, MANY_RINGS, reshape, rings, ringShape } from "./shapes";
+import { Levels } from "./levels";
+import { curveAt } from "./picking";
+import { arcs, bodies, fill, GROUP, KINDS, LARGE, MANY_RINGS, reshape, rings, ringShape } from "./shapes";
 import type { World } from "./tables";
 import { around, near, parsedView, written, type View } from "./viewpoint";
 
@@ -14,18 +19,22 @@ const FAINTEST = 0.025;
 /** How well the rest is seen while a request is ridden. */
 const DIMMED = 0.22;
 const FLIGHT_MS = 450;
-/** Slower than that, and lights stand still: they are not worth the machine. */
-const SLOW_MS = 50;
-const MEASURED = 24;
 const RING = 0.085;
-const RIM = 0.06;
-const SICK_RIM = 0.14;
 const TOUCH = 10;
+/** Marks have their own size for who is nearer than that, and grow with the distance, */
+const SEEN_FROM = 50;
+/** in steps of so many times, as in the window. */
+const STEP = 1.5;
 
 export interface Events {
-  /** Somebody points at a body, or at none any more. */
-  hover(body: number | null, x: number, y: number): void;
-  pick(body: number | null): void;
+  /** Somebody points at a body or a connection, or at none any more. */
+  hover(body: number | null, x: number, y: number, arc: number | null): void;
+  /** A service is chosen, or a connection, or nothing. */
+  pick(body: number | null, arc: number | null): void;
+  /** Groups that are to be drawn service by service from here: all of them, and those that were asked for. */
+  opened(keys: string[], chosen: string[]): void;
+  /** Frames take too long with as much as is drawn. */
+  slow(): void;
   /** The camera has come to rest. */
   moved(view: string): void;
   /** The graphics are gone, or back. */
@@ -34,7 +43,7 @@ export interface Events {
 
 /** Whether this browser can draw it at all. */
 export function canDraw(): boolean {
-  return document.createElement("canvas").getContext("webgl2") !== null;
+  return graphics() !== null;
 }
 
 export class Stage {
@@ -49,10 +58,8 @@ export class Stage {
   private readonly kinds: (ReturnType<typeof bodies> | undefined)[] = [];
   private ways = arcs(24);
   private readonly marks = rings();
-  private readonly ground = new Mesh(new BufferGeometry(), new MeshBasicMaterial({ vertexColors: true, depthWrite: false }));
-  private readonly rims = new Mesh(new BufferGeometry(), new MeshBasicMaterial({ vertexColors: true, depthWrite: false, side: 2 }));
+  private readonly ground = new Ground();
   private readonly stems = new LineSegments(new BufferGeometry(), new LineBasicMaterial({ transparent: true, opacity: 0.6 }));
-  private readonly grid = new LineSegments(new BufferGeometry(), new LineBasicMaterial({ vertexColors: true, transparent: true, depthWrite: false }));
   private readonly observer: ResizeObserver;
   private palette: Colours = colours(false);
   /** Calls of a request that are on their way. */
@@ -64,12 +71,23 @@ export class Stage {
   private order: number[] = [];
   private selected: string | null = null;
   private hovered: number | null = null;
+  /** The connection that is pointed at, and the one that is chosen: from and to. */
+  private hoveredArc: number | null = null;
+  private selectedWay: [string, string] | null = null;
+  private readonly levels = new Levels();
+  private readonly pace = new Frames();
+  /** By how much marks and bodies grow, so that they are seen from where one stands. */
+  private grown = 1;
+  private middles: Float64Array = new Float64Array();
+  /** What is drawn of the connections, in this order, and as what. */
+  private ways_: { drawn: number[]; ends: Float32Array[]; colour: Float32Array; radius: Float32Array } | null = null;
   private flight: { from: View; to: View; begun: number } | null = null;
   private pending = 0;
   private pressed = new Set<string>();
   private last = 0;
-  private slow: number[] = [];
+  private asked = 0;
   private moves: boolean;
+  private sharp = true;
   private gone = false;
 
   constructor(
@@ -97,12 +115,9 @@ export class Stage {
       if (written(this.view()) !== begun) this.rest();
     });
     this.moves = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.ground.renderOrder = -3;
-    this.grid.renderOrder = -4;
-    this.rims.renderOrder = -2;
     this.marks.renderOrder = 1;
-    for (const each of [this.ground, this.rims, this.stems, this.grid]) each.frustumCulled = false;
-    this.scene.add(this.grid, this.ground, this.rims, this.stems, this.ways, this.marks, this.travellers);
+    this.stems.frustumCulled = false;
+    this.scene.add(...this.ground.parts, this.stems, this.ways, this.marks, this.travellers);
     this.listen(canvas);
     this.observer = new ResizeObserver(() => this.fitted());
     this.observer.observe(host);
@@ -137,8 +152,11 @@ export class Stage {
     const table = world.table("bodies");
     const priority = table.numbers("priority");
     this.order = [...priority.keys()].sort((a, b) => (priority[b] ?? 0) - (priority[a] ?? 0));
-    this.paint();
+    this.middles = middles(world);
+    this.hovered = this.hoveredArc = null;
     if (first) this.place(this.everything());
+    this.resized();
+    this.paint();
   }
 
   /** Everything in the theme's colours, which may have changed. */
@@ -146,7 +164,7 @@ export class Stage {
     const world = this.world;
     if (world === null) return;
     this.palette = colours(world.about.past);
-    this.paintGround(world);
+    this.ground.paint(world, this.palette, this.grown);
     this.paintBodies(world);
     this.paintArcs(world);
     this.paintRings(world);
@@ -171,6 +189,20 @@ export class Stage {
     this.draw();
   }
 
+  /** Marks a connection. */
+  selectWay(way: [string, string] | null): void {
+    this.selectedWay = way;
+    this.lightWays();
+    this.draw();
+  }
+
+  /** Opens what an address names, as if somebody had clicked it here. */
+  open(keys: readonly string[]): void {
+    if (this.world === null || keys.length === 0) return;
+    for (const key of keys) this.levels.ask(key, this.world, this.camera.position);
+    this.tellLevels();
+  }
+
   /** The colour that a body has on the screen, as #rrggbb, before light falls on it. */
   colourOf(body: number): string {
     return `#${this.bodyColour(body).getHexString()}`;
@@ -182,28 +214,46 @@ export class Stage {
     if (table === undefined || body >= table.rows) return null;
     const place = new Vector3().fromArray(table.numbers("position"), 3 * body);
     const at = this.projected(place);
-    return at === null ? null : { x: at.x, y: at.y, radius: (table.numbers("radius")[body] ?? 0) * at.pixels };
+    return at === null ? null : { x: at.x, y: at.y, radius: this.radiusOf(body) * at.pixels };
   }
 
   bodyAt(x: number, y: number): number | null {
+    const table = this.world?.table("bodies");
+    if (table === undefined || table.rows === 0) return null;
+    const shape = table.numbers("shape");
     let found: number | null = null;
     let best = Infinity;
-    for (let body = 0; body < (this.world?.table("bodies").rows ?? 0); body++) {
+    for (let body = 0; body < table.rows; body++) {
       const spot = this.spot(body);
       if (spot === null) continue;
-      const away = Math.hypot(spot.x - x, spot.y - y);
-      const score = away <= spot.radius ? away / spot.radius - 1 : away - spot.radius;
-      if (score < best && away <= spot.radius + TOUCH) [found, best] = [body, score];
+      const dome = shape[body] === GROUP;
+      const [wide, tall] = [spot.x - x, (spot.y - y) * (dome ? 1.5 : 1)];
+      const away = Math.hypot(wide, tall);
+      if (away > spot.radius + (dome ? 0 : TOUCH)) continue;
+      // A dome is behind whoever stands beside it.
+      const score = (away <= spot.radius ? away / spot.radius - 1 : away - spot.radius) + (dome ? 2 * TOUCH : 0);
+      if (score < best) [found, best] = [body, score];
     }
     return found;
   }
 
+  /** The connection that is seen at a place, in pixels. */
+  arcAt(x: number, y: number): number | null {
+    const ways = this.ways_;
+    if (ways === null || this.ridden !== null) return null;
+    const number = curveAt(ways.ends, ways.drawn.length, (each) => ways.colour[4 * each + 3] ?? 0, this.camera, this.size, x, y);
+    return number === null ? null : (ways.drawn[number] ?? null);
+  }
+
+  /** Goes to somebody, also where only their island is drawn. */
   flyTo(service: string): boolean {
-    const body = this.world?.services.indexOf(service) ?? -1;
-    if (body < 0 || this.world === null) return false;
-    const table = this.world.table("bodies");
-    const place = new Vector3().fromArray(table.numbers("position"), 3 * body);
-    this.fly(near(place, 14 + 6 * (table.numbers("radius")[body] ?? 0), this.view()));
+    const world = this.world;
+    if (world === null) return false;
+    const body = world.services.indexOf(service);
+    const [table, row] = body >= 0 ? [world.table("bodies"), body] : [world.table("everybody"), world.everybody.indexOf(service)];
+    if (row < 0) return false;
+    const place = new Vector3().fromArray(table.numbers("position"), 3 * row);
+    this.fly(near(place, 14 + 6 * (body >= 0 ? (table.numbers("radius")[body] ?? 0) : 1), this.view()));
     return true;
   }
 
@@ -263,7 +313,7 @@ export class Stage {
     const untouched = this.world !== null && this.size.width === 1;
     this.size.width = width;
     this.size.height = height;
-    this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+    this.renderer.setPixelRatio(this.sharp ? Math.min(devicePixelRatio, 2) : 1);
     this.renderer.setSize(width, height);
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
@@ -273,7 +323,9 @@ export class Stage {
   }
 
   private draw(): void {
-    if (this.pending === 0 && !this.gone) this.pending = requestAnimationFrame((now) => this.frame(now));
+    if (this.pending !== 0 || this.gone) return;
+    this.asked = performance.now();
+    this.pending = requestAnimationFrame((now) => this.frame(now));
   }
 
   private frame(now: number): void {
@@ -282,25 +334,59 @@ export class Stage {
     const took = now - this.last;
     this.last = now;
     this.advance(now, Math.min(took, 100));
+    if (this.levels.approach(this.world, this.camera.position)) this.tellLevels();
+    if (this.resized()) this.paint();
     const time = this.ways.material.uniforms["time"];
     if (time !== undefined) time.value = (now / 1000) % 1000;
     this.renderer.render(this.scene, this.camera);
     this.write();
     this.frames += 1;
-    if (this.flight !== null || this.pressed.size > 0) this.draw();
-    else if (this.lights(took)) this.draw();
+    if (document.visibilityState === "visible") this.measure(performance.now() - this.asked);
+    if (this.flight !== null || this.pressed.size > 0 || this.lights()) this.draw();
   }
 
   /** Whether lights move: in the present, and where a frame is cheap. */
-  private lights(took: number): boolean {
-    if (!this.moves || this.world?.about.past !== false || document.visibilityState !== "visible") return false;
-    if (this.slow.length < MEASURED) this.slow.push(took);
-    else if ([...this.slow].sort((a, b) => a - b)[MEASURED / 2]! > SLOW_MS) {
+  private lights(): boolean {
+    return this.moves && this.world?.about.past === false && document.visibilityState === "visible";
+  }
+
+  /** Slow frames cost lights, then how sharp it is, then how much is drawn. */
+  private measure(took: number): void {
+    const cost = this.pace.after(took, this.moves);
+    if (cost === "lights") {
       this.moves = false;
       this.setLights();
-      return true;
-    }
+    } else if (cost === "detail" && this.sharp && devicePixelRatio > 1) {
+      this.sharp = false;
+      this.fitted();
+    } else if (cost === "detail") this.events.slow();
+  }
+
+  private tellLevels(): void {
+    this.events.opened(this.levels.open, this.levels.chosen);
+  }
+
+  /** Lets marks have the size that is seen well from here; whether that is another one. */
+  private resized(): boolean {
+    const whole = this.world?.about.size ?? 1;
+    const { x, y, z } = this.camera.position;
+    let nearest = Infinity;
+    for (let at = 0; at < this.middles.length; at += 2) nearest = Math.min(nearest, Math.hypot((this.middles[at] ?? 0) - x, (this.middles[at + 1] ?? 0) - y, z));
+    const size = Math.min(Math.max(nearest / SEEN_FROM, 1), whole);
+    const outermost = size === whole && size !== this.grown;
+    if (!outermost && this.grown <= whole && size / this.grown < STEP && this.grown / size < STEP) return false;
+    this.grown = size;
     return true;
+  }
+
+  /** In a large world bodies are drawn larger than they are, the sick most, or nobody would see them. */
+  private radiusOf(body: number): number {
+    const table = this.world?.table("bodies");
+    const radius = table?.numbers("radius")[body] ?? 0;
+    if (table?.numbers("shape")[body] === GROUP) return radius; // that fits its plate
+    const state = table?.numbers("state")[body] ?? HEALTHY;
+    const sick = state === DEGRADED || state === FAILING || state === ABSENT;
+    return radius * (sick ? Math.min(this.grown ** 0.6, 2.4) : Math.min(this.grown ** 0.35, 1.6));
   }
 
   private setLights(): void {
@@ -351,12 +437,13 @@ export class Stage {
     canvas.addEventListener("pointermove", (event) => {
       if (event.buttons !== 0 || event.pointerType === "touch") return;
       const { x, y } = at(event);
-      this.point(this.bodyAt(x, y), x, y);
+      const body = this.bodyAt(x, y);
+      this.point(body, x, y, body === null ? this.arcAt(x, y) : null);
     });
-    canvas.addEventListener("pointerleave", () => this.point(null, 0, 0));
+    canvas.addEventListener("pointerleave", () => this.point(null, 0, 0, null));
     canvas.addEventListener("pointerup", (event) => {
       const up = at(event);
-      if (down !== null && Math.hypot(up.x - down.x, up.y - down.y) < 5) this.events.pick(this.bodyAt(up.x, up.y));
+      if (down !== null && Math.hypot(up.x - down.x, up.y - down.y) < 5) this.pick(up.x, up.y);
       down = null;
     });
     canvas.addEventListener("webglcontextlost", (event) => {
@@ -386,13 +473,43 @@ export class Stage {
     this.host.addEventListener("blur", () => ended(null));
   }
 
-  private point(body: number | null, x: number, y: number): void {
-    this.renderer.domElement.classList.toggle("points", body !== null);
-    this.events.hover(body, x, y);
-    if (body === this.hovered) return;
-    this.hovered = body;
-    if (this.world !== null) this.paintRings(this.world);
+  private pick(x: number, y: number): void {
+    const body = this.bodyAt(x, y);
+    const group = body === null ? null : (this.world?.groupOf(body) ?? null);
+    if (group === null) this.events.pick(body, body === null ? this.arcAt(x, y) : null);
+    else if (this.world !== null && this.levels.ask(group, this.world, this.camera.position)) this.tellLevels();
+  }
+
+  private point(body: number | null, x: number, y: number, arc: number | null): void {
+    this.renderer.domElement.classList.toggle("points", body !== null || arc !== null);
+    this.events.hover(body, x, y, arc);
+    if (body === this.hovered && arc === this.hoveredArc) return;
+    if (body !== this.hovered) {
+      this.hovered = body;
+      if (this.world !== null) this.paintRings(this.world);
+    }
+    this.hoveredArc = arc;
+    this.lightWays();
     this.draw();
+  }
+
+  /** Connections that are pointed at or chosen are in the colour of that. */
+  private lightWays(): void {
+    const [ways, world] = [this.ways_, this.world];
+    if (ways === null || world === null || this.ridden !== null) return;
+    const colour = this.ways.geometry.getAttribute("colour") as BufferAttribute;
+    const radius = this.ways.geometry.getAttribute("radius") as BufferAttribute;
+    (colour.array as Float32Array).set(ways.colour);
+    (radius.array as Float32Array).set(ways.radius);
+    const [source, target] = [world.table("arcs").numbers("source"), world.table("arcs").numbers("target")];
+    const [from, to] = this.selectedWay === null ? [-1, -1] : this.selectedWay.map((name) => world.services.indexOf(name));
+    ways.drawn.forEach((arc, number) => {
+      if (arc !== this.hoveredArc && !(source[arc] === from && target[arc] === to)) return;
+      const { r, g, b } = this.palette.selection;
+      (colour.array as Float32Array).set([r, g, b, 1], 4 * number);
+      (radius.array as Float32Array)[number]! *= 1.6;
+    });
+    colour.needsUpdate = radius.needsUpdate = true;
   }
 
   /** What a request has made of a body by now: null for one that it does not touch. */
@@ -419,8 +536,8 @@ export class Stage {
 
   private paintBodies(world: World): void {
     const table = world.table("bodies");
-    const [places, radii, shape, state] = [table.numbers("position"), table.numbers("radius"), table.numbers("shape"), table.numbers("state")];
-    const coarse = table.rows > 2000 !== this.size.bodies > 2000 || this.size.bodies < 0;
+    const [places, shape, state] = [table.numbers("position"), table.numbers("shape"), table.numbers("state")];
+    const coarse = table.rows > LARGE !== this.size.bodies > LARGE || this.size.bodies < 0;
     this.size.bodies = table.rows;
     for (let kind = 0; kind < KINDS; kind++) {
       const mine = [...shape.keys()].filter((body) => Math.min(shape[body] ?? 0, KINDS - 1) === kind);
@@ -436,10 +553,10 @@ export class Stage {
       const [place, radius, colour, mark] = [new Float32Array(mine.length * 3), new Float32Array(mine.length), new Float32Array(mine.length * 3), new Float32Array(mine.length * 4)];
       mine.forEach((body, number) => {
         for (let axis = 0; axis < 3; axis++) place[3 * number + axis] = places[3 * body + axis] ?? 0;
-        radius[number] = radii[body] ?? 0;
+        radius[number] = this.radiusOf(body);
         this.bodyColour(body).toArray(colour, 3 * number);
         this.palette.marks[ABSENT]?.toArray(mark, 4 * number);
-        mark[4 * number + 3] = this.ridden === null && state[body] === ABSENT ? 1 : 0;
+        mark[4 * number + 3] = this.ridden === null && state[body] === ABSENT && kind !== GROUP ? 1 : 0;
       });
       fill(mesh, mine.length, { place: [place, 3], radius: [radius, 1], colour: [colour, 3], mark: [mark, 4] });
     }
@@ -477,14 +594,14 @@ export class Stage {
       const state = states[arc] ?? HEALTHY;
       const sick = state === DEGRADED || state === FAILING;
       const own = link ? this.palette.cause : state === ABSENT ? this.palette.marks[ABSENT] : sick ? this.palette.states[state] : this.palette.way;
-      radius[number] = (radii[arc] ?? 0) * (link || sick ? 1.5 : 1);
+      radius[number] = (radii[arc] ?? 0) * (link || sick ? 1.5 : 1) * this.grown ** 0.85;
       (own ?? this.palette.way).toArray(colour, 4 * number);
       colour[4 * number + 3] = Math.min(1, (seen[arc] ?? 0) ** this.palette.fading);
       flow[2 * number] = state === ABSENT || (seen[arc] ?? 0) < 0.15 ? 0 : Math.min(4, 1 + Math.round(Math.log10(1 + (traffic[arc] ?? 0))));
       flow[2 * number + 1] = (arc * 0.618) % 1;
     });
     if (this.ridden !== null) this.paintWays(world, drawn, ends, radius, colour, flow);
-    if (world.about.cause !== null && this.ridden === null) this.shaft(world.about.cause, world.about.size, drawn.length, ends, radius, colour);
+    if (world.about.cause !== null && this.ridden === null) this.shaft(world.about.cause, this.grown, drawn.length, ends, radius, colour);
     fill(this.ways, count, {
       begin: [ends[0]!, 3],
       middle: [ends[1]!, 3],
@@ -493,6 +610,9 @@ export class Stage {
       colour: [colour, 4],
       flow: [flow, 2],
     });
+    // Buffers are as they were painted: the shaft's, too.
+    this.ways_ = { drawn, ends, colour: colour.slice(), radius: radius.slice() };
+    this.lightWays();
     if (this.ridden === null) this.travellers.visible = false;
     const light = this.ways.material.uniforms["light"];
     if (light !== undefined) light.value = this.palette.light;
@@ -552,7 +672,7 @@ export class Stage {
     const count = places.length / 3;
     fill(this.travellers, count, {
       place: [new Float32Array(places), 3],
-      radius: [new Float32Array(count).fill(0.2 * (this.world?.about.size ?? 1)), 1],
+      radius: [new Float32Array(count).fill(0.2 * this.grown), 1],
       colour: [new Float32Array(shades), 3],
       mark: [new Float32Array(4 * count), 4],
     });
@@ -578,10 +698,10 @@ export class Stage {
 
   private paintRings(world: World): void {
     const table = world.table("bodies");
-    const [places, radii, states] = [table.numbers("position"), table.numbers("radius"), table.numbers("state")];
+    const [places, shape, states] = [table.numbers("position"), table.numbers("shape"), table.numbers("state")];
     const found: { at: ArrayLike<number>; reach: number; thick: number; colour: Color; parts: number }[] = [];
     const around = (body: number, times: number, colour: Color, parts = 0, thick = RING) => {
-      const radius = radii[body] ?? 0;
+      const radius = this.radiusOf(body);
       found.push({ at: places.subarray(3 * body, 3 * body + 3), reach: times * radius, thick: thick * radius, colour, parts });
     };
     for (let body = 0; body < table.rows; body++) {
@@ -589,10 +709,11 @@ export class Stage {
       const colour = this.palette.marks[state] ?? this.palette.way;
       if (state === DEGRADED || state === FAILING) around(body, 1.55, colour);
       if (state === FAILING) around(body, 2, colour);
-      if (state === ABSENT) around(body, 1.7, colour, 10);
+      if (state === ABSENT && shape[body] !== GROUP) around(body, 1.7, colour, 10);
     }
-    const { cause, suspect, size } = world.about;
-    for (const reach of this.ridden === null ? (cause?.rings ?? []) : []) found.push({ at: cause!.at, reach, thick: RING * size, colour: this.palette.cause, parts: 0 });
+    const { cause, suspect, size: whole } = world.about;
+    const size = this.grown;
+    for (const reach of this.ridden === null ? (cause?.rings ?? []) : []) found.push({ at: cause!.at, reach: (reach * size) / whole, thick: RING * size, colour: this.palette.cause, parts: 0 });
     if (suspect !== null && this.ridden === null) around(suspect.body, 2.6, this.palette.cause, 4);
     const chosen = this.selected === null ? -1 : world.services.indexOf(this.selected);
     if (chosen >= 0) around(chosen, 1.32, this.palette.selection, 0, 0.12);
@@ -612,61 +733,6 @@ export class Stage {
     fill(this.marks, found.length, { place: [place, 3], reach: [reach, 2], colour: [colour, 4], parts: [parts, 1] });
   }
 
-  private paintGround(world: World): void {
-    const corners = world.table("corners");
-    const floor = new Floor();
-    const rim = new Floor();
-    if (corners.rows > 0) {
-      const [places, states, island] = [corners.numbers("place"), corners.numbers("state"), corners.numbers("island")];
-      const cause = world.about.cause !== null;
-      for (let first = 0; first < corners.rows; ) {
-        let end = first;
-        while (end < corners.rows && island[end] === island[first]) end++;
-        const outline = Array.from(places.subarray(2 * first, 2 * end));
-        floor.fan(outline, this.palette.plate);
-        for (let corner = 0; corner < end - first; corner++) {
-          const state = states[first + corner] ?? HEALTHY;
-          const sick = state === DEGRADED || state === FAILING || state === ABSENT;
-          if (state === ABSENT && corner % 2 === 1) continue; // dots
-          if (state === DEGRADED && corner % 3 === 2) continue; // dashes
-          const seen = cause ? (sick ? 0.62 : 0.3) : sick ? 1 : 0.75;
-          const colour = this.palette.plate.clone().lerp(this.palette.marks[state] ?? this.palette.grid, seen);
-          rim.band(outline, corner, (sick ? SICK_RIM : RIM) * world.about.size, colour);
-        }
-        first = end;
-      }
-    }
-    floor.into(this.ground.geometry);
-    rim.into(this.rims.geometry);
-    this.paintGrid(corners.rows > 0 ? corners.numbers("place") : new Float32Array());
-  }
-
-  /** A quiet ground that fades with the distance from the middle. */
-  private paintGrid(places: ArrayLike<number>): void {
-    let reach = 0;
-    for (let at = 0; at + 1 < places.length; at += 2) reach = Math.max(reach, Math.hypot(places[at] ?? 0, places[at + 1] ?? 0));
-    reach += 40;
-    const spacing = 3 * Math.max(1, reach / 80);
-    const points: number[] = [];
-    const shades: number[] = [];
-    const { r, g, b } = this.palette.grid;
-    const put = (x: number, y: number) => {
-      points.push(x, y, -0.12);
-      shades.push(r, g, b, 0.75 * Math.max(0, 1 - Math.hypot(x, y) / reach) ** 0.8);
-    };
-    for (let tick = -reach; tick <= reach; tick += spacing) {
-      for (let step = 0; step < 20; step++) {
-        const [from, to] = [-reach + (step * reach) / 10, -reach + ((step + 1) * reach) / 10];
-        put(from, tick);
-        put(to, tick);
-        put(tick, from);
-        put(tick, to);
-      }
-    }
-    this.grid.geometry.setAttribute("position", new BufferAttribute(new Float32Array(points), 3));
-    this.grid.geometry.setAttribute("color", new BufferAttribute(new Float32Array(shades), 4));
-  }
-
   private projected(place: Vector3): { x: number; y: number; pixels: number } | null {
     const depth = -place.clone().applyMatrix4(this.camera.matrixWorldInverse).z;
     if (depth <= this.camera.near) return null;
@@ -679,7 +745,7 @@ export class Stage {
     const world = this.world;
     if (world === null) return;
     const table = world.table("bodies");
-    const [names, seconds, states] = [table.words("label"), table.words("subtitle"), table.numbers("state")];
+    const [names, seconds, states, shape] = [table.words("label"), table.words("subtitle"), table.numbers("state"), table.numbers("shape")];
     const labels: Label[] = [];
     const flag = (told: { name: string; reason: string; top: number[] }, look: "flag" | "suspect", second: string) => {
       const at = this.projected(new Vector3().fromArray(told.top));
@@ -695,7 +761,7 @@ export class Stage {
       const spot = this.spot(body);
       if (spot === null || spot.x < 0 || spot.x > this.size.width || spot.y < 0 || spot.y > this.size.height) continue;
       const sick = (states[body] ?? 0) === DEGRADED || (states[body] ?? 0) === FAILING || (states[body] ?? 0) === ABSENT;
-      const look = body === chosen ? "chosen" : sick ? "sick" : "";
+      const look = body === chosen ? "chosen" : sick ? "sick" : shape[body] === GROUP ? "island" : "";
       labels.push({ text: names[body] ?? "", second: seconds[body] ?? "", x: spot.x, y: spot.y + spot.radius + 3, look, certain: false });
     }
     labels.push(...this.islands(world));
@@ -719,46 +785,6 @@ export class Stage {
 }
 
 const WALKS = new Set(["w", "a", "s", "d", "q", "e", "arrowup", "arrowdown", "arrowleft", "arrowright"]);
-
-/** Flat triangles with a colour each. */
-class Floor {
-  private readonly points: number[] = [];
-  private readonly shades: number[] = [];
-
-  /** A convex outline (x, y, …). */
-  fan(outline: number[], colour: Color): void {
-    for (let corner = 1; corner + 1 < outline.length / 2; corner++) {
-      for (const each of [0, corner, corner + 1]) this.put(outline[2 * each] ?? 0, outline[2 * each + 1] ?? 0, 0, colour);
-    }
-  }
-
-  /** One piece of a rim, from a corner to the next. */
-  band(outline: number[], corner: number, wide: number, colour: Color): void {
-    const next = (corner + 1) % (outline.length / 2);
-    const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = [outline[2 * corner], outline[2 * corner + 1], outline[2 * next], outline[2 * next + 1]];
-    const long = Math.hypot(x1 - x0, y1 - y0) || 1;
-    const [sx, sy] = [(-(y1 - y0) / long) * wide, ((x1 - x0) / long) * wide];
-    for (const [x, y] of [
-      [x0 - sx, y0 - sy],
-      [x1 - sx, y1 - sy],
-      [x1 + sx, y1 + sy],
-      [x0 - sx, y0 - sy],
-      [x1 + sx, y1 + sy],
-      [x0 + sx, y0 + sy],
-    ] as const)
-      this.put(x, y, 0.03, colour);
-  }
-
-  into(geometry: BufferGeometry): void {
-    geometry.setAttribute("position", new BufferAttribute(new Float32Array(this.points), 3));
-    geometry.setAttribute("color", new BufferAttribute(new Float32Array(this.shades), 3));
-  }
-
-  private put(x: number, y: number, z: number, { r, g, b }: Color): void {
-    this.points.push(x, y, z);
-    this.shades.push(r, g, b);
-  }
-}
 
 /** A flag needs room, too. */
 const raised = ([x = 0, y = 0, z = 0]: number[], size: number) => [x, y, z + 2 * size];

@@ -42,6 +42,10 @@ export interface About {
   worst: number | null;
   cause: { name: string; reason: string; body: number; arc: number | null; at: Point; top: Point; rings: number[] } | null;
   suspect: { name: string; reason: string; body: number; top: Point } | null;
+  /** What connections are by, numbered from 1. */
+  connections: string[];
+  /** When groups open and close, in a world of which not everybody is drawn. */
+  levels: { opens: number; closes: number; left: number; seen_from: number } | null;
 }
 
 interface Column {
@@ -90,6 +94,8 @@ export class Table {
   }
 }
 
+type Name = "bodies" | "arcs" | "islands" | "corners" | "groups" | "everybody";
+
 export class World {
   constructor(
     readonly version: string,
@@ -97,12 +103,24 @@ export class World {
     private readonly tables: ReadonlyMap<string, Table>,
   ) {}
 
-  table(name: "bodies" | "arcs" | "islands" | "corners"): Table {
+  table(name: Name): Table {
     return this.tables.get(name) ?? EMPTY;
   }
 
+  /** The bodies; groups of several have keys that no service has. */
   get services(): readonly string[] {
     return this.table("bodies").words("service");
+  }
+
+  /** Who there is, drawn or not. */
+  get everybody(): readonly string[] {
+    return this.about.levels === null ? this.services : this.table("everybody").words("service");
+  }
+
+  /** The key of the group that a body is; null for a service. */
+  groupOf(body: number): string | null {
+    const group = this.table("bodies").numbers("group")[body] ?? -1;
+    return group < 0 ? null : (this.table("groups").words("key")[group] ?? null);
   }
 }
 
@@ -122,7 +140,7 @@ export function read(message: ArrayBuffer, base: World | null): World {
   if (told.base !== null && told.base !== base?.version) throw new TypeError("changes of a world that is not here");
   const tables = new Map<string, Table>();
   for (const [name, table] of Object.entries(told.tables)) {
-    const before = told.base === null ? EMPTY : (base?.table(name as "bodies") ?? EMPTY);
+    const before = told.base === null ? EMPTY : (base?.table(name as Name) ?? EMPTY);
     tables.set(name, before.changed(table, data));
   }
   return new World(told.version, told.about, tables);

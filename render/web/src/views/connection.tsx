@@ -1,0 +1,51 @@
+import type { Connection as Told, Edge } from "../documents";
+import { count, duration, errorShare, rate } from "../format";
+import { useAsk } from "../hooks";
+import { Problem, ServiceLink, Shown, StateMark, TraceLink } from "../parts/basics";
+import { windowOf } from "../route";
+
+/** The calls of one to another, beside the world. */
+export function Connection({ from, to, params }: { from: string; to: string; params: Record<string, string> }) {
+  const found = useAsk<Told>("connection", { from, to, ...windowOf(params) });
+  return (
+    <>
+      <h1>
+        {from} → {to}
+      </h1>
+      <Shown of={found} waiting="Reading the connection">
+        {(data) => (data.edges.length === 0 ? <Problem text={`${from} does not call ${to} in this time.`} /> : data.edges.map((edge) => <Figures key={edge.connection} edge={edge} seconds={data.seconds} />))}
+      </Shown>
+      <p>
+        <ServiceLink name={from} /> · <ServiceLink name={to} />
+      </p>
+    </>
+  );
+}
+
+function Figures({ edge, seconds }: { edge: Edge; seconds: number }) {
+  const lines: [string, string][] = [
+    ["By", edge.connection],
+    ["Calls", `${count(edge.calls)} · ${rate(edge.calls / Math.max(seconds, 1e-9))}`],
+    ["Errors", `${count(edge.errors)} · ${errorShare(edge)}`],
+    ["As the caller sees it", `p50 ${duration(edge.client_p50_ns)}, p95 ${duration(edge.client_p95_ns)}`],
+    ["As the called sees it", `p50 ${duration(edge.server_p50_ns)}, p95 ${duration(edge.server_p95_ns)}`],
+  ];
+  return (
+    <section aria-label={`Calls by ${edge.connection}`}>
+      <p>
+        <StateMark state={edge.state} />
+      </p>
+      <dl class="figures">
+        {lines.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <p>
+        <TraceLink id={edge.slowest_trace}>slowest trace</TraceLink> <TraceLink id={edge.failed_trace}>failed trace</TraceLink>
+      </p>
+    </section>
+  );
+}
