@@ -12,6 +12,7 @@ import type { Stage } from "../world/stage";
 import type { World as Told } from "../world/tables";
 import { useWorld } from "../world/use_world";
 import { Connection } from "./connection";
+import { EnterVr } from "../xr/enter";
 import { Service } from "./service";
 import { Topology } from "./topology";
 
@@ -164,6 +165,7 @@ export function World({ params }: { params: Record<string, string> }) {
             Everything
           </button>
         </form>
+        <EnterVr stage={ready ? stage.current : null} />
       </div>
       {error !== null && error.status !== 0 && <Problem text={error.message} />}
       {trouble !== null && <Problem text={trouble} />}

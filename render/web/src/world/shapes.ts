@@ -66,7 +66,7 @@ varying vec2 vAcross; varying vec3 vColour; varying vec4 vMark;
 void main() {
   vColour = colour; vMark = mark; vAcross = position.xy;
   vec4 view = modelViewMatrix * vec4(place, 1.0);
-  view.xy += position.xy * radius;
+  view.xy += position.xy * radius * length(modelViewMatrix[0].xyz);
   gl_Position = projectionMatrix * view;
 }`;
 const DISC_FRAGMENT = BODY_FRAGMENT.replace("varying vec3 vNormal;", "varying vec2 vAcross;")
@@ -96,10 +96,10 @@ void main() {
   vec3 side = cross(ahead, view.xyz);
   side /= max(length(side), 1e-6);
   float pixel = -view.z / (projectionMatrix[1][1] * screen.y * 0.5);
-  view.xyz += side * position.y * max(radius, 0.9 * pixel);
+  view.xyz += side * position.y * max(radius * length(modelViewMatrix[0].xyz), 0.9 * pixel);
   vColour = colour; vAlong = t; vAcross = position.y; vFlow = flow;
-  // Paler where the call comes from.
-  vColour.a *= mix(0.45, 1.0, t);
+  // Paler where the call comes from, and where it would go through one's head.
+  vColour.a *= mix(0.45, 1.0, t) * smoothstep(0.08, 0.6, -view.z);
   gl_Position = projectionMatrix * view;
 }`;
 const ARC_FRAGMENT = `

@@ -51,8 +51,10 @@ export class Stage {
   /** So many were drawn. */
   frames = 0;
   readonly camera = new PerspectiveCamera(40, 1, 0.1, 4000);
-  private readonly renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: "high-performance" });
-  private readonly scene = new Scene();
+  readonly renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: "high-performance" });
+  readonly scene = new Scene();
+  /** Who draws instead, as long as somebody has a headset on. */
+  headset: object | null = null;
   private readonly controls: OrbitControls;
   private readonly labels: Labels;
   private readonly kinds: (ReturnType<typeof bodies> | undefined)[] = [];
@@ -64,12 +66,12 @@ export class Stage {
   private palette: Colours = colours(false);
   /** Calls of a request that are on their way. */
   private readonly travellers = bodies(0, Infinity);
-  private ridden: { replay: Replay; at: number } | null = null;
+  ridden: { replay: Replay; at: number } | null = null;
   private segments = 24;
   private many = false;
   private size = { bodies: -1, width: 1, height: 1 };
   private order: number[] = [];
-  private selected: string | null = null;
+  selected: string | null = null;
   private hovered: number | null = null;
   /** The connection that is pointed at, and the one that is chosen: from and to. */
   private hoveredArc: number | null = null;
@@ -139,6 +141,11 @@ export class Stage {
     this.renderer.domElement.remove();
   }
 
+  /** Bodies, the most urgent first. */
+  get ranks(): readonly number[] {
+    return this.order;
+  }
+
   /** The draw calls of the last frame. */
   get calls(): number {
     return this.renderer.info.render.calls;
@@ -172,7 +179,8 @@ export class Stage {
   }
 
   /** Shows a request `at` ns from its start, and the rest of the world only faintly; null shows all of it again. */
-  ride(replay: Replay | null, at: number): void {
+  ride(replay: Replay | null, at: number, by: object | null = null): void {
+    if (by !== this.headset || (replay === (this.ridden?.replay ?? null) && at === (this.ridden?.at ?? at) && by !== null)) return;
     if (replay === null && this.ridden === null) return;
     this.ridden = replay === null ? null : { replay, at };
     const world = this.world;
@@ -201,6 +209,30 @@ export class Stage {
     if (this.world === null || keys.length === 0) return;
     for (const key of keys) this.levels.ask(key, this.world, this.camera.position);
     this.tellLevels();
+  }
+
+  /** Gives what is drawn to a headset, or takes it back. */
+  lend(headset: object | null): void {
+    this.headset = headset;
+    if (headset === null && !this.gone) {
+      this.fitted();
+      this.paint();
+    }
+  }
+
+  /** What changes from frame to frame, in a picture of this size. */
+  tick(now: number, width: number, height: number): void {
+    const { time, screen } = this.ways.material.uniforms;
+    if (time !== undefined) time.value = (now / 1000) % 1000;
+    (screen?.value as { set(x: number, y: number): void }).set(width, height);
+  }
+
+  /** Marks whom somebody points at. */
+  mark(body: number | null): void {
+    if (body === this.hovered) return;
+    this.hovered = body;
+    if (this.world !== null) this.paintRings(this.world);
+    this.draw();
   }
 
   /** The colour that a body has on the screen, as #rrggbb, before light falls on it. */
@@ -308,6 +340,7 @@ export class Stage {
   }
 
   private fitted(): void {
+    if (this.headset !== null) return;
     const { clientWidth, clientHeight } = this.host;
     const [width, height] = [Math.max(clientWidth, 1), Math.max(clientHeight, 1)];
     const untouched = this.world !== null && this.size.width === 1;
@@ -317,27 +350,25 @@ export class Stage {
     this.renderer.setSize(width, height);
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
-    (this.ways.material.uniforms["screen"]?.value as { set(x: number, y: number): void }).set(width, height);
     if (untouched) this.place(this.everything());
     this.draw();
   }
 
   private draw(): void {
-    if (this.pending !== 0 || this.gone) return;
+    if (this.pending !== 0 || this.gone || this.headset !== null) return;
     this.asked = performance.now();
     this.pending = requestAnimationFrame((now) => this.frame(now));
   }
 
   private frame(now: number): void {
     this.pending = 0;
-    if (this.world === null || this.gone) return;
+    if (this.world === null || this.gone || this.headset !== null) return;
     const took = now - this.last;
     this.last = now;
     this.advance(now, Math.min(took, 100));
     if (this.levels.approach(this.world, this.camera.position)) this.tellLevels();
     if (this.resized()) this.paint();
-    const time = this.ways.material.uniforms["time"];
-    if (time !== undefined) time.value = (now / 1000) % 1000;
+    this.tick(now, this.size.width, this.size.height);
     this.renderer.render(this.scene, this.camera);
     this.write();
     this.frames += 1;
@@ -484,10 +515,7 @@ export class Stage {
     this.renderer.domElement.classList.toggle("points", body !== null || arc !== null);
     this.events.hover(body, x, y, arc);
     if (body === this.hovered && arc === this.hoveredArc) return;
-    if (body !== this.hovered) {
-      this.hovered = body;
-      if (this.world !== null) this.paintRings(this.world);
-    }
+    this.mark(body);
     this.hoveredArc = arc;
     this.lightWays();
     this.draw();

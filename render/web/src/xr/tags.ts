@@ -1,0 +1,264 @@
+/** Names in the world for a headset: one texture, one draw call; they never lie on each other, and are legible from anywhere. */
+
+import { BufferAttribute, CanvasTexture, InstancedBufferAttribute, InstancedBufferGeometry, LinearFilter, LinearMipmapLinearFilter, Mesh, NoColorSpace, ShaderMaterial, Vector3 } from "three";
+import { ABSENT, DEGRADED, FAILING } from "../world/colours";
+import type { World } from "../world/tables";
+import { cut, type Ink } from "./board";
+
+const WIDE = 512;
+const TALL = 80;
+const COLUMNS = 4;
+const ROWS = 12;
+const SLOTS = COLUMNS * ROWS;
+/** More than these at a time are a wall. */
+const MOST = 28;
+/** Of so many bodies, the most urgent first, names are tried. */
+const TRIED = 2000;
+const FIRST = 36;
+const SECOND = 28;
+/** What a pixel of a name measures: as an angle, and at least as a length. The first line is 1.3° high, the second 1°. */
+export const DEGREES = 1.3 / FIRST;
+const ANGLE = (DEGREES * Math.PI) / 180;
+const LEAST = 0.0003;
+/** Names beyond this from the middle of what one sees are not needed yet. */
+const SIGHT = Math.cos((62 * Math.PI) / 180);
+
+const VERTEX = `
+uniform vec3 head; uniform float metres;
+attribute vec3 place; attribute vec4 slot; attribute vec4 hang;
+varying vec2 vPlace;
+void main() {
+  // Upright and turned to the head, not to each eye: both see the same thing.
+  vec3 towards = head - place;
+  float away = length(towards) * metres;
+  towards = normalize(towards);
+  vec3 right = normalize(cross(vec3(0.0, 0.0, 1.0), towards) + vec3(1e-6, 0.0, 0.0));
+  vec3 up = cross(towards, right);
+  float pixel = max(${LEAST.toFixed(6)}, away * ${ANGLE.toFixed(8)}) / metres;
+  vec3 at = place + towards * hang.x + up * (hang.y * hang.x * 1.1 + (hang.y * 0.5 + position.y) * hang.w * pixel) + right * position.x * hang.z * pixel;
+  vPlace = slot.xy + (position.xy + 0.5) * slot.zw;
+  gl_Position = projectionMatrix * viewMatrix * vec4(at, 1.0);
+}`;
+const FRAGMENT = `
+uniform sampler2D names; varying vec2 vPlace;
+void main() {
+  vec4 ink = texture2D(names, vPlace);
+  if (ink.a < 0.02) discard;
+  gl_FragColor = ink;
+}`;
+
+type Look = "" | "sick" | "island" | "flag" | "suspect" | "chosen" | "hovered";
+
+interface Wanted {
+  text: string;
+  second: string;
+  look: Look;
+  place: Vector3;
+  /** How large what it stands for is, in the world's units. */
+  radius: number;
+  /** -1: hangs below; 1: stands on it. */
+  side: number;
+}
+
+interface Slot {
+  key: string;
+  number: number;
+  wide: number;
+  tall: number;
+  used: number;
+}
+
+export class Tags {
+  readonly mesh: Mesh<InstancedBufferGeometry, ShaderMaterial>;
+  /** Who has a name now. */
+  shown: string[] = [];
+  private readonly canvas = document.createElement("canvas");
+  private readonly pen: CanvasRenderingContext2D;
+  private readonly texture: CanvasTexture;
+  private readonly slots = new Map<string, Slot>();
+  private readonly places = new Float32Array(MOST * 3);
+  private readonly boxes = new Float32Array(MOST * 4);
+  private readonly hung = new Float32Array(MOST * 4);
+  private readonly taken = new Float32Array(MOST * 4);
+  private readonly attributes: InstancedBufferAttribute[];
+  private readonly way = new Vector3();
+  private turn = 0;
+
+  constructor() {
+    [this.canvas.width, this.canvas.height] = [WIDE * COLUMNS, TALL * ROWS];
+    const pen = this.canvas.getContext("2d");
+    if (pen === null) throw new Error("this browser draws no writing");
+    this.pen = pen;
+    this.texture = new CanvasTexture(this.canvas);
+    this.texture.colorSpace = NoColorSpace;
+    this.texture.premultiplyAlpha = true;
+    this.texture.minFilter = LinearMipmapLinearFilter;
+    this.texture.magFilter = LinearFilter;
+    const geometry = new InstancedBufferGeometry();
+    geometry.setAttribute("position", new BufferAttribute(new Float32Array([-0.5, -0.5, 0, 0.5, -0.5, 0, 0.5, 0.5, 0, -0.5, 0.5, 0]), 3));
+    geometry.setIndex([0, 1, 2, 0, 2, 3]);
+    this.attributes = [new InstancedBufferAttribute(this.places, 3), new InstancedBufferAttribute(this.boxes, 4), new InstancedBufferAttribute(this.hung, 4)];
+    ["place", "slot", "hang"].forEach((name, number) => geometry.setAttribute(name, this.attributes[number]!));
+    geometry.instanceCount = 0;
+    const material = new ShaderMaterial({
+      vertexShader: VERTEX,
+      fragmentShader: FRAGMENT,
+      uniforms: { names: { value: this.texture }, head: { value: new Vector3() }, metres: { value: 1 } },
+      transparent: true,
+      depthWrite: false,
+      premultipliedAlpha: true,
+      side: 2,
+    });
+    this.mesh = new Mesh(geometry, material);
+    this.mesh.frustumCulled = false;
+    this.mesh.renderOrder = 4;
+  }
+
+  dispose(): void {
+    this.mesh.removeFromParent();
+    this.mesh.geometry.dispose();
+    this.mesh.material.dispose();
+    this.texture.dispose();
+  }
+
+  /** Other colours: everything is written anew. */
+  forget(): void {
+    this.slots.clear();
+  }
+
+  /** Where the head is, each frame. */
+  follow(head: Vector3, metres: number): void {
+    const { uniforms } = this.mesh.material;
+    (uniforms["head"]!.value as Vector3).copy(head);
+    uniforms["metres"]!.value = metres;
+  }
+
+  /** Chooses who has a name: as on the page, who is chosen, hovered, or unwell first. Not for each frame. */
+  choose(world: World, order: readonly number[], head: Vector3, forward: Vector3, metres: number, chosen: string | null, hovered: number | null, ridden: boolean, look: Ink): void {
+    this.turn += 1;
+    let used = 0;
+    let written = false;
+    const names: string[] = [];
+    const offer = (wanted: Wanted, certain: boolean): void => {
+      if (used >= MOST) return;
+      this.way.copy(wanted.place).sub(head);
+      const away = this.way.length() * metres;
+      this.way.normalize();
+      if (away < 0.1 || this.way.dot(forward) < SIGHT) return;
+      const key = `${wanted.look}\n${wanted.text}\n${wanted.second}`;
+      const slot = this.slots.get(key) ?? this.slotFor(key);
+      if (slot === null) return;
+      if (slot.wide === 0) {
+        this.write(slot, wanted, look);
+        written = true;
+      }
+      const pixel = Math.max(LEAST / away, ANGLE);
+      const turn = Math.atan2(this.way.x, this.way.y);
+      const high = Math.asin(this.way.z) + wanted.side * (slot.tall * pixel * 0.5 + (wanted.radius * metres) / away);
+      const [half, tall] = [(slot.wide * pixel * 0.52) / Math.max(0.3, Math.cos(high)), slot.tall * pixel * 0.52];
+      for (let other = 0; other < used && !certain; other++) {
+        const apart = Math.abs(Math.atan2(Math.sin(turn - this.taken[4 * other]!), Math.cos(turn - this.taken[4 * other]!)));
+        if (apart < half + this.taken[4 * other + 2]! && Math.abs(high - this.taken[4 * other + 1]!) < tall + this.taken[4 * other + 3]!) return;
+      }
+      slot.used = this.turn;
+      this.taken.set([turn, high, half, tall], 4 * used);
+      wanted.place.toArray(this.places, 3 * used);
+      const [column, row] = [slot.number % COLUMNS, Math.floor(slot.number / COLUMNS)];
+      this.boxes.set([column / COLUMNS, 1 - (row * TALL + slot.tall) / (TALL * ROWS), slot.wide / (WIDE * COLUMNS), slot.tall / (TALL * ROWS)], 4 * used);
+      this.hung.set([wanted.radius, wanted.side, slot.wide, slot.tall], 4 * used);
+      names.push(wanted.text);
+      used += 1;
+    };
+    this.offerAll(world, order, chosen, hovered, ridden, offer);
+    this.shown = names;
+    for (const attribute of this.attributes) attribute.needsUpdate = true;
+    this.mesh.geometry.instanceCount = used;
+    this.mesh.visible = used > 0;
+    if (written) this.texture.needsUpdate = true;
+  }
+
+  private offerAll(world: World, order: readonly number[], chosen: string | null, hovered: number | null, ridden: boolean, offer: (wanted: Wanted, certain: boolean) => void): void {
+    const table = world.table("bodies");
+    if (table.rows === 0) return;
+    const [places, radii, states] = [table.numbers("position"), table.numbers("radius"), table.numbers("state")];
+    const [names, seconds] = [table.words("label"), table.words("subtitle")];
+    const { cause, suspect } = world.about;
+    const body = (number: number, look: Look, certain: boolean) =>
+      offer({ text: names[number] ?? "", second: seconds[number] ?? "", look, place: new Vector3().fromArray(places, 3 * number), radius: radii[number] ?? 0, side: -1 }, certain);
+    const picked = chosen === null ? -1 : world.services.indexOf(chosen);
+    if (hovered !== null && hovered < table.rows) body(hovered, "hovered", true);
+    if (picked >= 0 && picked !== hovered) body(picked, "chosen", true);
+    const flag = (of: { name: string; top: number[] }, look: Look, second: string) => offer({ text: of.name, second, look, place: new Vector3().fromArray(of.top), radius: 0, side: 1 }, false);
+    if (cause !== null && !ridden) flag(cause, "flag", cause.reason);
+    if (suspect !== null && !ridden) flag(suspect, "suspect", `suspect, not proved: ${suspect.reason}`);
+    for (let rank = 0; rank < Math.min(order.length, TRIED); rank++) {
+      const number = order[rank] ?? 0;
+      if (number === picked || number === hovered) continue;
+      const state = states[number] ?? 0;
+      body(number, state === DEGRADED || state === FAILING || state === ABSENT ? "sick" : "", false);
+    }
+    const corners = world.table("corners");
+    if (corners.rows === 0) return;
+    const [outlines, island] = [corners.numbers("place"), corners.numbers("island")];
+    world.table("islands").words("name").forEach((text, number) => {
+      // The first corner of a plate is the one in front.
+      const first = island.indexOf(number as never);
+      if (text !== "" && first >= 0) offer({ text, second: "", look: "island", place: new Vector3(outlines[2 * first], outlines[2 * first + 1], 0), radius: 0, side: -1 }, false);
+    });
+  }
+
+  private slotFor(key: string): Slot | null {
+    let number = this.slots.size;
+    if (number >= SLOTS) {
+      let oldest: Slot | null = null;
+      for (const slot of this.slots.values()) if (slot.used < this.turn && (oldest === null || slot.used < oldest.used)) oldest = slot;
+      if (oldest === null) return null;
+      this.slots.delete(oldest.key);
+      number = oldest.number;
+    }
+    const slot = { key, number, wide: 0, tall: 0, used: this.turn };
+    this.slots.set(key, slot);
+    return slot;
+  }
+
+  private write(slot: Slot, { text, second, look }: Wanted, ink: Ink): void {
+    const { pen } = this;
+    const [left, top] = [(slot.number % COLUMNS) * WIDE, Math.floor(slot.number / COLUMNS) * TALL];
+    const font = (size: number, weight: number) => (pen.font = `${weight} ${size}px system-ui, 'Segoe UI', Roboto, sans-serif`);
+    const heavy = look === "" || look === "island" ? 500 : 700;
+    font(FIRST, heavy);
+    const first = cut(pen, text, WIDE - 28);
+    const long = pen.measureText(first).width;
+    font(SECOND, 500);
+    const below = second === "" ? "" : cut(pen, second, WIDE - 28);
+    slot.wide = Math.min(WIDE, Math.ceil(Math.max(long, below === "" ? 0 : pen.measureText(below).width) + 24));
+    slot.tall = below === "" ? 48 : TALL;
+    pen.clearRect(left, top, WIDE, TALL);
+    pen.save();
+    pen.beginPath();
+    pen.rect(left, top, WIDE, TALL);
+    pen.clip();
+    if (look !== "island") {
+      pen.beginPath();
+      pen.roundRect(left + 1.5, top + 1.5, slot.wide - 3, slot.tall - 3, 9);
+      pen.fillStyle = look === "flag" ? ink.cause : ink.plate;
+      pen.globalAlpha = look === "" ? 0.82 : 1;
+      pen.fill();
+      pen.globalAlpha = 1;
+      if (look !== "" && look !== "flag") {
+        pen.lineWidth = 3;
+        pen.strokeStyle = look === "suspect" ? ink.cause : look === "sick" ? ink.quiet : ink.selection;
+        pen.setLineDash(look === "suspect" ? [8, 6] : []);
+        pen.stroke();
+        pen.setLineDash([]);
+      }
+    }
+    pen.fillStyle = look === "flag" ? ink.causeInk : look === "island" ? ink.quiet : ink.text;
+    pen.textAlign = "center";
+    font(FIRST, heavy);
+    pen.fillText(first, left + slot.wide / 2, top + 36);
+    font(SECOND, 500);
+    if (below !== "") pen.fillText(below, left + slot.wide / 2, top + 69);
+    pen.restore();
+  }
+}
