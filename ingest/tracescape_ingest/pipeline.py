@@ -265,6 +265,7 @@ class Pipeline:
                 waiting.done.set_exception(for_one_waiter(error))
             return
         # From here on it is durable, and will be settled: whatever fails now, the answer is yes.
+        self._seen.count()
         for waiting, record in zip(fresh, records, strict=True):
             waiting.request.sequence = record.sequence
             waiting.request.payload = b""  # it is on disk

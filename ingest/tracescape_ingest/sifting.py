@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Final
@@ -49,7 +50,8 @@ class Sieve:
     """Remembers what was accepted lately, requests and spans; for one thread at a time.
 
     What `new_of` lets through is pending until `keep` (it is stored) or `drop` (it is not, and may come
-    again). Pending content counts as seen.
+    again). Pending content counts as seen. `count` goes before `keep`: then nobody who was answered finds
+    what was left out of their request uncounted.
 
     Args:
         kernels: see `Recent`.
@@ -60,13 +62,14 @@ class Sieve:
         self._counting = counting
         self._requests = Recent(DEFAULT_REQUESTS, kernels)
         self._spans = Recent(DEFAULT_SPANS, kernels)
+        self._left_out = Counter[str]()
         self._seldom = Seldom(_log)
 
     def new_of(self, request: Accepted) -> Accepted | None:
         """What is new of ``request``; None where nothing is, or nothing was in it."""
         _, new = self._requests.judge(request_fingerprint(KINDS[request.signal], request.digest))
         if not new or not len(request.content):
-            self._counting.left_out(request.signal, len(request.content))
+            self._left_out[request.signal] += len(request.content)
             return None
         if not len(request.fingerprints):
             return request
@@ -78,9 +81,15 @@ class Sieve:
                 logging.WARNING,
             )
         if new < len(verdicts):
-            self._counting.left_out(request.signal, len(verdicts) - new)
+            self._left_out[request.signal] += len(verdicts) - new
             request = request.keep(verdicts != SEEN)
         return request if new else None
+
+    def count(self) -> None:
+        """What is pending is stored, and what was left out beside it had been."""
+        for signal, items in self._left_out.items():
+            self._counting.left_out(signal, items)
+        self._left_out.clear()
 
     def keep(self) -> None:
         """What is pending is stored."""
@@ -92,6 +101,7 @@ class Sieve:
 
     def drop(self) -> None:
         """What is pending is not stored."""
+        self._left_out.clear()
         self._requests.drop_pending()
         self._spans.drop_pending()
 
