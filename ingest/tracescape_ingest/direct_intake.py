@@ -42,7 +42,7 @@ class DirectIntake(Door):
         ready: Callable[[], None] | None = None,
     ) -> None:
         counting = Counting()
-        decoder = Decoder(secrets.randbits(63), ready=ready or (lambda: None))
+        decoder = Decoder(secrets.randbits(63), ready=ready or (lambda: None), wanted={})
         pipeline = Direct(
             sink,
             max_waiting_bytes=max_waiting_bytes,
