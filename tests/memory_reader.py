@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from tracescape_storage import ddl
 from tracescape_storage.attributes import decode_attributes, encode_attributes
+from tracescape_storage.conditions import condition_sql
+from tracescape_storage.filters import Filter
 from tracescape_storage.pool import Pool
 from tracescape_storage.query import select_table
 from tracescape_storage.reader import Extent
@@ -157,6 +159,9 @@ class MemoryReader:
 
     def of_traces(self, trace_ids: Sequence[bytes]) -> str:
         return traces_condition(trace_ids)
+
+    def condition(self, where: Filter) -> str:
+        return condition_sql(where, {})
 
     def attribute_columns(self) -> dict[str, str]:
         return {}

@@ -8,7 +8,6 @@ import polars as pl
 
 from tracescape_analytics.steps import step_for
 from tracescape_analytics.windows import Window, checked
-from tracescape_storage.conditions import condition_sql
 from tracescape_storage.filters import EVERYTHING, Filter, check_size
 from tracescape_storage.reader import Reader
 from tracescape_storage.search import window_conditions
@@ -57,7 +56,7 @@ def latency(
     check_size(where)
     step = _fitting(reader, window) if step_ns is None else step_ns
     conditions = window_conditions(since_ns, until_ns)
-    conditions.append(condition_sql(where, reader.attribute_columns()))
+    conditions.append(reader.condition(where))
     found = reader.sql(_cells(step, " AND ".join(conditions)))
     bounds = pl.Series([*BOUNDS_NS, 2**63 - 1], dtype=pl.Int64)
     cells = pl.DataFrame(found)

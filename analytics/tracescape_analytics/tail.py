@@ -112,5 +112,10 @@ class TraceTail(Iterator[dict[str, Any]]):
 def _check(reader: Reader, poll_s: float) -> None:
     if not reader.live:
         raise StoreError(f"{reader.location} is a closed file: nothing arrives there. Tail its collector.")
+    if not getattr(reader, "tells_arrivals", True):
+        raise StoreError(
+            f"{reader.location} does not tell when a span arrived, so nothing can be followed there."
+            " Search it again: the newest come first."
+        )
     if not 0.01 <= poll_s <= 3_600:
         raise ValueError(f"poll_s is {poll_s}; ask every 0.01 to 3,600 seconds")

@@ -15,7 +15,6 @@ from tracescape_native.critical_path import critical_paths, path_segments
 from tracescape_native.forest import ORPHAN
 from tracescape_native.lanes import lanes
 from tracescape_native.trace_times import TraceTimes, pieces_of, trace_times
-from tracescape_storage.conditions import condition_sql
 from tracescape_storage.filters import check_size
 from tracescape_storage.reader import Reader
 
@@ -94,7 +93,7 @@ class Wall:
         condition = filter_of(where)
         check_size(condition)
         of_trace = self._reader.of_traces([bytes.fromhex(self.trace_id)])
-        matches = condition_sql(condition, self._reader.attribute_columns())
+        matches = self._reader.condition(condition)
         found = self._reader.sql(f"SELECT DISTINCT span_id FROM spans WHERE {of_trace} AND {matches}")
         ids = pl.Series(hex_ids(found["span_id"].to_numpy()), dtype=pl.String)
         inside = self.spans["span_id"].is_in(ids.implode()) & ~self.spans["void"]

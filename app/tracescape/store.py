@@ -50,6 +50,7 @@ from tracescape_analytics.health import DEFAULT, Thresholds
 from tracescape_analytics.lately import Lately
 from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
+from tracescape_storage.clickhouse.address import is_clickhouse
 from tracescape_storage.collector import CollectorReader
 from tracescape_storage.discovery import collector_of
 from tracescape_storage.duckdb_file import (
@@ -123,16 +124,19 @@ def _settle(file: Path) -> None:
 
 
 def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str] | None = None) -> Store:
-    """Connect to a collector at ``host:port`` (its ``--http`` address) or a URL.
+    """Connect to a collector at ``host:port`` (its ``--http`` address) or a URL, or to ClickHouse.
 
     Args:
-        address: where it answers; ``https://…`` for one with TLS.
+        address: where it answers; ``https://…`` for one with TLS. ``clickhouse://user:password@host:port/database``
+            (``clickhouses://`` with TLS) reads what an OpenTelemetry Collector wrote there: docs/scaling.md.
         token: the API key, where it wants one; else that of ``TRACESCAPE_TOKEN`` in the environment.
         ca: the CA that vouches for its certificate (PEM); else ``TRACESCAPE_CA``, else those of the system.
 
     Raises:
         StoreError: the address is none, no collector answers there, or it does not know the key.
     """
+    if is_clickhouse(address):
+        return Store(_clickhouse(address, token, ca))
     reader = CollectorReader(address, token=token, ca=ca)
     try:
         reader.extent()
@@ -140,6 +144,14 @@ def connect(address: str, *, token: str | None = None, ca: str | os.PathLike[str
         reader.close()
         raise
     return Store(reader)
+
+
+def _clickhouse(address: str, token: str | None, ca: str | os.PathLike[str] | None) -> Reader:
+    if token is not None or ca is not None:
+        raise StoreError("ClickHouse takes a name and a password in its address, no token= and no ca=.")
+    from tracescape_storage.clickhouse.reader import ClickHouseReader
+
+    return ClickHouseReader(address)
 
 
 @checks_arguments

@@ -1,4 +1,4 @@
-"""What a person means by a store: a file, or the address of a collector."""
+"""What a person means by a store: a file, or the address of a collector or of ClickHouse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def open_target(text: str) -> Store:
     from tracescape.store import open as open_store
 
     if not text:
-        raise StoreError("No store is named. Write a store file or HOST:PORT.")
+        raise StoreError("No store is named. Write a store file, HOST:PORT or clickhouse://….")
     if _exists(text):
         return open_store(text)
     host, separator, port = text.rpartition(":")

@@ -178,6 +178,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def duckdb_type(kind: pa.DataType) -> str:
+    """The type of the column that takes this Arrow type of `schema`."""
+    return _DUCKDB_TYPES[kind]
+
+
 def add_column(key: str, kind: str) -> list[str]:
     """Give an attribute a column of its own; ``key`` is one that `attribute_columns.is_free` lets be."""
     return [

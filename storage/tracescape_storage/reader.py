@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from tracescape_storage.filters import Filter
+
 
 class Extent(NamedTuple):
     """What a store holds: the number of spans, the first start and the last start in epoch nanoseconds.
@@ -59,6 +61,10 @@ class Reader(Protocol):
 
     def of_traces(self, trace_ids: Sequence[bytes]) -> str:
         """SQL for the spans of these traces, a condition on ``spans``, by the fastest way this store has."""
+        ...
+
+    def condition(self, where: Filter) -> str:
+        """SQL for ``where``, within its bounds, a condition on ``spans``: in this store's own words."""
         ...
 
     def attribute_columns(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from tracescape_storage.attribute_keys import has_key, known_keys
 from tracescape_storage.attribute_values import Values, value_sql, values_of
-from tracescape_storage.conditions import condition_sql, identifier, literal
+from tracescape_storage.conditions import identifier, literal
 from tracescape_storage.filters import EVERYTHING, Field, Filter, FilterError, attribute, check_size
 from tracescape_storage.readable import (
     LOG_COLUMNS,
@@ -47,7 +47,7 @@ def span_rows_sql(
     known = reader.attribute_columns()
     names = [*SPAN_COLUMNS, "attributes"] if columns is None else checked_names(columns)
     limited = _limit(limit)
-    condition = " AND ".join([*window_conditions(*window), condition_sql(where, known)])
+    condition = " AND ".join([*window_conditions(*window), reader.condition(where)])
     chosen = {name: span_column(name, known) for name in names}
     fields = {name: _attribute(name) for name, sql in chosen.items() if sql is None}
     if fields:

@@ -86,7 +86,10 @@ def search_spans(reader: Reader, question: Question) -> Page:
         ValueError: the question is no question, or its cursor is of another one.
         StoreError: the store cannot answer.
     """
-    asked, place = _resumed(question, "spans", MAX_SPANS)
+    if (ask := getattr(reader, "search_spans", None)) is not None:
+        answer: Page = ask(question)
+        return answer
+    asked, place = resumed(question, "spans", MAX_SPANS)
     columns = _columns(reader, asked.where)
     key = _KEYS[asked.order]
     conditions = _conditions(reader, asked, columns, place)
@@ -112,14 +115,17 @@ def search_spans(reader: Reader, question: Question) -> Page:
         last = found.slice(asked.limit - 1, 1).to_pylist()[0]
         pinned = last[_PINNED] if place is None else place.pinned
         ties = (last["trace_id"].hex(), last["span_id"], last[_ROW])
-        after = _cursor(asked, "spans", Place(pinned, last[key], ties))
+        after = cursor_after(asked, "spans", Place(pinned, last[key], ties))
     rows = readable_spans(put_together(found.slice(0, asked.limit)).select([*RAW, "attributes"]))
     return Page(rows.select(list(FOUND_SPAN)), after)
 
 
 def search_traces(reader: Reader, question: Question) -> Page:
     """Traces with a matching span, whole: the columns of `summaries_sql`. Raises as `search_spans` does."""
-    asked, place = _resumed(question, "traces", MAX_TRACES)
+    if (ask := getattr(reader, "search_traces", None)) is not None:
+        answer: Page = ask(question)
+        return answer
+    asked, place = resumed(question, "traces", MAX_TRACES)
     columns = _columns(reader, asked.where)
     found = _few_traces(reader, asked, columns) if place is None else None
     if found is None:
@@ -128,7 +134,7 @@ def search_traces(reader: Reader, question: Question) -> Page:
     after = None
     if len(found.rows) > asked.limit:
         trace, key = rows[-1]
-        after = _cursor(asked, "traces", Place(found.pinned, key, (trace,)))
+        after = cursor_after(asked, "traces", Place(found.pinned, key, (trace,)))
     return Page(reader.sql(summaries_sql(reader, [trace for trace, _ in rows])), after)
 
 
@@ -250,7 +256,7 @@ def _looked_up(reader: Reader) -> Among:
     return among
 
 
-def _resumed(question: Question, what: str, most: int) -> tuple[Question, Place | None]:
+def resumed(question: Question, what: str, most: int) -> tuple[Question, Place | None]:
     """The question, checked, with the window of its first page; and where to go on."""
     if question.order not in _KEYS:
         raise ValueError(f"there is no order {question.order!r}; it is newest or slowest")
@@ -265,7 +271,8 @@ def _resumed(question: Question, what: str, most: int) -> tuple[Question, Place 
     return replace(question, since_ns=cursor.since_ns, until_ns=cursor.until_ns), cursor.place
 
 
-def _cursor(asked: Question, what: str, place: Place) -> str:
+def cursor_after(asked: Question, what: str, place: Place) -> str:
+    """What `Question.after` is for what follows ``place``."""
     return write_cursor(_identity(asked, what), asked.since_ns, asked.until_ns, place)
 
 

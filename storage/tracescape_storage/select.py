@@ -40,7 +40,7 @@ SHAPED_IDS: Final = ("trace_id", "span_id", "parent_span_id", "start_ns", "durat
 #: Of most of them, only what decides: whom a call goes to matters where one is made, a method's name never.
 _CLIENT, _CALLING, _ASKING = "kind = 3", "kind IN (3, 4, 5)", "kind IN (1, 3)"
 _MODELS: Final = ("gen_ai_operation", "gen_ai_provider", "gen_ai_model", "gen_ai_agent", "gen_ai_tool")
-_DECIDING: Final = {
+DECIDING: Final = {
     "status": "CASE WHEN status = 2 THEN status ELSE 0 END",
     "http_method": "CASE WHEN http_method IS NOT NULL THEN '' END",
     **{
@@ -182,7 +182,7 @@ def shapes_sql(
         f"SELECT {_shape(columns, sampled)} AS shape, {names}, {said} AS {SAMPLING}"
         f" FROM spans_full{condition} GROUP BY shape"
     )
-    decide = ", ".join(f"{_DECIDING.get(name, name)} AS {name}" for name in SHAPE_COLUMNS)
+    decide = ", ".join(f"{DECIDING.get(name, name)} AS {name}" for name in SHAPE_COLUMNS)
     return f"SELECT shape, {decide}, {SAMPLING} FROM ({groups})"
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL
+from tracescape_storage.conditions import condition_sql
+from tracescape_storage.filters import Filter
 from tracescape_storage.known_shapes import KnownShapes
 from tracescape_storage.namespaces import NAMESPACES_SQL, Naming, naming_of, with_namespaces
 from tracescape_storage.news import NEVER
@@ -97,6 +99,10 @@ class SqlReader(ABC):
     def of_traces(self, trace_ids: Sequence[bytes]) -> str:
         """See `Reader.of_traces`."""
         return traces_condition(trace_ids, indexed=self.indexed)
+
+    def condition(self, where: Filter) -> str:
+        """See `Reader.condition`."""
+        return condition_sql(where, self.attribute_columns())
 
     def _coded(self, query: SpansQuery) -> pa.Table | None:
         """The answer with its texts coded by the database; None where that does not pay or does not go."""

@@ -13,10 +13,11 @@ import pytest
 from google.protobuf.message import Message
 
 from memory_reader import MemoryReader
+from support import clickhouse as in_clickhouse
 from support import everything
 from support.everything import CART, CHILD, OTHER, ROOT, TYPED, WEB
 from tracescape.collector import Collector
-from tracescape.store import Store
+from tracescape.store import Store, connect
 from tracescape_analytics.errors import UnknownServiceError, UnknownTraceError
 from tracescape_analytics.whole_trace import whole_traces
 from tracescape_storage.collector import CollectorReader
@@ -72,7 +73,18 @@ def memory(path: Path) -> Iterator[Reader]:
     yield MemoryReader(spans, links, others=others)
 
 
-@pytest.fixture(scope="module", params=[a_file, a_collector, memory], ids=["file", "collector", "memory"])
+@contextmanager
+def clickhouse(path: Path) -> Iterator[Reader]:
+    with in_clickhouse.database(path.parent / "clickhouse") as (address, client):
+        with Store(open_reader(path)) as store:
+            in_clickhouse.copy(store.reader, client, address)
+        yield connect(address).reader
+
+
+KINDS = {"file": a_file, "collector": a_collector, "memory": memory, "clickhouse": clickhouse}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def store(request: pytest.FixtureRequest, path: Path) -> Iterator[Store]:
     make: Callable[[Path], object] = request.param
     with make(path) as reader, Store(reader) as opened:  # type: ignore[attr-defined]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from tracescape_analytics.windows import checked
-from tracescape_storage.conditions import condition_sql
 from tracescape_storage.filters import (
     EVERYTHING,
     AllOf,
@@ -109,7 +108,7 @@ class Selection:
         """The condition on ``spans``. Asks ``reader`` how slow the slowest are."""
         conditions = window_conditions(self.since_ns, self.until_ns)
         if self.where != EVERYTHING:
-            conditions.append(condition_sql(self.where, reader.attribute_columns()))
+            conditions.append(reader.condition(self.where))
         if self.cells:
             conditions.append("(" + " OR ".join(map(_cell_sql, self.cells)) + ")")
         if self.slowest is not None:

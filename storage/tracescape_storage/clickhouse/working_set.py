@@ -1,0 +1,94 @@
+"""A question in SQL, answered by DuckDB in memory over the rows that the server left of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from tracescape_storage import ddl
+from tracescape_storage.attribute_columns import WELL_KNOWN
+from tracescape_storage.clickhouse.pushdown import Plan, Pull
+from tracescape_storage.pool import Pool
+from tracescape_storage.query import LOCKED_DOWN, select_batches, select_table
+from tracescape_storage.schema import TABLES, store_columns
+
+#: What a question may take of this process; what sorts and joins cannot hold goes to disk.
+_MEMORY: Final = "2GiB"
+_STREAM_S: Final = 24 * 3600.0
+_BINARY: Final = frozenset({"trace_id", "linked_trace_id"})
+
+#: The batches of a table's rows.
+Pulling = Callable[[str, Pull], Iterable[pa.RecordBatch]]
+
+
+def answered(plan: Plan, query: str, pulling: Pulling) -> pa.Table:
+    """All rows of ``query``. Raises as `query.select_table` does, and what ``pulling`` raises."""
+    connection = _filled(plan, pulling)
+    try:
+        return select_table(Pool(connection), query)
+    finally:
+        connection.close()
+
+
+def streamed(plan: Plan, query: str, pulling: Pulling) -> pa.RecordBatchReader:
+    """The same, batch by batch. What is asked of the server is taken at once."""
+    connection = _filled(plan, pulling)
+    try:
+        reader = select_batches(Pool(connection), query, time_limit_s=_STREAM_S)
+    except BaseException:
+        connection.close()
+        raise
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from reader
+        finally:
+            reader.close()
+            connection.close()
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+
+def _filled(plan: Plan, pulling: Pulling) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={**LOCKED_DOWN, "memory_limit": _MEMORY})
+    try:
+        for table, pull in plan.pulls.items():
+            connection.execute(_create(table, pull))
+            for batch in pulling(table, pull):
+                _insert(connection, table, batch)
+        for view in _views(plan):
+            connection.execute(view)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create(table: str, pull: Pull) -> str:
+    fields = [*TABLES[table], *store_columns(table)]
+    columns = {field.name: ddl.duckdb_type(field.type) for field in fields}
+    if table == "spans":
+        columns |= WELL_KNOWN
+    columns |= {name: "BOOLEAN" for name in pull.columns if name not in columns}
+    return f"CREATE TABLE {table} ({', '.join(f'{ddl.quoted(name)} {kind}' for name, kind in columns.items())})"
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, batch: pa.RecordBatch) -> None:
+    if not batch.num_rows:
+        return
+    columns: Mapping[str, pa.Array] = {
+        name: batch.column(name).cast(pa.binary()) if name in _BINARY else batch.column(name)
+        for name in batch.schema.names
+    }
+    connection.register("incoming", pa.table(dict(columns)))
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+    connection.unregister("incoming")
+
+
+def _views(plan: Plan) -> list[str]:
+    views = dict(zip(("spans_full", "spans_v"), ddl.span_views(WELL_KNOWN), strict=True))
+    views |= {"logs_v": ddl.LOGS_VIEW, "metrics_v": ddl.METRICS_VIEW, "exemplars_v": ddl.EXEMPLARS_VIEW}
+    return [sql for name, sql in views.items() if name in plan.views]
