@@ -198,7 +198,7 @@ def serve(
             out.print(f"OTLP/gRPC   {grpc_url}   (OTEL_EXPORTER_OTLP_ENDPOINT={grpc_url})")
             out.print(f"OTLP/HTTP   {http_url}   (and questions: tracescape explore {http_url})")
             for lane in collector.lanes.values():
-                out.print(f"store       {lane.store.path}")
+                out.print(f"store       {lane.location}")
             out.print(f"page        {http_url}/   (in a browser)")
             out.print("Ctrl-C ends it; what was accepted is stored first.")
             stopped.wait()

@@ -101,6 +101,7 @@ class Decoder:
         seed: see `DuckDBStore.seed`.
         columns: gives `DuckDBStore.attribute_columns`.
         ready: called once, from that thread, when the compiled scan serves.
+        wanted: attributes that get columns as soon as they occur.
     """
 
     def __init__(
@@ -108,8 +109,10 @@ class Decoder:
         seed: int,
         columns: Callable[[], Mapping[str, str]] = dict,
         ready: Callable[[], None] = lambda: None,
+        wanted: Mapping[str, str] = WELL_KNOWN,
     ) -> None:
         self._seed = seed
+        self._wanted = wanted
         self._columns = columns
         self._ready = ready
         self._fast: FastSpans | None = None
@@ -173,7 +176,7 @@ class Decoder:
         )
 
     def _slowly(self, data: bytes) -> Accepted:
-        decoded = decode_traces(data, seed=self._seed, columns=WELL_KNOWN | dict(self._columns()))
+        decoded = decode_traces(data, seed=self._seed, columns=dict(self._wanted) | dict(self._columns()))
         content = TableRequest(decoded.tables, np.arange(decoded.items), decoded.owners)
         return Accepted(
             Signal.TRACES,
@@ -188,7 +191,7 @@ class Decoder:
 
     def _prepare(self) -> None:
         try:
-            fast = FastSpans(self._seed, self._columns)
+            fast = FastSpans(self._seed, self._columns, self._wanted)
             fast.compile()
         except Exception:  # whatever keeps the kernels from compiling, the reference goes on
             _log.exception("the compiled decoder cannot be used; the slower one serves")

@@ -83,9 +83,15 @@ class FastSpans:
     Args:
         seed: secret seed of the fingerprints, the same for the whole life of a store.
         columns: gives the attributes for which the store has columns, see `DuckDBStore.attribute_columns`.
+        wanted: those that get one as soon as they occur.
     """
 
-    def __init__(self, seed: int, columns: Callable[[], Mapping[str, str]] = lambda: {}) -> None:
+    def __init__(
+        self,
+        seed: int,
+        columns: Callable[[], Mapping[str, str]] = lambda: {},
+        wanted: Mapping[str, str] = WELL_KNOWN,
+    ) -> None:
         from tracescape_native import otlp_attributes, otlp_traces
 
         self._kernels = otlp_traces
@@ -97,6 +103,7 @@ class FastSpans:
             "BOOLEAN": otlp_attributes.BOOL,
         }
         self._wanted = otlp_attributes.WANTED
+        self._well_known = wanted
         self._store_columns = columns
         self._changing = threading.Lock()
         self._scanning = self._with_columns((), columns())
@@ -160,7 +167,7 @@ class FastSpans:
         have = {key for key, _ in columns}
         columns += tuple((key, self._kinds[kind]) for key, kind in stored.items() if key not in have)
         have |= stored.keys()
-        wanted = tuple((key, self._kinds[kind]) for key, kind in WELL_KNOWN.items() if key not in have)
+        wanted = tuple((key, self._kinds[kind]) for key, kind in self._well_known.items() if key not in have)
         return _Scanning(self._kernels.Scanner(columns, wanted, self._seed), columns, wanted, stored)
 
     def _reason(self, code: int, detail: int) -> str:

@@ -1,4 +1,4 @@
-"""The one door behind every receiver: encoded OTLP in, an outcome once it is durable."""
+"""The door behind every receiver: encoded OTLP in, an outcome once it is durable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from tracescape_storage.journal import DEFAULT_KEPT_BYTES, Journal, Record
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["Intake", "Outcome", "OverloadError", "Signal"]
+__all__ = ["Door", "Intake", "Outcome", "OverloadError", "Signal"]
 
 
 class Outcome(NamedTuple):
@@ -54,62 +54,49 @@ def _columns_of(store: DuckDBStore) -> Callable[[], Mapping[str, str]]:
     return columns
 
 
-class Intake:
+class Stores(Protocol):
+    """What decoded requests are handed to; see `Pipeline` and `Direct`."""
+
+    @property
+    def is_pressed(self) -> bool:
+        """See `Pipeline.is_pressed`."""
+        ...
+
+    @property
+    def held_bytes(self) -> int:
+        """See `Pipeline.held_bytes`."""
+        ...
+
+    def submit(self, request: Accepted) -> Future[None]:
+        """See `Pipeline.submit`."""
+        ...
+
+    def settle(self, timeout_s: float | None = DEFAULT_SETTLE_S) -> bool:
+        """See `Pipeline.settle`."""
+        ...
+
+    def catch_up(self, timeout_s: float | None = DEFAULT_SETTLE_S) -> bool:
+        """See `Pipeline.catch_up`."""
+        ...
+
+    def close(self) -> None:
+        """See `Pipeline.close`."""
+        ...
+
+
+class Door:
     """Decodes, admits and stores requests of one store. Safe to use from several threads.
 
-    What an earlier process accepted and did not settle is settled first, from the journal, while requests
-    are taken already.
-
     Args:
-        store: an open store; it stays the caller's to close, after this.
-        max_waiting_bytes: see `Pipeline`.
-        linger_s: see `Pipeline`.
-        kept_bytes: see `Journal`.
-        compiled: whether to make the compiled decoder ready; without it, the reference decoder does all.
-        ready: called from another thread when the compiled decoder serves.
-
-    Raises:
-        StoreError: the journal cannot be used, or belongs to another store.
+        decoder: of that store.
+        pipeline: where what is decoded goes; started.
+        counting: shared with ``pipeline``.
     """
 
-    def __init__(
-        self,
-        store: DuckDBStore,
-        *,
-        max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
-        linger_s: float = DEFAULT_LINGER_S,
-        kept_bytes: int = DEFAULT_KEPT_BYTES,
-        compiled: bool = True,
-        ready: Callable[[], None] | None = None,
-    ) -> None:
-        self._store = store
-        self.counting = Counting()
-        self.decoder = Decoder(store.seed, _columns_of(store), ready or (lambda: None))
-        position = store.position
-        self._journal = Journal(
-            store.journal_folder,
-            settled=position.sequence,
-            partly=position.rows > 0,
-            seed=store.seed,
-            kept_bytes=kept_bytes,
-        )
-        try:
-            self._pipeline = Pipeline(
-                store,
-                self._journal,
-                position=position,
-                max_waiting_bytes=max_waiting_bytes,
-                linger_s=linger_s,
-                kernels=self.decoder.duplicate_kernels,
-                counting=self.counting,
-            )
-            self._pipeline.recover(self._journal.known(), lambda after: self._left_behind(after, position))
-        except BaseException:
-            self._journal.close()
-            raise
-        self._pipeline.start()
-        if compiled:
-            self.decoder.start()
+    def __init__(self, decoder: Decoder, pipeline: Stores, counting: Counting) -> None:
+        self.decoder = decoder
+        self.counting = counting
+        self._pipeline = pipeline
 
     @property
     def is_pressed(self) -> bool:
@@ -118,7 +105,7 @@ class Intake:
 
     @property
     def held_bytes(self) -> int:
-        """What is in memory because it is not settled."""
+        """What is in memory because it is not stored."""
         return self._pipeline.held_bytes
 
     def submit(self, signal: Signal, data: bytes, *, own: bool = False) -> Future[Outcome]:
@@ -165,6 +152,69 @@ class Intake:
         """What a question of somebody else waits for; see `Pipeline.catch_up`."""
         return self._pipeline.catch_up(timeout_s)
 
+    def close(self) -> None:
+        """Refuse what is new, store what was accepted. Idempotent."""
+        self._pipeline.close()
+
+
+class Intake(Door):
+    """Into a store in a file, through its journal.
+
+    What an earlier process accepted and did not settle is settled first, from the journal, while requests
+    are taken already.
+
+    Args:
+        store: an open store; it stays the caller's to close, after this.
+        max_waiting_bytes: see `Pipeline`.
+        linger_s: see `Pipeline`.
+        kept_bytes: see `Journal`.
+        compiled: whether to make the compiled decoder ready; without it, the reference decoder does all.
+        ready: called from another thread when the compiled decoder serves.
+
+    Raises:
+        StoreError: the journal cannot be used, or belongs to another store.
+    """
+
+    def __init__(
+        self,
+        store: DuckDBStore,
+        *,
+        max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
+        linger_s: float = DEFAULT_LINGER_S,
+        kept_bytes: int = DEFAULT_KEPT_BYTES,
+        compiled: bool = True,
+        ready: Callable[[], None] | None = None,
+    ) -> None:
+        self._store = store
+        counting = Counting()
+        decoder = Decoder(store.seed, _columns_of(store), ready or (lambda: None))
+        position = store.position
+        self._journal = Journal(
+            store.journal_folder,
+            settled=position.sequence,
+            partly=position.rows > 0,
+            seed=store.seed,
+            kept_bytes=kept_bytes,
+        )
+        try:
+            pipeline = Pipeline(
+                store,
+                self._journal,
+                position=position,
+                max_waiting_bytes=max_waiting_bytes,
+                linger_s=linger_s,
+                kernels=decoder.duplicate_kernels,
+                counting=counting,
+            )
+            pipeline.recover(self._journal.known(), lambda after: self._left_behind(after, position))
+        except BaseException:
+            self._journal.close()
+            raise
+        super().__init__(decoder, pipeline, counting)
+        pipeline.start()
+        if compiled:
+            decoder.start()
+
     def reader(self) -> DuckDBReader:
         """A reader that sees everything that was acknowledged before this call."""
         self.settle()
@@ -172,7 +222,7 @@ class Intake:
 
     def close(self) -> None:
         """Refuse what is new, store what was accepted. Idempotent."""
-        self._pipeline.close()
+        super().close()
         self._journal.close()
 
     def _left_behind(self, after: int, position: Position) -> Iterator[Accepted]:

@@ -18,27 +18,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from tracescape_ingest.accepting import Accepted, Signal, TableRequest
+from tracescape_ingest.accepting import Accepted
 from tracescape_ingest.counting import Commit, Counting
-from tracescape_ingest.duplicates import (
-    DEFAULT_REQUESTS,
-    DEFAULT_SPANS,
-    SAME_IDENTITY,
-    SEEN,
-    Recent,
-    request_fingerprint,
-)
 from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.fast_spans import ScannedRequest
+from tracescape_ingest.sifting import KINDS, Seldom, Sieve
+from tracescape_ingest.together import Waiting, for_one_waiter, is_of_content, tables_of
 from tracescape_storage.duckdb_file import Position
-from tracescape_storage.errors import StoreError, StoreFullError, UnstorableError
+from tracescape_storage.errors import StoreError, StoreFullError
 from tracescape_storage.journal import Journal, Known, Record
 
 _log = logging.getLogger(__name__)
@@ -60,12 +53,9 @@ _STREAM_S: Final = 2.0
 _FRESH_S: Final = 0.8
 _PAUSE_S: Final = 0.03
 _LEFT_BEHIND_BYTES: Final = 64 << 20
-_REMEMBERED_AT_ONCE: Final = 1 << 18
 _RETRY_S: Final = 1.0
 _FAILURES_TOGETHER: Final = 3
-_SAY_EVERY_S: Final = 30.0
-_KINDS: Final = {Signal.TRACES: 1, Signal.LOGS: 2, Signal.METRICS: 3}
-SIGNALS: Final = {kind: signal for signal, kind in _KINDS.items()}
+SIGNALS: Final = {kind: signal for signal, kind in KINDS.items()}
 
 
 class Appends(Protocol):
@@ -74,13 +64,6 @@ class Appends(Protocol):
     def append(self, *batches: Mapping[str, pa.Table], position: Position | None = None) -> None:
         """See `DuckDBStore.append`."""
         ...
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    request: Accepted
-    nbytes: int
-    done: Future[None]
 
 
 class _Batch(NamedTuple):
@@ -103,7 +86,7 @@ class Pipeline:
         max_waiting_bytes: the admission bound over all that is not settled, decoded as it is. What an earlier
             process left in the journal does not count: it is read as it is settled.
         linger_s: see `DEFAULT_LINGER_S`.
-        kernels: see `Recent`.
+        kernels: see `Sieve`.
         counting: where duplicates and commits are counted.
     """
 
@@ -123,13 +106,13 @@ class Pipeline:
         self._journal = journal
         self._max_waiting_bytes = max_waiting_bytes
         self._linger_s = linger_s
-        self._requests = Recent(DEFAULT_REQUESTS, kernels)
-        self._spans = Recent(DEFAULT_SPANS, kernels)
+        self._seen = Sieve(kernels, self._counting)
+        self._seldom = Seldom(_log)
         self._known: Iterable[Known] = ()
         self._left_behind: Callable[[int], Iterator[Accepted]] = lambda after: iter(())
         self._changed = threading.Condition()
-        self._arrived: deque[_Waiting] = deque()
-        self._unsettled: deque[_Waiting] = deque()
+        self._arrived: deque[Waiting] = deque()
+        self._unsettled: deque[Waiting] = deque()
         self._rows = 0  # of what is unsettled
         self._oldest = 0.0  # when the first of it came
         self._accepted: deque[tuple[float, int]] = deque(maxlen=10_000)  # when, and how many items
@@ -143,7 +126,6 @@ class Pipeline:
         self._journal_end = journal.last  # of what an earlier process left
         self._last = max(journal.last, self._settled)  # the last sequence that was acknowledged
         self._learned = False  # the journal has been looked through
-        self._said_at: dict[str, float] = {}
         self._threads = [
             threading.Thread(target=self._accept, name="tracescape-journal", daemon=True),
             threading.Thread(target=self._settle_all, name="tracescape-settle", daemon=True),
@@ -172,8 +154,7 @@ class Pipeline:
             OverloadError: it is not admitted, and nothing of it will be stored. One that is larger than the
                 whole bound is admitted alone, so that it is not refused for ever.
         """
-        waiting = _Waiting(request, request.nbytes, Future())
-        waiting.done.set_running_or_notify_cancel()  # what is admitted cannot be called off
+        waiting = Waiting.of(request)
         with self._changed:
             if self._closing or self._ended or self._journalled:
                 raise OverloadError("the collector is shutting down")
@@ -258,30 +239,13 @@ class Pipeline:
 
     def _learn(self) -> None:
         """Remember what the journal has; nothing of that is removed before it has been looked through."""
-        requests: list[Any] = []
-        spans: list[Any] = []
-        count = 0
         try:
-            for each in self._known:
-                requests.append(request_fingerprint(each.kind, each.digest))
-                spans.append(each.fingerprints)
-                count += 1 + len(each.fingerprints)
-                if count >= _REMEMBERED_AT_ONCE:
-                    self._remember(requests, spans)
-                    count = 0
-            self._remember(requests, spans)
+            self._seen.learn(self._known)
         except Exception as error:
             _log.error("what was accepted before may be accepted a second time: %s", error)
         self._learned = True
 
-    def _remember(self, requests: list[Any], spans: list[Any]) -> None:
-        if requests:
-            self._requests.add(np.concatenate(requests))
-            self._spans.add(np.concatenate(spans))
-            requests.clear()
-            spans.clear()
-
-    def _next_arrived(self) -> list[_Waiting]:
+    def _next_arrived(self) -> list[Waiting]:
         """Everything that waits; empty when closed and drained."""
         with self._changed:
             self._changed.wait_for(lambda: self._arrived or self._closing)
@@ -289,19 +253,19 @@ class Pipeline:
             self._arrived.clear()
             return group
 
-    def _journal_group(self, group: list[_Waiting]) -> None:
+    def _journal_group(self, group: list[Waiting]) -> None:
         try:
             fresh = [waiting for waiting in group if self._is_new(waiting)]
             new = [_record(waiting.request) for waiting in fresh]
             records = self._journal.append(new, room=self._held_bytes) if fresh else []
         except Exception as error:  # whatever it is, those who wait must hear of it and the thread must go on
-            self._requests.drop_pending()
-            self._spans.drop_pending()
+            self._seen.drop()
             self._release(group)
             for waiting in group:
-                waiting.done.set_exception(_for_one_waiter(error))
+                waiting.done.set_exception(for_one_waiter(error))
             return
         # From here on it is durable, and will be settled: whatever fails now, the answer is yes.
+        self._seen.count()
         for waiting, record in zip(fresh, records, strict=True):
             waiting.request.sequence = record.sequence
             waiting.request.payload = b""  # it is on disk
@@ -318,35 +282,14 @@ class Pipeline:
         self._release([waiting for waiting in group if waiting.request.sequence < 0])
         for waiting in group:
             waiting.done.set_result(None)
-        self._keep_in_mind()
+        self._seen.keep()
 
-    def _keep_in_mind(self) -> None:
-        try:
-            self._requests.keep_pending()
-            self._spans.keep_pending()
-        except Exception:  # it is durable and answered: forgetting it is the lesser harm
-            _log.exception("what was accepted just now may be accepted a second time")
-
-    def _is_new(self, waiting: _Waiting) -> bool:
+    def _is_new(self, waiting: Waiting) -> bool:
         """Whether anything of a request is new; what is not is left out of it."""
-        request = waiting.request
-        _, new = self._requests.judge(request_fingerprint(_KINDS[request.signal], request.digest))
-        if not new or not len(request.content):
-            self._counting.left_out(request.signal, len(request.content))
-            return False
-        if not len(request.fingerprints):
-            return True
-        verdicts, new = self._spans.judge(request.fingerprints)
-        if other := int((verdicts == SAME_IDENTITY).sum()):
-            self._say_seldom(
-                "ids",
-                f"{other} spans have ids that were stored with other content before; both are kept",
-                logging.WARNING,
-            )
-        if new < len(verdicts):
-            self._counting.left_out(request.signal, len(verdicts) - new)
-            waiting.request = request.keep(verdicts != SEEN)
-        return new > 0
+        new = self._seen.new_of(waiting.request)
+        if new is not None:
+            waiting.request = new
+        return new is not None
 
     # The second thread.
 
@@ -366,7 +309,7 @@ class Pipeline:
         try:
             return step()
         except Exception as error:
-            self._say_seldom("failed", f"settling failed: {type(error).__name__}: {error}")
+            self._seldom.say("failed", f"settling failed: {type(error).__name__}: {error}")
             _log.debug("settling failed", exc_info=error)
             return self._may_try_again()
 
@@ -461,13 +404,13 @@ class Pipeline:
         """Store ``requests``, however long that takes; False when the collector closes over it."""
         failures = 0
         while (error := self._attempt(requests, position)) is not None:
-            if requests and _is_of_content(error):
+            if requests and is_of_content(error):
                 if len(requests) > 1:
                     return self._append_one_by_one(requests, position)
                 error = self._attempt(requests, position)  # perhaps it was not to blame
                 if error is None:
                     break
-                if _is_of_content(error):
+                if is_of_content(error):
                     error = self._set_aside(requests[0], error)
                     if error is None:
                         requests = []
@@ -484,7 +427,7 @@ class Pipeline:
     def _attempt(self, requests: list[Accepted], position: Position) -> Exception | None:
         """Store ``requests``; what went wrong, and then nothing of them is stored."""
         try:
-            self._store.append(*_tables(requests), position=position)
+            self._store.append(*tables_of(requests), position=position)
         except Exception as error:
             return error
         return None
@@ -507,7 +450,7 @@ class Pipeline:
         return None
 
     def _stop_for(self, error: Exception) -> None:
-        self._say_seldom("stopped", f"{error}; what was accepted is safe in the journal, trying again")
+        self._seldom.say("stopped", f"{error}; what was accepted is safe in the journal, trying again")
         if isinstance(error, StoreFullError) and self._learned:
             try:
                 self._journal.make_room()
@@ -528,58 +471,20 @@ class Pipeline:
         try:
             self._journal.forget(self._settled)
         except OSError as error:
-            self._say_seldom("kept", f"old segments of the journal could not be removed: {error}")
+            self._seldom.say("kept", f"old segments of the journal could not be removed: {error}")
 
-    def _say_seldom(self, what: str, message: str, level: int = logging.ERROR) -> None:
-        now = time.monotonic()
-        if now - self._said_at.get(what, -_SAY_EVERY_S) >= _SAY_EVERY_S:
-            self._said_at[what] = now
-            _log.log(level, "%s", message)
-
-    def _release(self, group: Sequence[_Waiting]) -> None:
+    def _release(self, group: Sequence[Waiting]) -> None:
         with self._changed:
             self._held_bytes -= sum(waiting.nbytes for waiting in group)
             self._changed.notify_all()
 
 
-def _for_one_waiter(error: Exception) -> Exception:
-    """An exception of its own for each waiter, so that their tracebacks do not grow into each other."""
-    if isinstance(error, StoreError):
-        return type(error)(*error.args)
-    return StoreError(f"Storing failed unexpectedly: {type(error).__name__}: {error}")
-
-
-def _is_of_content(error: Exception) -> bool:
-    """Whether it fails for what is to be stored, and not for the disk, the memory or the store."""
-    return isinstance(error, UnstorableError) or not isinstance(error, StoreError | OSError | MemoryError)
-
-
 def _record(request: Accepted) -> Record:
     whole = len(request.content) == request.items
     return Record(
-        _KINDS[request.signal],
+        KINDS[request.signal],
         request.payload,
         request.digest,
         request.fingerprints,
         None if whole else request.content.rows,
     )
-
-
-def _tables(requests: Sequence[Accepted]) -> list[Mapping[str, pa.Table]]:
-    """The tables of all requests: scanned ones together, those that are in tables concatenated by kind."""
-    batches: list[Mapping[str, pa.Table]] = []
-    scanned = [request.content for request in requests if isinstance(request.content, ScannedRequest)]
-    if scanned:
-        from tracescape_ingest.span_tables import span_tables
-
-        batches.append(span_tables(scanned))
-    tables: dict[str, list[Any]] = {}
-    for request in requests:
-        if isinstance(request.content, TableRequest):
-            for name, table in request.content.tables.items():
-                tables.setdefault(name, []).append(table)
-    if tables:
-        batches.append(
-            {name: pa.concat_tables(parts, promote_options="default") for name, parts in tables.items()}
-        )
-    return batches

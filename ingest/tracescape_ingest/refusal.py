@@ -1,6 +1,7 @@
 """What a sender is told when a request is not taken: one table for both ports.
 
-A sender that is told to retry must be right to do so: nothing of its request was stored, and later it may be.
+A sender that is told to retry must be right to do so: nothing of its request was stored, and later it may be;
+or that is not known yet, and what is sent again is judged when it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tracescape_ingest.bounds import TooSlowError
 from tracescape_ingest.decode import UndecodableError
 from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.otlp_json import OtlpJsonError
-from tracescape_storage.errors import StoreError, StoreFullError
+from tracescape_storage.errors import InDoubtError, StoreError, StoreFullError, UnstorableError
 
 RETRY_AFTER_S: Final = 1
 
@@ -48,6 +49,11 @@ def refusal_of(error: Exception) -> Refusal:
         return Refusal(code_pb2.UNAVAILABLE, 408, f"{error}; send it again", retry=True)
     if isinstance(error, OverloadError):
         return Refusal(code_pb2.UNAVAILABLE, 503, f"{error}; send it again in a moment", retry=True)
+    if isinstance(error, UnstorableError):
+        return Refusal(code_pb2.INVALID_ARGUMENT, 400, f"the store does not take this: {error}")
+    if isinstance(error, InDoubtError):
+        again = "it is not known yet whether this was stored; send it again, it counts once"
+        return Refusal(code_pb2.UNAVAILABLE, 503, f"{again} ({error})", retry=True)
     if isinstance(error, StoreFullError):
         return Refusal(code_pb2.UNAVAILABLE, 503, str(error), retry=True)
     if isinstance(error, StoreError):

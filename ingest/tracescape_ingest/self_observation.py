@@ -25,7 +25,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tracescape_ingest.counting import DURATION_BOUNDS_S, Counts, Durations
 from tracescape_ingest.envelope import UndecodableError
 from tracescape_ingest.errors import OverloadError
-from tracescape_ingest.intake import Intake, Signal
+from tracescape_ingest.intake import Door, Signal
 from tracescape_ingest.limits import DEFAULT_OBSERVE_S
 from tracescape_storage.errors import StoreError
 
@@ -47,7 +47,7 @@ _COUNTERS: Final[tuple[tuple[str, str, str, Callable[[Counts], Mapping[str, int]
 class SelfObservation:
     """Reports what ``intake`` does into itself, every ``interval_s`` seconds and at `close`."""
 
-    def __init__(self, intake: Intake, *, interval_s: float = DEFAULT_OBSERVE_S) -> None:
+    def __init__(self, intake: Door, *, interval_s: float = DEFAULT_OBSERVE_S) -> None:
         self._intake = intake
         self._interval_s = interval_s
         self._start_ns = time.time_ns()

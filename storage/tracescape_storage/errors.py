@@ -25,6 +25,10 @@ class UnstorableError(StoreError):
     """The store does not take this content, however often it is asked. Nothing of the batch was stored."""
 
 
+class InDoubtError(StoreError):
+    """Whether the batch was stored is not known. Stored once more as the same batch, it counts once."""
+
+
 def no_space_left(error: OSError) -> bool:
     """Whether the system says that a disk, a quota or a file's permitted size is used up."""
     return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -22,7 +22,7 @@ from tracescape_ingest.accepting import Decoder
 from tracescape_ingest.envelope import UndecodableError
 from tracescape_ingest.grpc_server import SERVICE
 from tracescape_ingest.intake import Intake, Outcome, Signal
-from tracescape_ingest.pipeline import _tables
+from tracescape_ingest.together import tables_of
 from tracescape_storage.duckdb_file import DuckDBReader, DuckDBStore, Position
 from tracescape_storage.errors import StoreError, StoreFullError
 from tracescape_storage.schema import ARRIVED
@@ -87,7 +87,7 @@ class Crash:
 
     def append(self, requests: list[Any], position: Position) -> None:
         """What the second thread would have done."""
-        self._append(*_tables(requests), position=position)
+        self._append(*tables_of(requests), position=position)
 
     def end(self) -> None:
         self.intake.close()

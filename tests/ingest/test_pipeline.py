@@ -219,7 +219,7 @@ def test_an_answer_is_given_even_if_it_cannot_be_kept_in_mind(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(stand.pipeline._spans, "keep_pending", fail)
+        patch.setattr(stand.pipeline._seen._spans, "keep_pending", fail)
         stand.send("a")
     stand.send("b")
     assert stand.pipeline.settle()
@@ -581,14 +581,14 @@ def test_nothing_is_removed_from_the_journal_before_it_has_been_looked_through(
 
 def test_tables_are_built_while_others_are_admitted(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     building, go_on = threading.Event(), threading.Event()
-    real = module._tables
+    real = module.tables_of
 
     def slow(requests: Sequence[Accepted]) -> Any:
         building.set()
         go_on.wait(10)
         return real(requests)
 
-    monkeypatch.setattr(module, "_tables", slow)
+    monkeypatch.setattr(module, "tables_of", slow)
     stand.send("a")
     asking = threading.Thread(target=stand.pipeline.settle)
     asking.start()
