@@ -2,23 +2,92 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
+import uvicorn.server
 from hypothesis import settings
 
 from support.display import x_server
 from tracescape_native.memory import INTERPRETED
+
+#: Seconds of a processor that files take, those of ten and more, with kernels to compile.
+SECONDS = {
+    "app/test_page_browser.py": 90,
+    "analytics/test_rollups.py": 65,
+    "native/test_scan_bounds.py": 50,
+    "analytics/test_lately.py": 48,
+    "render/test_window.py": 40,
+    "app/test_page_questions.py": 40,
+    "storage/test_conformance.py": 37,
+    "test_wheel.py": 33,
+    "storage/test_compaction.py": 32,
+    "render/test_ride_window.py": 27,
+    "app/test_past.py": 25,
+    "app/test_cli.py": 25,
+    "app/test_demo.py": 20,
+    "app/test_faults.py": 19,
+    "storage/test_search.py": 19,
+    "render/test_time_window.py": 18,
+    "render/test_inside_window.py": 18,
+    "app/test_cli_questions.py": 18,
+    "analytics/test_compare.py": 18,
+    "app/test_wrong_input.py": 18,
+    "analytics/test_timeline.py": 16,
+    "ingest/test_fast_spans.py": 16,
+    "app/test_view.py": 16,
+    "storage/test_query.py": 15,
+    "storage/test_attribute_columns.py": 15,
+    "app/test_query_endpoint.py": 15,
+    "app/test_shop_diagnosis.py": 14,
+    "app/test_time_shown.py": 14,
+    "native/test_interpreted.py": 13,
+    "app/test_hostile_clients.py": 13,
+    "app/test_riding.py": 12,
+    "analytics/test_topology.py": 12,
+    "app/test_exploring.py": 12,
+}
 
 # The first example of a test may compile a kernel, which takes seconds.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 
+class _Hasty(ModuleType):
+    """asyncio as uvicorn sees it, which sleeps a fifth of a second in all before it has ended."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
+
+
+uvicorn.server.asyncio = _Hasty("asyncio")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """With ``NUMBA_DISABLE_JIT=1`` kernels run as plain Python, which warns where words wrap around."""
+    if hasattr(config.option, "loadscopereorder"):  # pytest-xdist would begin with the files of most tests
+        config.option.loadscopereorder = False
     if INTERPRETED:
         config.addinivalue_line("filterwarnings", "ignore:overflow encountered:RuntimeWarning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first: at the end it would keep one worker, and the others nothing to do."""
+    items.sort(key=lambda item: -SECONDS.get(item.nodeid.partition("::")[0].removeprefix("tests/"), 0))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait for processes, disks and clocks as well."""
+    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ours + 1
 
 
 @pytest.fixture(scope="session")

@@ -354,7 +354,7 @@ AGES = st.one_of(
 def arrivals(draw: st.DrawFn) -> list[tuple[int, Row]]:
     """Spans of few traces with the moments at which they arrive, in order."""
     moment, found = BEGIN * MINUTE_NS, []
-    for i in range(1, draw(st.integers(2, 24))):
+    for i in range(1, draw(st.integers(2, 16))):
         moment += draw(st.sampled_from([1, 5, 20, 45, 70, 130])) * 1_000_000_000
         start = moment - draw(AGES)
         row = span(

@@ -1,4 +1,7 @@
-"""The installed command, as a person types it: what it prints, how it fails, how it ends."""
+"""The installed command, as a person types it: what it prints, how it fails, how it ends.
+
+Where one test types several, what is typed is what matters, and `commands.run` runs them.
+"""
 
 import json
 import os
@@ -17,6 +20,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from support import commands
 from support.display import xdotool
 
 COMMAND = Path(sys.executable).with_name("tracescape")
@@ -154,9 +158,10 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
     fails(run("explore", "text.db", cwd=tmp_path), "not a Tracescape store")
 
 
-def test_wrong_sql(served: Served) -> None:
+def test_wrong_sql(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(served.folder)
     for sql in ("select nope from spans", "drop table spans", "select 1; select 2", "gibberish"):
-        fails(run("query", "--store", served.http, sql, cwd=served.folder))
+        fails(commands.run("query", "--store", served.http, sql))
 
 
 def test_no_display(served: Served) -> None:
@@ -164,13 +169,14 @@ def test_no_display(served: Served) -> None:
     fails(run("explore", served.http, cwd=served.folder), "--screenshot")
 
 
-def test_wrong_times_sizes_and_speeds(served: Served) -> None:
+def test_wrong_times_sizes_and_speeds(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(served.folder)
     served.export("a")
     explore = ("explore", served.http, "--screenshot", "x.png")
-    fails(run(*explore, "--since", "yesterdayish", cwd=served.folder), "is no time; write 15m")
-    fails(run(*explore, "--size", "huge", cwd=served.folder), "is no size")
-    fails(run(*explore, "--since", "1m", "--until", "2m", cwd=served.folder), "the window is empty")
-    fails(run("replay", "x.parquet", "--speed", "warp", cwd=served.folder), "is no speed")
+    fails(commands.run(*explore, "--since", "yesterdayish"), "is no time; write 15m")
+    fails(commands.run(*explore, "--size", "huge"), "is no size")
+    fails(commands.run(*explore, "--since", "1m", "--until", "2m"), "the window is empty")
+    fails(commands.run("replay", "x.parquet", "--speed", "warp"), "is no speed")
 
 
 def test_a_picture_without_a_display(served: Served) -> None:
@@ -181,19 +187,20 @@ def test_a_picture_without_a_display(served: Served) -> None:
     assert (served.folder / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_picture_of_a_focus_a_theme_and_a_view(served: Served) -> None:
+def test_a_picture_of_a_focus_a_theme_and_a_view(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(served.folder)
     served.export("a", "b")
     service = "cart"
     picture = ("explore", served.http, "--size", "320x200", "--screenshot")
     view = ("--view", "0,-20,9,0,0,1", "--theme", "light")
     options = ("--focus", service, "--hops", "1", "--direction", "down", "--select", service, *view)
     for name, more in (("a.png", ()), ("b.png", options)):
-        result = run(*picture, name, *more, cwd=served.folder)
+        result = commands.run(*picture, name, *more)
         assert result.returncode == 0, result.stderr
     assert (served.folder / "a.png").read_bytes() != (served.folder / "b.png").read_bytes()
-    fails(run(*picture, "c.png", "--focus", service + "x", cwd=served.folder), f"Did you mean {service}?")
-    fails(run(*picture, "c.png", "--select", "nobody", cwd=served.folder), f"There are: {service}")
-    fails(run(*picture, "c.png", "--view", "1,2", cwd=served.folder), "six numbers")
+    fails(commands.run(*picture, "c.png", "--focus", service + "x"), f"Did you mean {service}?")
+    fails(commands.run(*picture, "c.png", "--select", "nobody"), f"There are: {service}")
+    fails(commands.run(*picture, "c.png", "--view", "1,2"), "six numbers")
 
 
 def test_a_picture_of_an_empty_store_says_so(served: Served) -> None:
@@ -207,14 +214,18 @@ def test_a_picture_that_cannot_be_written(served: Served) -> None:
     fails(run("explore", served.http, "--screenshot", "nowhere/x.png", cwd=served.folder), "nowhere")
 
 
-def test_options_come_from_flags_then_environment_then_file(tmp_path: Path) -> None:
+def test_options_come_from_flags_then_environment_then_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "tracescape.toml").write_text('[query]\ntarget = "from-file.db"\n')
-    fails(run("query", "select 1", cwd=tmp_path), "from-file.db")
-    fails(run("query", "select 1", cwd=tmp_path, TRACESCAPE_STORE="from-env.db"), "from-env.db")
-    flags = run("query", "--store", "from-flag.db", "select 1", cwd=tmp_path, TRACESCAPE_STORE="from-env.db")
-    fails(flags, "from-flag.db")
+    fails(commands.run("query", "select 1"), "from-file.db")
+    monkeypatch.setenv("TRACESCAPE_STORE", "from-env.db")
+    fails(commands.run("query", "select 1"), "from-env.db")
+    fails(commands.run("query", "--store", "from-flag.db", "select 1"), "from-flag.db")
+    monkeypatch.delenv("TRACESCAPE_STORE")
     (tmp_path / "tracescape.toml").write_text("[query\n")
-    fails(run("query", "select 1", cwd=tmp_path), "tracescape.toml is not valid TOML")
+    fails(commands.run("query", "select 1"), "tracescape.toml is not valid TOML")
 
 
 def test_explore_opens_a_window_on_a_live_collector_that_follows_it(served: Served, display: str) -> None:

@@ -18,18 +18,13 @@ import polars as pl
 import pytest
 
 import tracescape as ts
+from support.commands import run
 from support.otlp import request, span
 from support.shop_store import shop_store
 from tracescape.collector import Collector
 from tracescape_ingest.grpc_server import SERVICE
 
 COMMAND = [str(Path(sys.executable).with_name("tracescape"))]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
-    )
 
 
 def fails(result: subprocess.CompletedProcess[str], fragment: str) -> None:

@@ -145,7 +145,7 @@ def test_who_takes_the_stage_has_its_keys_and_leads_back_to_where_one_was(window
     window.wait("guests[-1].pressed")
     assert window.ask("window.selected") == "cart"  # n did not go to the worst
     assert "--guest" in window.ask("window.taking.command()")
-    window.ask("window.select('web')")
+    window.ask("window.select('checkout')")
     window.ask("window.world.look(window.world.view._replace(position=(1.0, 2.0, 30.0)), fly=False)")
     window.ask("guests.append(Guest(2)) or window.visiting.enter(guests[-1])")
     window.wait("guests[-2].gone and window.pages.currentIndex() == 2")
