@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _RELABEL_S: Final = 0.12
 _ROOM_AROUND: Final = 2.2
 _MS: Final = 1_000_000
+#: What the banner says in the past, where keys of time are the request's.
+_KEYS: Final = ("Home, End: where the request begins, ends", "Esc: back")
 
 _Asked = tuple[RideWish, Questions]
 
@@ -140,6 +142,7 @@ class RidingGuest:
         self.track.use(self.route, self.player.tempo)
         self.strip.show()
         window.time.strip.hide()
+        window.time.guest_keys = _KEYS
         window.world.look(self._view or window.world.stage.overview_of_ride())
         self._view = None
         self._ticked = time.monotonic()
@@ -152,6 +155,7 @@ class RidingGuest:
         self.track.tip.hide()
         self.strip.hide()
         window.time.strip.show()
+        window.time.guest_keys = ()
         if not window.closed:
             window.world.stage.ride(None)
             window.world.changed()
@@ -265,7 +269,7 @@ class RidingGuest:
             window.visiting.enter(self)
         if place is None and not self._is_shown(route):
             window.time.stay((route.replay.end_ns // _MS + 1) * _MS)
-        self._tell_missing()
+        self._tell_begun(route)
 
     def _grown(self, route: Route) -> None:
         """More of it has arrived."""
@@ -298,8 +302,10 @@ class RidingGuest:
     def _may_arrive(self, route: Route) -> bool:
         return may_arrive(self._window.snapshot, route.replay.end_ns)
 
-    def _tell_missing(self) -> None:
+    def _tell_begun(self, route: Route) -> None:
+        """That it is there, and who of it cannot be seen."""
         ride = self._window.world.stage.riding
+        self._window.say(f"riding trace {display_name(route.replay.trace_id, 40)}: Esc leads back")
         if ride is not None and ride.missing:
             names = ", ".join(display_name(name) for name in ride.missing[:4])
             more = f" and {len(ride.missing) - 4} more" if len(ride.missing) > 4 else ""

@@ -59,6 +59,7 @@ class Travelling:
     Attributes:
         against_ns: the other moment, which every moment that is shown is compared with; None for none.
         split: the two stand beside each other; else they are blended.
+        guest_keys: what keys of time do while somebody else has them, for the banner.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Travelling:
         self.trouble = ""
         self.against_ns: int | None = None
         self.split = False
+        self.guest_keys: tuple[str, ...] = ()
         self._ticked = time.monotonic()
         track = Track(theme, self.go, self.zoom)
         self.strip = Strip(
@@ -366,8 +368,8 @@ class Travelling:
         if self.against_ns is not None and self.against_ns != at_ns:
             how, other = ("beside each other", "blended") if self.split else ("blended", "beside each other")
             return both_words(at_ns, self.against_ns, how, self._how(), f"v: {other}", "o: one moment")
-        back = "live" if self._live else "everything"
-        return past_words(at_ns, time.time_ns(), self._how(), f"End: {back}")
+        keys = self.guest_keys or (f"End: {'live' if self._live else 'everything'}",)
+        return past_words(at_ns, time.time_ns(), self._how(), *keys)
 
     def _banner_width(self, text: str) -> int:
         return self.banner.fontMetrics().horizontalAdvance(text) + _BANNER_PADDING
