@@ -120,6 +120,7 @@ class Words:
         self.shown = True
         self._kept_labels: dict[str, int] | None = None  # by service: where its label was a moment ago
         self._kept_islands: dict[int, int] | None = None
+        self._named_islands: list[str] = []
         self._kept_flag: dict[int, int] | None = None
         self._mark: _Mark | None = None
         self._name.SetInput("TRACESCAPE")
@@ -146,6 +147,8 @@ class Words:
         Bodies that are ``always`` told have their second line in any world; ``legend``, the most important
         first, stands instead of the legend of shapes.
         """
+        if self._named_islands != list(scene.island_names):
+            self._named_islands, self._kept_islands = list(scene.island_names), None
         self._scene, self._theme = scene, theme
         self._always = always
         self._sizes = {}

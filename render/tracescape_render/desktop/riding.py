@@ -57,6 +57,7 @@ class RidingGuest:
         self._share: float | None = None
         self._view: View | None = None
         self._place: RidePlace | None = None
+        self._offer: tuple[str, int | None, str | None] = ("", None, None)
         self._growing = False  # what is asked for is more of what is there
         self.route: Route | None = None
         self.player: RidePlayer | None = None
@@ -91,7 +92,8 @@ class RidingGuest:
     # What can be done.
 
     def ride(self, trace_id: str = "", share: float | None = None, view: View | None = None) -> None:
-        """Ride a trace, from a share of its way; without one what is opened, else the worst that is shown.
+        """Ride a trace, from a share of its way; without one what is opened, else what is offered, else the
+        worst that is shown.
 
         The worst is a failed one before the slowest, of the selected service if there is one. With ``view``
         it is seen from there, else from where all that it touches is seen.
@@ -99,13 +101,22 @@ class RidingGuest:
         window = self._window
         opens = window.pages.currentWidget() is window.pages.trace or window.visiting.guest is window.inside
         opened = window.opened_trace if opens else ""
-        wish = RideWish(trace_id or opened, None if trace_id or opened else window.selected)
+        trace_id = trace_id or opened or self._offered()
+        wish = RideWish(trace_id, None if trace_id else window.selected)
         self._wanted, self._share, self._view, self._place = wish, share, view, None
         self._growing = False
         self._asker.want((wish, window.snapshot.questions or window.questions))
         what = f"trace {display_name(wish.trace_id, 40)}" if wish.trace_id else "the worst request"
         whose = f" of {display_name(wish.service)}" if wish.service else ""
         window.say(f"asking for {what}{whose} …")
+
+    def offer(self, trace_id: str) -> None:
+        """Ride this one next, as long as neither the moment nor the selection is another one."""
+        self._offer = trace_id, self._window.time.player.at_ns, self._window.selected
+
+    def _offered(self) -> str:
+        trace_id, *where = self._offer
+        return trace_id if where == [self._window.time.player.at_ns, self._window.selected] else ""
 
     def go(self, at_ns: int) -> None:
         """To a moment of it, and stand still there."""

@@ -17,7 +17,7 @@ from tracescape_render.desktop.timeline import Strip, Track
 from tracescape_render.palette import Theme
 from tracescape_render.playing import Player
 from tracescape_render.snapshot import LineWish, MomentWish, Questions, Snapshot
-from tracescape_render.strip import Line, clock_words
+from tracescape_render.strip import Line, Spot, clock_words
 from tracescape_render.text import display_name
 
 #: A live store's timeline grows; its line and its marks are asked for again this seldom.
@@ -54,7 +54,8 @@ class _Asked(NamedTuple):
 class Travelling:
     """Where in time a window is. Not thread-safe: only the asking is done on other threads.
 
-    ``shows`` shows moments, ``say`` tells something that passes, the banner is ``over`` the world.
+    ``shows`` shows moments, ``say`` tells something that passes, the banner is ``over`` the world,
+    ``on_mark`` hears of a mark that is clicked.
 
     Attributes:
         against_ns: the other moment, which every moment that is shown is compared with; None for none.
@@ -63,7 +64,13 @@ class Travelling:
     """
 
     def __init__(
-        self, shows: Shows, say: Callable[[str], object], questions: Questions, theme: Theme, over: QWidget
+        self,
+        shows: Shows,
+        say: Callable[[str], object],
+        questions: Questions,
+        theme: Theme,
+        over: QWidget,
+        on_mark: Callable[[Spot], object] = lambda _: None,
     ) -> None:
         self._shows, self._say = shows, say
         self._moments: Asker[MomentWish, Snapshot] = Asker(questions.moment, "moments")
@@ -85,7 +92,7 @@ class Travelling:
         self.split = False
         self.guest_keys: tuple[str, ...] = ()
         self._ticked = time.monotonic()
-        track = Track(theme, self.go, self.zoom)
+        track = Track(theme, self.go, self.zoom, on_mark)
         self.strip = Strip(
             track,
             {
