@@ -60,7 +60,7 @@ def says(route: Route, names: Sequence[str], moment: RouteMoment) -> str:
     wrong = _wrong(route, names, moment)
     said = _main(route, names, moment, brief=bool(wrong))
     if begin <= at < end:
-        said += f", {duration(at - begin)} of {duration(end - begin)}"
+        said += f", at {duration(at - begin)} of {duration(end - begin)}"
     return f"{said} · {wrong}" if wrong else said
 
 
