@@ -1,11 +1,12 @@
 """What a window is compared with: the same length of time just before, and the day before.
 
-Just before (``before``) is counted like the window itself, in whole minutes where that begins with one. The
-day (``day``: 24 hours up to the window, or what is stored of them) speaks through twelve windows of the same
-length as this one, evenly spread over it, by their median: an incident does not count as normal before it
-fills half of what is stored, however short the store's memory is. Where none of the twelve has enough calls,
-their sum is taken. They are read from the counts that a store keeps by minute and hour, where it keeps any,
-and never from spans: that would cost a question about five minutes a scan of the day.
+Just before (``before``) are, for a window longer than one, the last whole minutes that are over when it
+begins; they are counted already. The day (``day``: 24 hours up to the window, or what is stored of them)
+speaks through twelve windows of the same length as this one, evenly spread over it, by their median: an
+incident does not count as normal before it fills half of what is stored, however short the store's memory is.
+Where none of the twelve has enough calls, their sum is taken. They are read from the counts that a store
+keeps by minute and hour, where it keeps any, and never from spans: that would cost a question about five
+minutes a scan of the day.
 """
 
 from __future__ import annotations
@@ -126,11 +127,12 @@ def baselines(
 
 def just_before(since_ns: int, until_ns: int) -> Window:
     """The time before a window that is as long; in whole minutes, which are counted already, where the window
-    begins with one and is longer than one."""
-    length = until_ns - since_ns
-    if not since_ns % MINUTE_NS and length > MINUTE_NS:
+    is longer than one: the last ones that are over when it begins, so many that they are no shorter."""
+    length, end = until_ns - since_ns, since_ns
+    if length > MINUTE_NS:
         length = -(-length // MINUTE_NS) * MINUTE_NS
-    return Window(since_ns - length, since_ns)
+        end = since_ns // MINUTE_NS * MINUTE_NS
+    return Window(end - length, end)
 
 
 def compared(

@@ -22,6 +22,7 @@ MARK_SCHEMA: Final = {
     "service": pl.String,
     "text": pl.String,
     "score": pl.Float64,
+    "trace_id": pl.String,
 }
 KINDS: Final = ("change", "deployment", "absence", "gap")
 
@@ -32,11 +33,11 @@ def marks(
     """A row a mark of [since_ns, until_ns), by start, kind and service; columns of `MARK_SCHEMA`.
 
     ``change``: a stretch in which traces were unlike those around, as `diagnose` without a window looks for
-    it, with its first cause; ``score`` is how many standard errors it stands out. It reads spans, so that it
-    may take seconds; without ``changes`` there are none. ``deployment``: a version of a service appears, see
-    `deployments`. ``absence``: a service (or database, …) that was called steadily is not, and ``gap``:
-    nothing at all is; ``score`` is how many calls were expected; see `silences`. ``end_ns`` is null for what
-    is a moment, and for what lasts until the end.
+    it, with its first cause, which ``trace_id`` shows; ``score`` is how many standard errors it stands out.
+    It reads spans, so that it may take seconds; without ``changes`` there are none. ``deployment``: a version
+    of a service appears, see `deployments`. ``absence``: a service (or database, …) that was called steadily
+    is not, and ``gap``: nothing at all is; ``score`` is how many calls were expected; see `silences`.
+    ``end_ns`` is null for what is a moment, and for what lasts until the end.
 
     Raises ``ValueError`` for a window that ends before it begins.
     """
@@ -63,6 +64,7 @@ def _of_deployments(rows: pl.DataFrame) -> pl.DataFrame:
         end_ns=pl.lit(None),
         text=pl.format("{} {} (was {})", "service", "version", "before"),
         score=pl.lit(None),
+        trace_id=pl.lit(None),
     )
 
 
@@ -75,4 +77,5 @@ def _of_silences(rows: pl.DataFrame) -> pl.DataFrame:
         .then(pl.format("nothing was stored; {} calls were to be expected", expected))
         .otherwise(pl.format("no calls of {}; {} were to be expected", "service", expected)),
         score="expected",
+        trace_id=pl.lit(None),
     )

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+import tracescape_analytics.replay
 import tracescape_analytics.root_cause
 import tracescape_analytics.search
 import tracescape_analytics.trace
 import tracescape_analytics.trace_pairs
 import tracescape_analytics.trace_wall
 from tracescape.arguments import checks_arguments
-from tracescape_analytics.replay import Replay, load_replay
+from tracescape_analytics.replay import load_replay
 from tracescape_analytics.trace_pairs import pairs
 from tracescape_analytics.trace_wall import wall_of
 
@@ -73,8 +74,9 @@ class Trace(tracescape_analytics.trace.Trace):
         return Frame(super().critical_path(tolerance))
 
     def replay(self) -> Replay:
-        """What runs, waits and is under way at any moment of it: what a replay draws. Read anew."""
-        return load_replay(self._reader, bytes.fromhex(self.trace_id))
+        """What runs, waits and is under way at any moment of it: data, and to be seen. Read anew."""
+        found = load_replay(self._reader, bytes.fromhex(self.trace_id))
+        return Replay(**_values(found), _trace=self)
 
     def show(self, share: float | None = None) -> None:
         """The request in the world of its moment: inline in a notebook, else in a window that replays it.
@@ -139,6 +141,34 @@ class Trace(tracescape_analytics.trace.Trace):
     def _repr_html_(self) -> str:
         more = ".show() · .plot() · .critical_path() · .waterfall() · .spans · .events · .logs · .span(id)"
         return f'{self.plot()._repr_html_()}<div style="opacity:.65">{more}</div>'
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Replay(tracescape_analytics.replay.Replay):
+    """A trace moment by moment: data, and a ride through the world of its time."""
+
+    _trace: Trace = dataclasses.field(repr=False)
+
+    def show(self, share: float | None = None) -> None:
+        """As `Trace.show`."""
+        self._trace.show(share)
+
+    def screenshot(
+        self,
+        path: str | os.PathLike[str],
+        size: tuple[int, int] = (1600, 900),
+        *,
+        share: float | None = None,
+        theme: str = "dark",
+    ) -> Path:
+        """As `Trace.screenshot`."""
+        return self._trace.screenshot(path, size, share=share, theme=theme)
+
+    def video(
+        self, path: str | os.PathLike[str], size: tuple[int, int] = (1280, 720), *, theme: str = "dark"
+    ) -> Path:
+        """As `Trace.video`."""
+        return self._trace.video(path, size, theme=theme)
 
 
 def _share(share: float | None) -> float | None:

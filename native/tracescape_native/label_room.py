@@ -25,10 +25,15 @@ def find_places(
     urgent: int,
     straying: float,
     most: int,
-) -> tuple[IntArray, FloatArray]:
-    """Who gets a label, in that order, and the rectangles: int64 (p,), float64 (p, 4).
+    kept: IntArray,
+    patience: float,
+    margin: float,
+) -> tuple[IntArray, FloatArray, IntArray]:
+    """Who gets a label, in that order, the rectangles, and their places: int64 (p,), float64 (p, 4),
+    int64 (p,).
 
-    Rectangles are left, bottom, right, top; two overlap if they share more than an edge.
+    Rectangles are left, bottom, right, top; two overlap if they share more than an edge. A place is the
+    number of the distance times how many directions there are, and the number of the direction.
 
     Args:
         anchors: the bodies, (n, 2); reach: how far labels keep from their middle at least, (n,).
@@ -39,19 +44,24 @@ def find_places(
         distances: in times of ``reach``, ascending; a place costs ``straying`` times how much farther it is.
             All but the first ``urgent`` of ``order`` have the first ``common`` distances only.
         most: labels at most.
+        kept: the place that each label had a moment ago, -1 for none, (n,). It keeps that unless another
+            one costs less by more than ``patience``.
+        margin: who had none gets one only with so much room to spare, lest it goes again at once.
     """
     blocked = np.empty((len(taken) + min(most, len(order)), 4))
     blocked[: len(taken)] = taken
     occupied = len(taken)
     who = np.empty(min(most, len(order)), np.int64)
+    where = np.empty(min(most, len(order)), np.int64)
     count = 0
     best = np.empty(4)
     for place in range(len(order)):
         if count >= most:
             break
         body = order[place]
-        least = np.inf
-        for number in range(len(distances) if place < urgent else common):
+        least, chosen, room = np.inf, -1, margin if kept[body] < 0 else 0.0
+        reached = len(distances) if place < urgent else common
+        for number in range(reached):
             away = straying * (distances[number] - distances[0])
             if least <= away:
                 break
@@ -59,22 +69,34 @@ def find_places(
                 left, bottom, right, top = _beside(
                     anchors[body], reach[body] * distances[number], sizes[body], directions[direction], frame
                 )
-                if left < 0 or bottom < 0 or right > frame[0] or top > frame[1]:
+                if left < 0 or bottom < room or right > frame[0] or top + room > frame[1]:
                     continue
-                if _met(blocked, occupied, left, bottom, right, top, 1):
+                if _met(blocked, occupied, left - room, bottom - room, right + room, top + room, 1):
                     continue
                 cost = away + _met(minded, len(minded), left, bottom, right, top, len(minded))
                 if cost < least:
-                    least = cost
+                    least, chosen = cost, number * len(directions) + direction
                     best[:] = (left, bottom, right, top)
                 if cost <= away:
                     break
-        if least < np.inf:
+        number, direction = divmod(kept[body], len(directions))
+        if kept[body] >= 0 and kept[body] != chosen and number < reached:
+            left, bottom, right, top = _beside(
+                anchors[body], reach[body] * distances[number], sizes[body], directions[direction], frame
+            )
+            inside = left >= 0 and bottom >= 0 and right <= frame[0] and top <= frame[1]
+            if inside and not _met(blocked, occupied, left, bottom, right, top, 1):
+                cost = straying * (distances[number] - distances[0])
+                cost += _met(minded, len(minded), left, bottom, right, top, len(minded))
+                if cost <= least + patience:
+                    chosen = kept[body]
+                    best[:] = (left, bottom, right, top)
+        if chosen >= 0:
             blocked[occupied] = best
             occupied += 1
-            who[count] = body
+            who[count], where[count] = body, chosen
             count += 1
-    return who[:count], blocked[len(taken) : occupied].copy()
+    return who[:count], blocked[len(taken) : occupied].copy(), where[:count]
 
 
 @njit(cache=True, nogil=True)

@@ -7,7 +7,7 @@ other side is inside of it, and the area of its section is to that of the whole 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -43,6 +43,8 @@ _HOW_BAD: Final = np.array([0, 1, 2, 0, 3])
 #: The sides, and the column that says how bad each is beside the other.
 _SIDES: Final = (("before", "better"), ("after", "worse"))
 _GAP: Final = 9.0
+#: So many are named in a headline.
+_TOLD: Final = 3
 #: The names of those who were, beside those who are: no service is called so.
 _BEFORE: Final = "\0before "
 
@@ -158,7 +160,7 @@ def contrasted(
         cause=None,
         beacon=None,
         suspect=None,
-        headline=_headline(contrast, rows),
+        headline=_headline(contrast, base.labels),
         caption=_caption(before, after, location),
         contrast=contrast,
     )
@@ -335,14 +337,20 @@ def _caption(before: tuple[int, int], after: tuple[int, int], location: str) -> 
     return " · ".join(part for part in (ends, length, location) if part)
 
 
-def _headline(contrast: Contrast, rows: list[dict[str, Any]]) -> str:
-    counts = np.bincount(contrast.change, minlength=len(CHANGES))
-    parts = [f"{counts[code]} {CHANGES[code]}" for code in (VANISHED, APPEARED, GREW, SHRANK) if counts[code]]
+def _headline(contrast: Contrast, names: Sequence[str]) -> str:
+    """How many did what; of a single thing that happened also who, the most that changed first."""
     there = (contrast.states >= 0).all(axis=1)
-    was, now = _HOW_BAD[contrast.states[there]].T
-    for word, number in (("worse", int((now > was).sum())), ("better", int((now < was).sum()))):
-        parts += [f"{number} {word}"] if number else []
-    return " · ".join(parts) or ("No difference beyond chance" if rows else "")
+    was, now = np.where(there[:, None], _HOW_BAD[contrast.states], 0).T
+    groups = {CHANGES[code]: contrast.change == code for code in (VANISHED, APPEARED, GREW, SHRANK)}
+    groups |= {"worse": now > was, "better": now < was}
+    found = {word: np.flatnonzero(bodies) for word, bodies in groups.items() if bodies.any()}
+    parts = [f"{len(bodies)} {word}" for word, bodies in found.items()]
+    if len(found) == 1:
+        (bodies,) = found.values()
+        order = bodies[np.argsort(-np.abs(now[bodies] - was[bodies]), kind="stable")]
+        parts[0] += ": " + ", ".join(names[body] for body in order[:_TOLD].tolist())
+        parts[0] += f" and {len(order) - _TOLD} more" if len(order) > _TOLD else ""
+    return " · ".join(parts) or ("No difference beyond chance" if len(names) else "")
 
 
 def _pair(row: dict[str, Any], name: str, written: Any) -> str:

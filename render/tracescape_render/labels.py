@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -44,6 +44,17 @@ _COMMON: Final = 3
 _GAP: Final = 3.0
 #: What a label that stands a clearance farther away is worth, in covered bodies: near ones are read sooner.
 _STRAYING: Final = 0.6
+#: A label stays where it is until another place covers more than so many bodies less.
+_PATIENCE: Final = 2.0
+#: Pixels of room to spare around a label that was not there a moment ago.
+_MARGIN: Final = 24.0
+
+
+class Arranged(NamedTuple):
+    """Where labels are, by body: their rectangles, and the numbers of their places, for the next time."""
+
+    rects: dict[int, Rect]
+    places: dict[int, int]
 
 
 def arrange(
@@ -56,7 +67,8 @@ def arrange(
     most: int = 80,
     obstacles: NDArray[np.float64] | None = None,
     urgent: int = 0,
-) -> dict[int, Rect]:
+    kept: Mapping[int, int] | None = None,
+) -> Arranged:
     """A place for as many labels as there is room for.
 
     Args:
@@ -69,12 +81,16 @@ def arrange(
         most: how many labels at most.
         urgent: how many of the first may have their label farther away than others.
         obstacles: x, y and radius of what a label had better not cover, shape (o, 3); by default the bodies.
+        kept: the places that labels had a moment ago: they stay there while they can, and who had none gets
+            one only with some room to spare. None where there was no moment before this one.
 
-    Returns:
-        body: rectangle. Rectangles do not overlap each other or ``taken`` and lie in the frame.
+    Rectangles do not overlap each other or ``taken`` and lie in the frame.
     """
+    before = np.full(len(anchors), -1, np.int64)
+    if kept:
+        before[list(kept)] = list(kept.values())
     minded = np.column_stack([anchors, clearances]) if obstacles is None else obstacles
-    bodies, rects = find_places(
+    bodies, rects, places = find_places(
         np.ascontiguousarray(anchors, np.float64),
         clearances + _GAP,
         np.array(sizes, np.float64).reshape(-1, 2),
@@ -88,5 +104,12 @@ def arrange(
         urgent,
         _STRAYING,
         most,
+        before,
+        _PATIENCE,
+        0.0 if kept is None else _MARGIN,
     )
-    return {body: Rect(*rect) for body, rect in zip(bodies.tolist(), rects.tolist(), strict=True)}
+    named = bodies.tolist()
+    return Arranged(
+        {body: Rect(*rect) for body, rect in zip(named, rects.tolist(), strict=True)},
+        dict(zip(named, places.tolist(), strict=True)),
+    )

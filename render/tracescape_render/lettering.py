@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Final
 
+import vtkmodules.vtkRenderingFreeType  # noqa: F401 - what writes in VTK
 from vtkmodules.vtkRenderingCore import vtkTextActor, vtkTextProperty, vtkTextRenderer
 
 from tracescape_render.palette import DARK, RGB
@@ -62,6 +63,20 @@ def colour(actor: vtkTextActor, ink: RGB, ground: RGB | None = None, opacity: fl
 def measure(actor: vtkTextActor) -> tuple[float, float]:
     """Width and height of what an actor writes, padding included, in pixels."""
     return text_size(actor.GetInput() or "", actor.GetTextProperty())
+
+
+def fit(actor: vtkTextActor, text: str, width: float, letters: tuple[int, int]) -> None:
+    """Write as large as ``text`` fits, from the first of ``letters`` (points) down to the second."""
+    style = actor.GetTextProperty()
+    style.SetFontSize(letters[0])
+    wide = text_size(text, style)[0]
+    if wide > width > 0:
+        style.SetFontSize(max(int(letters[0] * width / wide), letters[1]))
+
+
+def width_of(style: vtkTextProperty, text: str) -> float:
+    """How wide a text is, padding included, in pixels."""
+    return text_size(text, style)[0]
 
 
 def text_size(text: str, style: vtkTextProperty) -> tuple[float, float]:

@@ -12,8 +12,13 @@ from tracescape_render.text import display_name, duration
 
 #: What signs and lines mean while a request is ridden.
 LEGEND: Final = (
-    "━ critical path so far   ╍ still to come   ─ other calls   • works   ⋮ waits   ✕ error happened here"
-    "   ╌✕ does not come back"
+    "━ critical path so far",
+    "╍ still to come",
+    "• works",
+    "⋮ waits",
+    "✕ error happened here",
+    "╌✕ does not come back",
+    "─ other calls",
 )
 _OPERATION: Final = 40
 _NAMED: Final = 3
@@ -55,7 +60,7 @@ def says(route: Route, names: Sequence[str], moment: RouteMoment) -> str:
     wrong = _wrong(route, names, moment)
     said = _main(route, names, moment, brief=bool(wrong))
     if begin <= at < end:
-        said += f", {duration(at - begin)} of {duration(end - begin)}"
+        said += f", at {duration(at - begin)} of {duration(end - begin)}"
     return f"{said} · {wrong}" if wrong else said
 
 

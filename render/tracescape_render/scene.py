@@ -346,11 +346,16 @@ def beacon_of(positions: FloatArray, curves: FloatArray, cause: Cause | None) ->
     return half
 
 
+_SICK: Final = (DEGRADED, FAILING, ABSENT)
+
+
 def _headline(state: IntArray, arc_state: IntArray, cause: Cause | None, causes: pl.DataFrame | None) -> str:
     """The cause; else what is unwell, bodies before connections, and what the diagnosis says of it."""
     if cause is not None:
         suffering = len(cause.victims)
         others = f" · {suffering} suffer{'s' if suffering == 1 else ''} from it" if suffering else ""
+        if not np.isin(state, _SICK).any() and not np.isin(arc_state, _SICK).any():
+            others = " of what changed · nothing is degraded or failing"
         return f"{cause.name} is the likely cause{others}"
     if not len(state):
         return ""

@@ -213,13 +213,14 @@ class Stage:
         self._begin_ride()
         scene = self._levels.scene if self._ride is None else self._ride.scene
         always = frozenset() if self._ride is None else frozenset(self._ride.bodies.tolist())
-        self._words.use(scene, self.theme, self._note(), always, "" if self._ride is None else LEGEND)
+        self._words.use(scene, self.theme, self._note(), always, () if self._ride is None else LEGEND)
         self._actors = self._world(scene)
         for actor in self._actors:
             self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
         if self._ride is not None:
             self._show_moment()
         if not keep_view:
+            self._words.forget()
             self.look(self.overview())
         self.select(scene.services.index(selected) if selected in scene.services else None)
         self.relabel()

@@ -30,6 +30,7 @@ MARK_SCHEMA: Final = {
     "end_ns": pl.Int64,
     "service": pl.String,
     "text": pl.String,
+    "trace_id": pl.String,
 }
 #: What has a line of its own: a column, its name for people.
 LANES: Final = (("rate_per_s", "rate"), ("error_rate", "errors"), ("p95_ns", "p95"))
@@ -117,12 +118,20 @@ class Lane(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """A mark: where it begins and ends (0 to 1, equal for a moment), what it is, and what is told of it."""
+    """A mark: where it begins and ends (0 to 1, equal for a moment), what it is, and what is told of it.
+
+    From when to when it is, epoch ns (``until_ns`` is None for a moment, and for what lasts), whose, and the
+    trace that shows it; empty for nobody's, and for none.
+    """
 
     begin: float
     end: float
     kind: str
     text: str
+    since_ns: int = 0
+    until_ns: int | None = None
+    service: str = ""
+    trace_id: str = ""
 
 
 def lanes_of(line: Line) -> list[Lane]:
@@ -152,8 +161,29 @@ def spots_of(line: Line) -> list[Spot]:
             continue
         when = _clock(row["start_ns"]) + (f" – {_clock(row['end_ns'])}" if row["end_ns"] else "")
         text = f"{row['kind']} · {when}{' – now' if lasting else ''}\n{display_name(row['text'], 300)}"
-        found.append(Spot(max(begin, 0.0), min(end, 1.0), row["kind"], text))
+        whose = row["service"] or "", row["trace_id"] or ""
+        when_ns = row["start_ns"], row["end_ns"]
+        found.append(Spot(max(begin, 0.0), min(end, 1.0), row["kind"], text, *when_ns, *whose))
     return sorted(found, key=lambda spot: spot.begin - spot.end)
+
+
+def spot_at(spots: Sequence[Spot], share: float) -> Spot | None:
+    """The mark at a spot, the shortest of several; None where there is none."""
+    near = [spot for spot in spots if spot.begin - _NEAR <= share <= spot.end + _NEAR]
+    return min(near, key=lambda spot: spot.end - spot.begin, default=None)
+
+
+def moment_of(line: Line, spot: Spot) -> int:
+    """The moment that shows a mark best, epoch ns: as much of it is over as a moment looks back on.
+
+    Of a deployment, what came after it; of a gap, where it begins.
+    """
+    first, last = line.stored_ns
+    if spot.kind == "gap":
+        return spot.since_ns
+    short = spot.kind == "deployment" and last - first < 60 * _MINUTE_NS
+    seen = spot.since_ns + (_MINUTE_NS if short else 5 * _MINUTE_NS)
+    return min(seen, last if spot.until_ns is None else spot.until_ns)
 
 
 def told_at(line: Line, spots: Sequence[Spot], share: float) -> str:

@@ -8,13 +8,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTextActor, vtkTextProperty
+from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTextActor
 
 from tracescape_render.banner import fitting
 from tracescape_render.camera import VIEW_ANGLE, to_screen
 from tracescape_render.labels import Rect, arrange
 from tracescape_render.leaders import Leaders, leader_lines
-from tracescape_render.lettering import BOLD, PADDING, colour, measure, text_actor, text_size
+from tracescape_render.lettering import BOLD, PADDING, colour, fit, measure, text_actor, text_size, width_of
 from tracescape_render.palette import ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, RGB, STATES, Theme
 from tracescape_render.scene import (
     GROUP,
@@ -39,6 +39,8 @@ _MINDED: Final = 1_500
 #: A picture of fewer pixels across is told in fewer words.
 _NARROW: Final = 900
 _SHAFT_STEPS: Final = 10
+#: Priorities that differ by less are about the same: those of one state, see `scene.priorities`.
+_AS_MUCH: Final = 4.0
 _SHAPE_SIGNS: Final = ("● service", "▮ database", "▬ queue", "◆ external", "▼ entry", "◓ island")
 _STATE_SIGNS: Final = {HEALTHY: "●", DEGRADED: "◎", FAILING: "◉", ABSENT: "◍"}
 _RIM_SIGN: Final = "◡ an island's rim: its sick"
@@ -53,6 +55,8 @@ _CAUSE_SIGN: Final = "┃ likely cause"
 _SUSPECT_SIGN: Final = "┆ suspect, not proved"
 #: A suspect's flag looks for room in steps of so many pixels.
 _FLAG_STEP: Final = 14.0
+_MARGIN: Final = 26.0
+_BETWEEN: Final = "    "
 _IDLE_WORDS: Final = "idle: too few calls to judge"
 #: The letters of a flag's name and reason, in points: on the cause, and smaller on a mere suspect.
 _CAUSE_LETTERS: Final = (20, 16)
@@ -98,6 +102,8 @@ class Words:
         self._name = text_actor(14, face=BOLD)
         self._headline = text_actor(_HEADLINE_LETTERS[0], face=BOLD)
         self._told = "", ""
+        self._signs: list[str] = []
+        self._why = ""
         self._caption = text_actor(14)
         self._banner = text_actor(16, face=BOLD)
         self._proclaimed: list[str] = []
@@ -112,6 +118,10 @@ class Words:
         self.leaders: NDArray[np.float64] = np.zeros((0, 2, 2))
         self._leaders = Leaders()
         self.shown = True
+        self._kept_labels: dict[str, int] | None = None  # by service: where its label was a moment ago
+        self._kept_islands: dict[int, int] | None = None
+        self._named_islands: list[str] = []
+        self._kept_flag: dict[int, int] | None = None
         self._mark: _Mark | None = None
         self._name.SetInput("TRACESCAPE")
         self._tooltip.GetTextProperty().SetLineSpacing(1.25)
@@ -130,13 +140,15 @@ class Words:
         theme: Theme,
         note: str = "",
         always: frozenset[int] = frozenset(),
-        legend: str = "",
+        legend: Sequence[str] = (),
     ) -> None:
         """Write about ``scene`` from now on, in the colours of ``theme``; ``note`` follows the caption.
 
-        Bodies that are ``always`` told have their second line in any world; ``legend`` stands instead of the
-        legend of shapes.
+        Bodies that are ``always`` told have their second line in any world; ``legend``, the most important
+        first, stands instead of the legend of shapes.
         """
+        if self._named_islands != list(scene.island_names):
+            self._named_islands, self._kept_islands = list(scene.island_names), None
         self._scene, self._theme = scene, theme
         self._always = always
         self._sizes = {}
@@ -160,6 +172,16 @@ class Words:
         self._write_flag()
         self._write_legend(legend)
 
+    @property
+    def legend(self) -> list[tuple[str, Rect]]:
+        """What the legend says, and where."""
+        shown = [actor for actor in self._legend if actor.GetVisibility() and actor.GetInput()]
+        return [(actor.GetInput() or "", _rect_of(actor)) for actor in shown]
+
+    def forget(self) -> None:
+        """What is seen next is seen from elsewhere: labels stand where it is best, wherever they were."""
+        self._kept_labels = self._kept_islands = self._kept_flag = None
+
     def retell(self, scene: Scene, headline: str, ink: RGB) -> None:
         """The same bodies, told anew: labels that have changed are written anew when they are placed."""
         before, self._scene = self._scene, scene
@@ -181,11 +203,11 @@ class Words:
         if cause is not None:
             colour(self._flag, theme.cause_ink, theme.cause, 1.0)
             colour(self._reason, theme.text, theme.label_ground, 0.88)
-            self._reason.SetInput(f" likely cause · {cause.reason} ")
+            self._why = f" likely cause · {cause.reason} "
         elif suspect is not None:
             colour(self._flag, theme.text, theme.label_ground, 0.88)
             colour(self._reason, theme.text_quiet, theme.label_ground, 0.88)
-            self._reason.SetInput(f" suspect, not proved \n {suspect.reason} ")
+            self._why = f" suspect, not proved \n {suspect.reason} "
 
     def proclaim(self, texts: Sequence[str]) -> None:
         """A banner in the middle above: the first of ``texts`` for which there is room; none of none."""
@@ -233,20 +255,13 @@ class Words:
     def _place_display(self, size: Size) -> list[Rect]:
         """The head-up display; the places that it takes."""
         width, height = size
-        _fit(self._headline, self._told[0], width - 40)
+        fit(self._headline, self._told[0], width - 40, _HEADLINE_LETTERS)
         self._write_told(width)
-        idle = _IDLE_WORDS if width >= _NARROW else STATES[IDLE]
-        self._legend[1 + IDLE].SetInput(f"{_STATE_SIGNS.get(IDLE, '●')} {idle}")
+        low = self._place_legend(width)
         self._name.SetPosition(26, height - 32)
         self._headline.SetPosition(25, height - 66)
         self._caption.SetPosition(26, height - 90)
-        x = 26.0
-        for actor in self._legend[:-1]:
-            actor.SetPosition(x, 32)
-            x += measure(actor)[0] + 14 if actor.GetInput() else 0.0
-        self._legend[-1].SetPosition(26, 10)
         wide = max(measure(actor)[0] for actor in (self._headline, self._caption, self._name)) + 30
-        low = max(x, measure(self._legend[-1])[0] + 30)
         taken = [Rect(0, height - 98, min(wide, width), height), Rect(0, 0, min(low, width), 56)]
         return [*taken, *self._placed_banner(size)]
 
@@ -254,7 +269,7 @@ class Words:
         """Headline and caption, as much of them as fits."""
         for actor, text in zip((self._headline, self._caption), self._told, strict=True):
             style = actor.GetTextProperty()
-            shown = fitting([text], width - 36, partial(_width, style))
+            shown = fitting([text], width - 36, partial(width_of, style))
             if actor.GetInput() != shown:
                 actor.SetInput(shown)
 
@@ -265,7 +280,7 @@ class Words:
         width, height = size
         style = self._banner.GetTextProperty()
         room = width - 2 * measure(self._name)[0] - 60
-        text = fitting(self._proclaimed, room - _width(style, "    "), partial(_width, style))
+        text = fitting(self._proclaimed, room - width_of(style, "    "), partial(width_of, style))
         self._banner.SetInput(f"  {text}  ")
         wide, high = measure(self._banner)
         self._banner.SetPosition(width / 2, height - high - 4)
@@ -284,6 +299,10 @@ class Words:
         left_of, right_of = (xy[:, 0] < 0).all(), (xy[:, 0] > size[0]).all()
         name = mark.name
         self._flag.SetInput(f" ◀ {name} " if left_of else f" {name} ▶ " if right_of else f" {name} ")
+        write = partial(width_of, self._reason.GetTextProperty())
+        self._reason.SetInput(
+            "\n".join(fitting([line], size[0] - 8, write) for line in self._why.split("\n"))
+        )
         flag, reason = measure(self._flag), measure(self._reason)
         wide, high = max(flag[0], reason[0]), flag[1] + reason[1]
         left = float(np.clip(top[0] - wide / 2, 4, max(4, size[0] - wide - 4)))
@@ -317,8 +336,10 @@ class Words:
             [*taken, *self._covered(projection, size)],
             obstacles=bodies,
             urgent=1,
+            kept=self._kept_flag,
         )
-        return place.get(0, rect)
+        self._kept_flag = place.places
+        return place.rects.get(0, rect)
 
     def _covered(self, projection: Matrix, size: Size) -> list[Rect]:
         """What the mark covers: its rings, and its shaft in steps, since that may lean on the screen."""
@@ -343,7 +364,12 @@ class Words:
         seen = (w > 0) & (xy[:, 0] > 0) & (xy[:, 0] < width) & (xy[:, 1] > 0) & (xy[:, 1] < height)
         if self._mark is not None and self._mark.body is not None:
             seen[self._mark.body] = False  # the flag names it
-        order = np.lexsort((-1.0 / np.maximum(w, 1e-9), -scene.priority))
+        there = self._kept_labels or {}
+        named = np.array([service in there for service in scene.services], np.bool_)
+        # Of those that matter about as much, those that are named stay so; else by how much they matter.
+        order = np.lexsort(
+            (-1.0 / np.maximum(w, 1e-9), -scene.priority, ~named, -np.floor(scene.priority / _AS_MUCH))
+        )
         wanted = order[seen[order]][: 4 * LABEL_POOL]
         sizes = [self._size_of(self._label(body)) for body in wanted.tolist()]
         minded = np.flatnonzero(w > 0)
@@ -361,8 +387,16 @@ class Words:
             self._most(),
             urgent=suffering,
             obstacles=np.column_stack([xy[minded], np.minimum(clearance[minded], 200.0)]),
+            kept=None
+            if self._kept_labels is None
+            else {
+                index: there[scene.services[body]]
+                for index, body in enumerate(wanted.tolist())
+                if scene.services[body] in there
+            },
         )
-        rects = {int(wanted[index]): rect for index, rect in placed.items()}
+        rects = {int(wanted[index]): rect for index, rect in placed.rects.items()}
+        self._kept_labels = {scene.services[wanted[index]]: place for index, place in placed.places.items()}
         self.leaders = leader_lines(rects, xy, np.minimum(clearance, 200.0))
         return rects
 
@@ -384,7 +418,10 @@ class Words:
         xy, w = to_screen(ground, projection, size)
         visible = [i for i, name in enumerate(names) if name and w[i] > 0]
         sizes = [measure(actor) for actor in self._islands[: len(names)]]
-        return arrange(xy, np.full(len(xy), 5.0), sizes, visible, size, taken, obstacles=np.zeros((0, 3)))
+        nothing, reach, kept = np.zeros((0, 3)), np.full(len(xy), 5.0), self._kept_islands
+        found = arrange(xy, reach, sizes, visible, size, taken, obstacles=nothing, kept=kept)
+        self._kept_islands = found.places
+        return found.rects
 
     def _write_labels(self) -> None:
         """A body keeps its text actor while it has a label: moving a text is cheap, drawing one is not."""
@@ -430,7 +467,7 @@ class Words:
         text_width, text_height = measure(self._tooltip)
         self._tooltip.SetPosition(width - text_width - 28, height - text_height - 28)
 
-    def _write_legend(self, instead: str) -> None:
+    def _write_legend(self, instead: Sequence[str]) -> None:
         theme = self._theme
         first, *states, shapes = self._legend
         suspected = _SUSPECT_SIGN if self._scene.suspect is not None else ""
@@ -442,21 +479,37 @@ class Words:
         grouped = bool((self._scene.shape == GROUP).any())
         rim = [_RIM_SIGN] if np.isin(self._scene.state, SICK).any() else []
         signs = _CONTRAST_SIGNS if self._scene.contrast is not None else _SHAPE_SIGNS[: len(KINDS) + grouped]
-        shapes.SetInput(instead or "    ".join([*signs, *rim]))
+        self._signs = [*(instead or [*signs, *rim])]
         colour(shapes, theme.text_quiet)
 
+    def _place_legend(self, width: int) -> float:
+        """States in a line, signs in one below; as many as there is room for. How far they reach."""
+        idle = _IDLE_WORDS if width >= _NARROW else STATES[IDLE]
+        self._legend[1 + IDLE].SetInput(f"{_STATE_SIGNS.get(IDLE, '●')} {idle}")
+        first, *states, signs = self._legend
+        met = set(self._scene.state.tolist())
+        x = width + 1.0
+        for shown in (states, [states[code] for code in sorted(met)], []):
+            if x <= width:
+                break
+            x = _MARGIN
+            for actor in [first, *states]:
+                there = (actor is first or actor in shown) and bool(actor.GetInput())
+                actor.SetVisibility(there)
+                actor.SetPosition(x, 32)
+                x += measure(actor)[0] + 14 if there else 0.0
+        style, texts = signs.GetTextProperty(), self._signs
+        while texts and width_of(style, _BETWEEN.join(texts)) > width - 2 * _MARGIN:
+            texts = texts[:-1]
+        signs.SetInput(_BETWEEN.join(texts))
+        signs.SetVisibility(bool(texts))
+        signs.SetPosition(_MARGIN, 10)
+        return float(max(x, measure(signs)[0] + 30 if texts else 0.0))
 
-def _fit(actor: vtkTextActor, text: str, width: float) -> None:
-    """Write ``text`` as large as fits, within bounds."""
-    style = actor.GetTextProperty()
-    style.SetFontSize(_HEADLINE_LETTERS[0])
-    wide = text_size(text, style)[0]
-    if wide > width > 0:
-        style.SetFontSize(max(int(_HEADLINE_LETTERS[0] * width / wide), _HEADLINE_LETTERS[1]))
 
-
-def _width(style: vtkTextProperty, text: str) -> float:
-    return text_size(text, style)[0]
+def _rect_of(actor: vtkTextActor) -> Rect:
+    (left, bottom), (wide, high) = actor.GetPosition(), measure(actor)
+    return Rect(left, bottom, left + wide - PADDING, bottom + high - PADDING)
 
 
 def _on_screen(scene: Scene, depth: NDArray[np.float64], height: int) -> NDArray[np.float64]:

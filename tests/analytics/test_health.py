@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_reader import reader, span
+from tracescape_analytics.baselines import just_before
 from tracescape_analytics.health import with_states
 from tracescape_analytics.services import services
 from tracescape_analytics.significance import binomial_tail, discoveries, more_errors
 from tracescape_analytics.topology import topology
+from tracescape_analytics.windows import MINUTE_NS
 from tracescape_native.buckets import RELATIVE_ERROR
 
 BASE = [f"before_{name}" for name in ("calls", "errors", "p95", "slow", "expected")]
@@ -119,6 +121,20 @@ def test_the_default_baseline_is_the_same_time_just_before() -> None:
     assert found.baseline == (0, 1_000_000)
     assert set(found.nodes["state"]) == {"failing"}
     assert set(found.edges["state"]) == {"failing"}
+
+
+@given(st.integers(0, 10**18), st.integers(1, 10**13))
+def test_what_is_just_before_a_window_is_no_shorter_and_in_whole_minutes_if_that_is_longer_than_one(
+    since: int, length: int
+) -> None:
+    begin, end = just_before(since, since + length)
+    assert begin is not None and end is not None
+    assert 0 <= end - begin - length < MINUTE_NS
+    if length <= MINUTE_NS:
+        assert (begin, end) == (since - length, since)
+    else:
+        assert begin % MINUTE_NS == end % MINUTE_NS == 0
+        assert 0 <= since - end < MINUTE_NS
 
 
 def test_without_spans_before_there_is_no_baseline() -> None:

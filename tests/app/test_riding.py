@@ -72,6 +72,23 @@ def test_a_trace_has_a_picture_at_any_share_and_by_default_a_telling_one(
         trace.screenshot(tmp_path / "x.png", share=2.0)
 
 
+def test_a_replay_shows_itself_as_its_trace_does(
+    store: ts.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = store.trace(slowest(store))
+    replay = trace.replay()
+    written = replay.screenshot(tmp_path / "replay.png", (400, 240), share=0.4, theme="light")
+    expected = trace.screenshot(tmp_path / "trace.png", (400, 240), share=0.4, theme="light")
+    assert written.read_bytes() == expected.read_bytes()
+    shown: list[object] = []
+    monkeypatch.setattr("tracescape.riding.in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    replay.show()
+    assert shown[0].data.startswith(b"\x89PNG")  # type: ignore[attr-defined]
+    with pytest.raises(RenderError, match="ends in what it shall be"):
+        replay.video(tmp_path / "replay.txt")
+
+
 def test_a_film_of_a_replay_has_a_frame_for_what_happens(store: ts.Store, tmp_path: Path) -> None:
     trace = store.trace(slowest(store))
     written = trace.video(tmp_path / "replay.gif", (160, 90))

@@ -9,6 +9,7 @@ Box = tuple[float, float, float, float]
 DIRECTIONS = ((0, -1), (0, 1), (1, 0), (-1, 0), (0.8, -0.9), (-0.8, -0.9), (0.8, 0.9), (-0.8, 0.9))
 DISTANCES = (1.0, 1.7, 2.6, 4.0, 6.0, 9.0)
 GAP, STRAYING = 3.0, 0.6
+PATIENCE, MARGIN = 2.0, 24.0
 
 
 def overlaps(a: Box, b: Box) -> bool:
@@ -23,6 +24,7 @@ def arrange(
     taken: list[Box],
     most: int,
     urgent: int,
+    kept: dict[int, int] | None = None,
 ) -> dict[int, Box]:
     """``bodies``: x, y, radius, (n, 3), which labels had better not cover."""
     minded = [(x - r, y - r, x + r, y + r) for x, y, r in bodies.tolist()]
@@ -30,15 +32,22 @@ def arrange(
     for place, body in enumerate(order):
         if len(placed) == most:
             break
-        choices = []
-        for distance in DISTANCES if place < urgent else DISTANCES[:3]:
-            for box in _candidates(bodies[body], distance, sizes[body], frame):
-                inside = box[0] >= 0 and box[1] >= 0 and box[2] <= frame[0] and box[3] <= frame[1]
-                if inside and not any(overlaps(box, other) for other in [*taken, *placed.values()]):
+        choices = {}
+        room = MARGIN if kept is not None and body not in kept else 0.0
+        for number, distance in enumerate(DISTANCES if place < urgent else DISTANCES[:3]):
+            for direction, box in enumerate(_candidates(bodies[body], distance, sizes[body], frame)):
+                left, bottom, right, top = box
+                wide = left - room, bottom - room, right + room, top + room
+                inside = left >= 0 and wide[1] >= 0 and right <= frame[0] and wide[3] <= frame[1]
+                if inside and not any(overlaps(wide, other) for other in [*taken, *placed.values()]):
                     covered = sum(overlaps(box, other) for other in minded)
-                    choices.append((STRAYING * (distance - 1.0) + covered, box))
+                    cost = STRAYING * (distance - 1.0) + covered
+                    choices[number * len(DIRECTIONS) + direction] = cost, box
         if choices:
-            placed[body] = min(choices, key=lambda choice: choice[0])[1]
+            best = min(choices, key=lambda choice: choices[choice][0])
+            before = choices.get((kept or {}).get(body, -1))
+            stays = before is not None and before[0] <= choices[best][0] + PATIENCE
+            placed[body] = before[1] if before is not None and stays else choices[best][1]
     return placed
 
 

@@ -179,6 +179,14 @@ def test_the_words_say_which_two_and_how_much(both: Scene) -> None:
     assert "vanished, which may be chance" in rare
 
 
+def test_where_one_thing_happened_the_headline_says_to_whom_the_worst_first() -> None:
+    calm: Traffic = dict.fromkeys(("web", "cart", "pay", "mail", "db"), (900, 0, 2, 9))
+    wrong: Traffic = calm | {"web": (900, 20, 2, 9), "pay": (900, 300, 2, 9)}
+    wrong |= {"mail": (900, 20, 2, 9), "db": (900, 20, 2, 9)}
+    found = difference(moment(calm, {}, 10 * MINUTE), moment(wrong, {}, 15 * MINUTE))
+    assert scene_of(found).headline == "4 worse: pay, db, mail and 1 more"
+
+
 def test_the_same_moment_twice_is_no_difference() -> None:
     found = scene_of(difference(BEFORE, BEFORE))
     assert found.headline == "No difference beyond chance"

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vtkmodules.vtkRenderingCore import vtkRenderer
 
 from memory_reader import KINDS, span, span_number, span_table
 from naive.forest import Span
@@ -45,7 +46,7 @@ from tracescape_render.inside.told import (
     spans_in,
     told_changes,
 )
-from tracescape_render.inside.writing import ticks_of
+from tracescape_render.inside.writing import Writing, ticks_of
 from tracescape_render.palette import ABSENT, DARK, FAILING
 
 SIZE = (1280, 760)
@@ -553,3 +554,17 @@ def test_a_very_large_trace_is_few_bodies_and_none_is_lost(shape: str) -> None:
     assert len(drawn.row) < 90 * COLUMNS / 10
     near = bodies(found, Reach(drawn.reach.first, drawn.reach.last, count // 2, count // 2 + 20))
     assert sorted(near.span[near.span >= 0].tolist()) == list(range(count // 2, count // 2 + 20))
+
+
+@pytest.mark.parametrize("size", [(240, 180), (320, 240), (640, 360), (1280, 760)])
+def test_what_is_written_around_a_wall_is_cut_in_pictures_of_no_size(size: tuple[int, int]) -> None:
+    services = [span(f"{i}", service=f"a-service-of-{i}", start=i, end=9) for i in range(8)]
+    found = walled(*services)
+    drawn, words = all_of(found), Writing(vtkRenderer())
+    room = room_for(drawn, (0, 1, 2, 3))
+    words.use(found, drawn, room, DARK, whole=True)
+    words.place(projection(overview(room, size[0] / size[1], size[1]), size), size)
+    assert all(rect.within(size) for _, rect in words.legend)
+    assert sum(text.startswith("■ ") for text, _ in words.legend) >= (3 if size[0] >= 640 else 0)
+    top = max((rect.top for _, rect in words.legend), default=0.0)
+    assert top <= 0.15 * size[1] + 20

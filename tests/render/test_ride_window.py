@@ -231,8 +231,17 @@ def test_a_request_of_the_past_is_ridden_in_the_world_of_then(window: Running) -
     riding(window)
     window.wait("abs((window.snapshot.at_ns or 0) - BEGIN - 10 * SECOND - 101 * MS) < 1_000")
     assert window.ask("window.world.stage.riding is not None")
+    assert "riding trace" in window.ask("window.status.texts()[2]")
+    window.wait("window.time.banner.isVisible()")
+    texts = window.ask("window.time._banner_words(window.snapshot.at_ns)")
+    assert texts[0].endswith("Home, End: where the request begins, ends   ·   Esc: back")
+    assert not any("live" in text for text in texts)
+    window.key("End")  # it does what the banner says
+    window.wait("window.riding.player.at_ns == window.riding.player.range_ns[1]")
+    at = window.ask("window.snapshot.at_ns")
     window.key("Escape")
     window.wait("window.snapshot.at_ns is None")
+    assert window.ask(f"window.time._banner_words({at})")[0].endswith("End: live")
 
 
 def test_who_is_not_in_the_world_is_told_in_a_sentence(window: Running) -> None:
@@ -397,6 +406,8 @@ def test_a_bookmark_holds_what_is_seen_inside_and_the_command_as_well(window: Ru
     assert window.ask("stepped.count(('ef' * 16, ''))") == 1, "it is there still"
     window.ask("window.inside.step_in(InsideWish('cc' * 16))")
     window.wait("stepped[-1][0] == 'cc' * 16 and window.inside.page.wish.trace_id == 'cc' * 16")
+    window.wait("window.status.texts()[2].startswith('inside of trace')")
+    assert "Esc leads out" in window.ask("window.status.texts()[2]")
     window.key("B")
     window.wait(f"window.inside.page.wish.trace_id == 'ef' * 16 and tuple({page}.seen) == {seen!r}")
     window.key("Escape", "Escape")

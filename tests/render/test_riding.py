@@ -153,10 +153,10 @@ def test_travellers_are_on_their_arcs_with_their_tails_behind_them() -> None:
     ("moment", "sentence"),
     [
         (99, "the request has not begun"),
-        (105, "web works for user (GET /), 5 ns of 100 ns"),
-        (115, "web waits for pay (work), 15 ns of 100 ns"),
-        (140, "pay works for web (charge), 40 ns of 100 ns"),
-        (170, "web waits for pay, 70 ns of 100 ns · error in pay at 60 ns"),
+        (105, "web works for user (GET /), at 5 ns of 100 ns"),
+        (115, "web waits for pay (work), at 15 ns of 100 ns"),
+        (140, "pay works for web (charge), at 40 ns of 100 ns"),
+        (170, "web waits for pay, at 70 ns of 100 ns · error in pay at 60 ns"),
         (200, "all is over after 100 ns · error in pay at 60 ns"),
     ],
 )

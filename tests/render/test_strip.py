@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracescape_render.strip import LINE_SCHEMA, MARK_SCHEMA, Line, lanes_of, spots_of, ticks_of, told_at
+from tracescape_render.strip import (
+    LINE_SCHEMA,
+    MARK_SCHEMA,
+    Line,
+    lanes_of,
+    moment_of,
+    spot_at,
+    spots_of,
+    ticks_of,
+    told_at,
+)
 
 SECOND, MINUTE = 1_000_000_000, 60_000_000_000
 BEGIN = 1_760_000_000 * SECOND // MINUTE * MINUTE
@@ -30,7 +40,15 @@ def row(step: int, service: str | None, calls: int, errors: int, p95: int | None
 def mark(kind: str, start: float, end: float | None, text: str = "why") -> dict[str, object]:
     ends = None if end is None else BEGIN + round(end * MINUTE)
     begins = BEGIN + round(start * MINUTE)
-    return {"kind": kind, "start_ns": begins, "end_ns": ends, "service": "cart", "text": text}
+    shows = "ab" * 16 if kind == "change" else None
+    return {
+        "kind": kind,
+        "start_ns": begins,
+        "end_ns": ends,
+        "service": "cart",
+        "text": text,
+        "trace_id": shows,
+    }
 
 
 def line(*marks: dict[str, object]) -> Line:
@@ -130,3 +148,22 @@ def test_a_moment_is_asked_for_in_whole_minutes_and_the_last_one_is_not_cut_off(
     found = dataclasses.replace(line(), stored_ns=stored).snapped(BEGIN + minutes * MINUTE)
     assert stored[0] <= found <= stored[1]
     assert found in stored or found % MINUTE == 0
+
+
+def test_a_mark_leads_to_a_moment_at_which_it_has_been_for_as_long_as_one_looks_back() -> None:
+    marks = mark("deployment", 1.0, None), mark("change", 0.5, 2.5), mark("absence", 0.2, None)
+    found = line(*marks, mark("gap", 2.0, 2.5))
+    deployment, change, absence, gap = (
+        next(spot for spot in spots_of(found) if spot.kind == kind)
+        for kind in ("deployment", "change", "absence", "gap")
+    )
+    assert moment_of(found, deployment) == BEGIN + 2 * MINUTE
+    assert moment_of(found, change) == BEGIN + round(2.5 * MINUTE), "all of it is over"
+    assert moment_of(found, absence) == found.stored_ns[1], "it lasts"
+    assert moment_of(found, gap) == BEGIN + 2 * MINUTE
+    assert (change.service, change.trace_id, deployment.trace_id) == ("cart", "ab" * 16, "")
+    day = dataclasses.replace(found, stored_ns=(BEGIN, BEGIN + 90 * MINUTE), until_ns=BEGIN + 90 * MINUTE)
+    lasting = spots_of(dataclasses.replace(day, marks=pl.DataFrame([mark("change", 10, 40)], MARK_SCHEMA)))
+    assert moment_of(day, lasting[0]) == BEGIN + 15 * MINUTE
+    assert spot_at(spots_of(found), 1 / 3) == deployment, "the shortest of those that are there"
+    assert spot_at(lasting, 0.9) is None

@@ -61,7 +61,9 @@ class Shop(NoQuestions):
             raise ConnectionError(state["failure"])
         since, until = wish.range_ns or (BEGIN, END)
         mark = dict(kind="deployment", start_ns=BEGIN + 300 * SECOND, service="cart", text="cart 2 (was 1)")
-        marks = pl.DataFrame([mark], schema=MARK_SCHEMA) if wish.marks else None
+        change = dict(kind="change", start_ns=BEGIN + 420 * SECOND, end_ns=BEGIN + 480 * SECOND,
+            service="cart", text="cart is slower", trace_id="ab" * 16)
+        marks = pl.DataFrame([mark, change], schema=MARK_SCHEMA) if wish.marks else None
         steps = pl.DataFrame(rows(None) + (rows(wish.service) if wish.service else []), schema=LINE_SCHEMA)
         return Line(since, until, (BEGIN, END), steps, marks, wish.service)
     def moment(self, wish):
@@ -89,11 +91,14 @@ def core(at_ns):
     edges = SHOP_EDGES.with_columns(seen="calls", client_p50_ns=pl.lit(1), server_p50_ns=pl.lit(1))
     return Topology(nodes, edges, at_ns - 60 * SECOND, at_ns, 1, 1, Unpaired())
 
-def spot(share):
+def cart_state():
+    return window.snapshot.nodes.row(by_predicate=pl.col("service") == "cart", named=True)["state"]
+
+def spot(share, y=50):
     from PySide6.QtCore import QPoint
     track = window.time.strip.track
     x = track.x_of(track.line.since_ns + share * (track.line.until_ns - track.line.since_ns))
-    where = track.mapToGlobal(QPoint(round(x), 50))
+    where = track.mapToGlobal(QPoint(round(x), y))
     return where.x(), where.y()
 
 def main():
@@ -280,6 +285,31 @@ def test_when_the_past_cannot_be_had_the_window_stays_and_says_so(window: Runnin
     window.ask("state.update(failure=None)")
     window.ask("window.time.go(BEGIN + 140 * SECOND)")
     window.wait("window.snapshot.at_ns == BEGIN + 140 * SECOND and not window.time.trouble")
+
+
+def test_a_click_on_a_mark_goes_to_its_moment_selects_its_service_and_offers_its_trace(
+    window: Running,
+) -> None:
+    x, y = window.ask("spot(0.75, 5)")
+    window.xdotool("mousemove", str(x), str(y))
+    window.wait("'R rides a trace that shows it' in window.time.strip.track.tip.text()")
+    window.xdotool("click", "1")
+    window.wait("window.snapshot.at_ns == BEGIN + 480 * SECOND")
+    assert window.ask("(window.selected, cart_state())") == ("cart", "failing")
+    assert "R rides a trace that shows it" in window.ask("window.status.texts()[2]")
+    window.wait("'as it was at' in ' '.join(window.panel.texts())")
+    window.key("R")
+    window.wait("window.riding._wanted is not None and window.riding._wanted.trace_id == 'ab' * 16")
+    window.key("BackSpace")
+    window.wait("window.snapshot.at_ns is None and window.selected is None")
+    window.ask("window.select('cart')")
+    window.key("R")
+    window.wait("window.riding._wanted == ('', 'cart')")  # elsewhere, nobody offers it
+    x, y = window.ask("spot(0.5, 5)")
+    window.xdotool("mousemove", str(x), str(y), "click", "1")
+    window.wait("window.snapshot.at_ns == BEGIN + 360 * SECOND")  # what came after the deployment
+    window.key("R")
+    window.wait("window.riding._wanted == ('', 'cart')")
 
 
 def test_a_bookmark_holds_the_moment(window: Running) -> None:

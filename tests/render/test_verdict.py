@@ -78,6 +78,13 @@ def test_the_beacon_stands_on_the_first_cause_and_ends_above_everything() -> Non
     assert scene.headline == "bank.example is the likely cause · 2 suffer from it"
 
 
+def test_where_nobody_is_unwell_the_headline_says_so_beside_the_cause() -> None:
+    well = SHOP_NODES.with_columns(state=pl.lit("healthy"))
+    scene = build_scene(well, SHOP_EDGES, seconds=60.0, causes=causes(service="bank.example"))
+    said = "bank.example is the likely cause of what changed · nothing is degraded or failing"
+    assert scene.headline == said
+
+
 def test_those_who_suffer_are_the_sick_above_the_cause_and_linked_to_it() -> None:
     scene = diagnosed(service="bank.example")
     assert scene.cause is not None

@@ -20,6 +20,7 @@ CHANGE_SCHEMA: Final = {
     "service": pl.String,
     "text": pl.String,
     "score": pl.Float64,
+    "trace_id": pl.String,
 }
 #: So many stretches are looked for.
 MOST: Final = 5
@@ -30,8 +31,8 @@ def changes(reader: Reader, since_ns: int, until_ns: int, most: int = MOST) -> p
     """At most ``most`` stretches of the window that stand out, apart, in order of time; `CHANGE_SCHEMA`.
 
     They are those of `odd_stretches`, each diagnosed against all that is around it: ``service`` and ``text``
-    are those of its first cause, null and a sentence where there is none. The last ``SEARCHED_SPANS`` spans
-    of the window are looked at, a longer one not from its begin.
+    are those of its first cause, null and a sentence where there is none; ``trace_id`` shows that cause.
+    The last ``SEARCHED_SPANS`` spans of the window are looked at, a longer one not from its begin.
     """
     window = _searched(reader, since_ns, until_ns)
     read = Window(*window)
@@ -43,10 +44,12 @@ def changes(reader: Reader, since_ns: int, until_ns: int, most: int = MOST) -> p
     def row(stretch: Stretch) -> dict[str, Any]:
         odd = stretch.since_ns, stretch.until_ns
         causes = judged(measures, odd, stretch.around(*window), found=True).causes
-        named = causes.select("service", "sentence").row(0) if len(causes) else (None, _NOBODY)
-        return dict(
-            zip(CHANGE_SCHEMA, (stretch.since_ns, stretch.until_ns, *named, stretch.score), strict=True)
+        told = (
+            causes.select("service", "sentence", "bad_trace").row(0) if len(causes) else (None, _NOBODY, None)
         )
+        service, text, trace_id = told
+        values = stretch.since_ns, stretch.until_ns, service, text, stretch.score, trace_id
+        return dict(zip(CHANGE_SCHEMA, values, strict=True))
 
     found = sorted(odd_stretches(measures, *window, most=most))
     return pl.DataFrame([row(stretch) for stretch in found], schema=CHANGE_SCHEMA)

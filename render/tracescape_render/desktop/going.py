@@ -12,6 +12,7 @@ from tracescape_render.contrast import name_of
 from tracescape_render.desktop.pages import TRACE, WORLD
 from tracescape_render.journey import Journey, Place
 from tracescape_render.moving import nearer
+from tracescape_render.strip import Spot, moment_of
 from tracescape_render.text import display_name
 
 if TYPE_CHECKING:
@@ -92,6 +93,19 @@ class Going:
         self.to(window.snapshot.scene.services[worst])
         if window.scene.beacon is not None:
             self._approach(window.scene.beacon)
+
+    def to_mark(self, mark: Spot) -> None:
+        """To the moment that shows a mark of the timeline, its service selected, its trace offered."""
+        window = self._window
+        self.leave()
+        window.time.go(moment_of(window.time.line, mark))
+        if mark.service:
+            window.select(mark.service)
+        if mark.trace_id:
+            window.opened_trace = mark.trace_id
+            window.riding.offer(mark.trace_id)
+        offers = "R rides a trace that shows it, i steps inside" if mark.trace_id else "Backspace leads back"
+        window.say(f"{mark.kind} {display_name(mark.service)}: {offers}")
 
     def see_everything(self) -> None:
         """From where all that is not hidden can be seen."""

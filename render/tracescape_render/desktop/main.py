@@ -264,7 +264,9 @@ class Desktop(QWidget):
         )
         self.panel.hide()
         self.status = StatusLine()
-        self.time = Travelling(self.showing, self.say, self.questions, self.theme, self.world.canvas)
+        self.time = Travelling(
+            self.showing, self.say, self.questions, self.theme, self.world.canvas, self.going.to_mark
+        )
         self.box = SearchBox(self, self._names, self._found, lambda: self.world.canvas.setFocus())
         self.bar = Bar(
             self.box,

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _RELABEL_S: Final = 0.12
 _ROOM_AROUND: Final = 2.2
 _MS: Final = 1_000_000
+#: What the banner says in the past, where keys of time are the request's.
+_KEYS: Final = ("Home, End: where the request begins, ends", "Esc: back")
 
 _Asked = tuple[RideWish, Questions]
 
@@ -55,6 +57,7 @@ class RidingGuest:
         self._share: float | None = None
         self._view: View | None = None
         self._place: RidePlace | None = None
+        self._offer: tuple[str, int | None, str | None] = ("", None, None)
         self._growing = False  # what is asked for is more of what is there
         self.route: Route | None = None
         self.player: RidePlayer | None = None
@@ -89,7 +92,8 @@ class RidingGuest:
     # What can be done.
 
     def ride(self, trace_id: str = "", share: float | None = None, view: View | None = None) -> None:
-        """Ride a trace, from a share of its way; without one what is opened, else the worst that is shown.
+        """Ride a trace, from a share of its way; without one what is opened, else what is offered, else the
+        worst that is shown.
 
         The worst is a failed one before the slowest, of the selected service if there is one. With ``view``
         it is seen from there, else from where all that it touches is seen.
@@ -97,13 +101,22 @@ class RidingGuest:
         window = self._window
         opens = window.pages.currentWidget() is window.pages.trace or window.visiting.guest is window.inside
         opened = window.opened_trace if opens else ""
-        wish = RideWish(trace_id or opened, None if trace_id or opened else window.selected)
+        trace_id = trace_id or opened or self._offered()
+        wish = RideWish(trace_id, None if trace_id else window.selected)
         self._wanted, self._share, self._view, self._place = wish, share, view, None
         self._growing = False
         self._asker.want((wish, window.snapshot.questions or window.questions))
         what = f"trace {display_name(wish.trace_id, 40)}" if wish.trace_id else "the worst request"
         whose = f" of {display_name(wish.service)}" if wish.service else ""
         window.say(f"asking for {what}{whose} …")
+
+    def offer(self, trace_id: str) -> None:
+        """Ride this one next, as long as neither the moment nor the selection is another one."""
+        self._offer = trace_id, self._window.time.player.at_ns, self._window.selected
+
+    def _offered(self) -> str:
+        trace_id, *where = self._offer
+        return trace_id if where == [self._window.time.player.at_ns, self._window.selected] else ""
 
     def go(self, at_ns: int) -> None:
         """To a moment of it, and stand still there."""
@@ -140,6 +153,7 @@ class RidingGuest:
         self.track.use(self.route, self.player.tempo)
         self.strip.show()
         window.time.strip.hide()
+        window.time.guest_keys = _KEYS
         window.world.look(self._view or window.world.stage.overview_of_ride())
         self._view = None
         self._ticked = time.monotonic()
@@ -152,6 +166,7 @@ class RidingGuest:
         self.track.tip.hide()
         self.strip.hide()
         window.time.strip.show()
+        window.time.guest_keys = ()
         if not window.closed:
             window.world.stage.ride(None)
             window.world.changed()
@@ -265,7 +280,7 @@ class RidingGuest:
             window.visiting.enter(self)
         if place is None and not self._is_shown(route):
             window.time.stay((route.replay.end_ns // _MS + 1) * _MS)
-        self._tell_missing()
+        self._tell_begun(route)
 
     def _grown(self, route: Route) -> None:
         """More of it has arrived."""
@@ -298,8 +313,10 @@ class RidingGuest:
     def _may_arrive(self, route: Route) -> bool:
         return may_arrive(self._window.snapshot, route.replay.end_ns)
 
-    def _tell_missing(self) -> None:
+    def _tell_begun(self, route: Route) -> None:
+        """That it is there, and who of it cannot be seen."""
         ride = self._window.world.stage.riding
+        self._window.say(f"riding trace {display_name(route.replay.trace_id, 40)}: Esc leads back")
         if ride is not None and ride.missing:
             names = ", ".join(display_name(name) for name in ride.missing[:4])
             more = f" and {len(ride.missing) - 4} more" if len(ride.missing) > 4 else ""

@@ -27,6 +27,7 @@ from tracescape_render.strip import (
     Line,
     Spot,
     lanes_of,
+    spot_at,
     spots_of,
     ticks_of,
     told_at,
@@ -46,7 +47,7 @@ class Track(QWidget):
     """The lines, marks and the cursor.
 
     ``on_moment`` hears of each moment that is clicked or dragged to, ``on_zoom`` of the stretch of time that
-    shall be shown.
+    shall be shown, ``on_mark`` of a mark that is clicked.
     """
 
     def __init__(
@@ -54,9 +55,11 @@ class Track(QWidget):
         theme: Theme,
         on_moment: Callable[[float], object],
         on_zoom: Callable[[int, int], object],
+        on_mark: Callable[[Spot], object],
     ) -> None:
         super().__init__()
-        self._on_moment, self._on_zoom = on_moment, on_zoom
+        self._on_moment, self._on_zoom, self._on_mark = on_moment, on_zoom, on_mark
+        self._on_a_mark = False
         self._line, self._lanes, self._spots = Line(), list[Lane](), list[Spot]()
         self._at: int | None = None
         self._against: int | None = None
@@ -112,15 +115,29 @@ class Track(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Go there."""
-        if event.button() == Qt.MouseButton.LeftButton and not self._line.empty:
+        if event.button() != Qt.MouseButton.LeftButton or self._line.empty:
+            return
+        mark = self._mark_at(event.position())
+        self._on_a_mark = mark is not None
+        if mark is not None:
+            self._on_mark(mark)
+        else:
             self._on_moment(self._line.moment_at(self._share(event.position().x())))
+
+    def _mark_at(self, here: QPointF) -> Spot | None:
+        """The mark in the row of marks; a click elsewhere means a moment."""
+        return spot_at(self._spots, self._share(here.x())) if here.y() < _MARKS_HEIGHT else None
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Drag, or tell what is there."""
         share = self._share(event.position().x())
-        if event.buttons() & Qt.MouseButton.LeftButton and not self._line.empty:
+        if event.buttons() & Qt.MouseButton.LeftButton and not self._line.empty and not self._on_a_mark:
             self._on_moment(self._line.moment_at(share))
         text = told_at(self._line, self._spots, share) if 0.0 <= share <= 1.0 else ""
+        mark = self._mark_at(event.position())
+        if text and mark is not None:
+            text += "\na click goes there" + (", and R rides a trace that shows it" if mark.trace_id else "")
+        self.setCursor(Qt.CursorShape.CrossCursor if mark is None else Qt.CursorShape.PointingHandCursor)
         self.tip.setVisible(bool(text))
         if text:
             self.tip.setText(text)

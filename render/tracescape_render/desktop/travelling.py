@@ -17,7 +17,7 @@ from tracescape_render.desktop.timeline import Strip, Track
 from tracescape_render.palette import Theme
 from tracescape_render.playing import Player
 from tracescape_render.snapshot import LineWish, MomentWish, Questions, Snapshot
-from tracescape_render.strip import Line, clock_words
+from tracescape_render.strip import Line, Spot, clock_words
 from tracescape_render.text import display_name
 
 #: A live store's timeline grows; its line and its marks are asked for again this seldom.
@@ -54,15 +54,23 @@ class _Asked(NamedTuple):
 class Travelling:
     """Where in time a window is. Not thread-safe: only the asking is done on other threads.
 
-    ``shows`` shows moments, ``say`` tells something that passes, the banner is ``over`` the world.
+    ``shows`` shows moments, ``say`` tells something that passes, the banner is ``over`` the world,
+    ``on_mark`` hears of a mark that is clicked.
 
     Attributes:
         against_ns: the other moment, which every moment that is shown is compared with; None for none.
         split: the two stand beside each other; else they are blended.
+        guest_keys: what keys of time do while somebody else has them, for the banner.
     """
 
     def __init__(
-        self, shows: Shows, say: Callable[[str], object], questions: Questions, theme: Theme, over: QWidget
+        self,
+        shows: Shows,
+        say: Callable[[str], object],
+        questions: Questions,
+        theme: Theme,
+        over: QWidget,
+        on_mark: Callable[[Spot], object] = lambda _: None,
     ) -> None:
         self._shows, self._say = shows, say
         self._moments: Asker[MomentWish, Snapshot] = Asker(questions.moment, "moments")
@@ -82,8 +90,9 @@ class Travelling:
         self.trouble = ""
         self.against_ns: int | None = None
         self.split = False
+        self.guest_keys: tuple[str, ...] = ()
         self._ticked = time.monotonic()
-        track = Track(theme, self.go, self.zoom)
+        track = Track(theme, self.go, self.zoom, on_mark)
         self.strip = Strip(
             track,
             {
@@ -366,8 +375,8 @@ class Travelling:
         if self.against_ns is not None and self.against_ns != at_ns:
             how, other = ("beside each other", "blended") if self.split else ("blended", "beside each other")
             return both_words(at_ns, self.against_ns, how, self._how(), f"v: {other}", "o: one moment")
-        back = "live" if self._live else "everything"
-        return past_words(at_ns, time.time_ns(), self._how(), f"End: {back}")
+        keys = self.guest_keys or (f"End: {'live' if self._live else 'everything'}",)
+        return past_words(at_ns, time.time_ns(), self._how(), *keys)
 
     def _banner_width(self, text: str) -> int:
         return self.banner.fontMetrics().horizontalAdvance(text) + _BANNER_PADDING

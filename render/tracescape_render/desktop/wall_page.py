@@ -327,6 +327,7 @@ class WallPage(QWidget):
                 self._on_trouble()
             else:
                 self.show_answer(wish, *opened)
+                self._say(_arrived(wish, opened[0]))
                 if self._then is not None:
                     self.look_at(self._then)
                 self._on_there()
@@ -531,6 +532,15 @@ def id_on_clipboard() -> str:
 
 def _opened(answer: InsideAnswer) -> Opened:
     return answer, standing(answer.walls, answer.pairs)
+
+
+def _arrived(wish: InsideWish, answer: InsideAnswer) -> str:
+    """That what was asked for is there."""
+    trace, said = answer.traces[-1], "Esc leads out"
+    if len(answer.traces) > 1:
+        kind = "a typical one, " if wish.beside == TYPICAL else ""
+        said = f"under {kind}trace {answer.traces[0].trace_id[:8]}…"
+    return f"inside of trace {trace.trace_id[:8]}…, {len(trace.spans):,} spans: {said}"
 
 
 def _found(wish: tuple[InsideAnswer, Standing, str]) -> Spans:

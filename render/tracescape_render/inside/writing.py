@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTextActor
 
+from tracescape_render.banner import fitting
 from tracescape_render.camera import Matrix, to_screen
 from tracescape_render.charts.axes import offset_ticks
 from tracescape_render.inside.bodies import Bodies
@@ -17,7 +19,7 @@ from tracescape_render.inside.shapes import service_colours
 from tracescape_render.inside.standing import ERRORS, LEVELS, WARNINGS, Standing
 from tracescape_render.inside.told import caption, change_words, length_of, told_change, told_changes
 from tracescape_render.labels import Rect
-from tracescape_render.lettering import BOLD, PADDING, colour, measure, text_actor, text_size
+from tracescape_render.lettering import BOLD, PADDING, colour, fit, measure, text_actor, text_size, width_of
 from tracescape_render.palette import DEGRADED, FAILING, HEALTHY, RGB, SERVICE_COLOURS, Theme
 from tracescape_render.text import display_name, duration
 
@@ -37,6 +39,9 @@ _READ: Final = 120.0
 #: A name may be cut where its span is at least so wide, pixels.
 _CUT_FROM: Final = 90.0
 _LINE: Final = 18
+_HEADLINE_LETTERS: Final = (22, 14)
+#: The legend takes so much of a window's height at most.
+_LEGEND_SHARE: Final = 0.15
 _LEGEND: Final = "▇ works    ▁ waits    ━ critical path"
 
 Size = tuple[int, int]
@@ -59,12 +64,13 @@ class Writing:
         self._writers: dict[tuple[str, RGB], list[vtkTextActor]] = {}
         self._sizes: dict[str, tuple[float, float]] = {}
         self._name = text_actor(14, face=BOLD)
-        self._headline = text_actor(22, face=BOLD)
+        self._headline = text_actor(_HEADLINE_LETTERS[0], face=BOLD)
         self._caption = text_actor(13)
         self._ticks = [text_actor(12) for _ in range(2 * _TICKS)]
         self._strips = [text_actor(11, face=BOLD) for _ in LEVELS]
         self._titles = [text_actor(13, face=BOLD) for _ in range(2)]
         self._legend = [text_actor(13) for _ in range(3 + len(SERVICE_COLOURS))]
+        self._told = "", ""
         self.shown = True
         self.labels: list[Label] = []
         self._name.SetInput("TRACESCAPE · inside a trace")
@@ -84,11 +90,16 @@ class Writing:
         ):
             renderer.AddViewProp(actor)
 
+    @property
+    def legend(self) -> list[tuple[str, Rect]]:
+        """What the legend says, and where."""
+        shown = [actor for actor in self._legend if actor.GetVisibility()]
+        return [(actor.GetInput() or "", Rect(*actor.GetPosition(), *_far(actor))) for actor in shown]
+
     def use(self, wall: Standing, drawn: Bodies, room: Room, theme: Theme, *, whole: bool) -> None:
         """Write about this from now on."""
         self._wall, self._drawn, self._room, self._theme = wall, drawn, room, theme
-        self._headline.SetInput(wall.headline)
-        self._caption.SetInput(caption(wall, drawn, whole))
+        self._told = wall.headline, caption(wall, drawn, whole)
         colour(self._name, theme.text_quiet)
         failed = bool(wall.failed.any())
         colour(self._headline, theme.marks[FAILING] if failed else theme.text, theme.ground[1], 0.7)
@@ -301,21 +312,27 @@ class Writing:
 
     def _place_display(self, size: Size) -> list[Rect]:
         width, height = size
+        fit(self._headline, self._told[0], width - 34, _HEADLINE_LETTERS)
+        for actor, text in zip((self._headline, self._caption), self._told, strict=True):
+            write = partial(width_of, actor.GetTextProperty())
+            shown = "\n".join(fitting([line], width - 34, write) for line in text.split("\n"))
+            if actor.GetInput() != shown:
+                actor.SetInput(shown)
         self._name.SetPosition(22, height - 28)
         self._headline.SetPosition(21, height - 58)
         lines = (self._caption.GetInput() or "").count("\n") + 1
         self._caption.SetPosition(22, height - 62 - _LINE * lines)
         x, y = 22.0, 12.0
         for actor in self._legend:
-            text = actor.GetInput() or ""
-            actor.SetVisibility(bool(text))
-            if not text:
-                continue
             wide = measure(actor)[0]
-            if x + wide > width - 10:
+            there = bool(actor.GetInput()) and wide <= width - 32
+            if there and x + wide > width - 10:
                 x, y = 22.0, y + 20.0
-            actor.SetPosition(x, y)
-            x += wide + 10
+            there = there and y <= _LEGEND_SHARE * height
+            actor.SetVisibility(there)
+            if there:
+                actor.SetPosition(x, y)
+                x += wide + 10
         wide = max(measure(actor)[0] for actor in (self._headline, self._caption, self._name)) + 30
         return [Rect(0, height - 68 - _LINE * lines, min(wide, width), height), Rect(0, 0, width, y + 20)]
 
@@ -434,6 +451,11 @@ def ticks_of(drawn: Bodies) -> list[tuple[float, int, str]]:
     first, last = int(np.ceil(reach.first)), int(np.floor(reach.last))
     found = offset_ticks(first, max(last, first + 1), _TICKS)
     return [((at - reach.first) / reach.length, at, text) for at, text in found]
+
+
+def _far(actor: vtkTextActor) -> tuple[float, float]:
+    (left, bottom), (wide, high) = actor.GetPosition(), measure(actor)
+    return left + wide - PADDING, bottom + high - PADDING
 
 
 def _points(x: Points, y: Points, z: Points) -> NDArray[np.float32]:
