@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
@@ -13,6 +12,7 @@ from tracescape_analytics.errors import near, unknown_operation, unknown_service
 from tracescape_storage.attribute_keys import has_key, known_keys
 from tracescape_storage.conditions import literal
 from tracescape_storage.filters import Comparison, Filter, comparisons, required_values
+from tracescape_storage.local_time import readable_time
 from tracescape_storage.readable import SPAN_COLUMNS
 from tracescape_storage.reader import Reader
 from tracescape_storage.search import Question, search_spans, search_traces
@@ -103,13 +103,10 @@ def _hint(reader: Reader, question: Question) -> str:
     for comparison in _first_of_each_key(question.where):
         if not has_key(reader, comparison.field, columns):
             return _unknown_key(reader, comparison, columns)
-    held = f"{extent.spans:,} spans from {_time(extent.first_start_ns)} to {_time(extent.last_start_ns)}"
+    first, last = readable_time(extent.first_start_ns), readable_time(extent.last_start_ns)
+    held = f"{extent.spans:,} spans from {first} to {last}"
     windowed = question.since_ns is not None or question.until_ns is not None
     return f"no match{' in the window' if windowed else ''}; {reader.location} holds {held}"
-
-
-def _time(ns: int) -> str:
-    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _first_of_each_key(where: Filter) -> list[Comparison]:

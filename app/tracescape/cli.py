@@ -256,6 +256,9 @@ def explore(
             " to --until, else of a flight around. Needs no display."
         ),
     ] = None,
+    glb: Annotated[
+        Path | None, typer.Option(help="Write the world as a GLB file, for Blender and other viewers.")
+    ] = None,
     inside: Annotated[
         bool, typer.Option("--inside", help="Step inside that trace: it stands as a wall of spans.")
     ] = False,
@@ -293,17 +296,23 @@ def explore(
     request = asked.request()
     start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select, split=split)
     if web:
-        only_here = {"--screenshot": screenshot, "--video": video, "--inside": inside, "--focus": focus}
+        only_here = {
+            "--screenshot": screenshot,
+            "--video": video,
+            "--glb": glb,
+            "--inside": inside,
+            "--focus": focus,
+        }
         if refused := [name for name, value in only_here.items() if value]:
             raise ValueError(f"--web and {refused[0]} do not go together")
         _in_browser(target, shown, select, view)
         return
     with open_target(target) as store:
         _prepare_kernels()
-        if screenshot is None and video is None:
+        if screenshot is None and video is None and glb is None:
             exploring.window(store, target, shown, request, start)
             return
-        drawn = exploring.drawn(store, target, shown, request, start, screenshot, video)
+        drawn = exploring.drawn(store, target, shown, request, start, screenshot, video, glb)
         for line in drawn.notes:
             err.print(f"tracescape: {line}", markup=False, style="yellow")
         for path in drawn.paths:

@@ -137,8 +137,9 @@ def drawn(
     start: Start,
     screenshot: Path | None,
     video: Path | None,
+    glb: Path | None = None,
 ) -> Drawn:
-    """Write a picture, a film, or both."""
+    """Write a picture, a film, a GLB file, or several of them."""
     if request.inside is not None and screenshot is not None:
         answer = stepping_in.inside(store, request.inside)
         picture = stepping_in.picture(answer, screenshot, start.size, start.theme.name, request.seen)
@@ -149,6 +150,8 @@ def drawn(
     paths = []
     if screenshot is not None:
         paths.append(pictures.picture_of(seen, screenshot, start, route, request.share))
+    if glb is not None:
+        paths.append(pictures.glb_of(seen, glb, start))
     if video is not None:
         played = topology is not None and (shown.since or shown.until)
         during = (topology.since_ns, topology.until_ns) if topology and played else None

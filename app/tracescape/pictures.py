@@ -43,6 +43,23 @@ def route_in(store: Store, trace_id: str) -> Route:
     return route_of(load_replay(store.reader, parse_trace_id(store.reader, trace_id)))
 
 
+def glb_of(seen: Snapshot, path: Path, start: Start) -> Path:
+    """Write the world as a GLB file.
+
+    Raises:
+        ValueError: two moments are shown, or the file cannot be written.
+    """
+    from tracescape_render.web.glb import glb
+
+    if seen.both is not None:
+        raise ValueError("--glb is of one moment: leave out --against")
+    try:
+        path.write_bytes(glb(seen.scene, start.theme))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror or error}") from None
+    return path
+
+
 def picture_of(seen: Snapshot, path: Path, start: Start, route: Route | None, share: float | None) -> Path:
     """Write a picture of what a window would show: the past on its own ground, under its banner.
 

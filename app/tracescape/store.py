@@ -622,5 +622,20 @@ class Topology(tracescape_analytics.topology.Topology):
 
         return Path(screenshot(self.scene(diagnosis), Path(path), size, palette.theme(theme)))
 
+    def glb(
+        self, path: str | os.PathLike[str], *, diagnosis: Diagnosis | None = None, theme: str = "dark"
+    ) -> Path:
+        """Write the scene to ``path`` as a GLB file (glTF 2.0), for Blender, viewers and engines.
+
+        A node a body, with its name, and its state, calls and errors in ``extras``. ``theme`` and
+        ``diagnosis`` as for `screenshot`.
+        """
+        from tracescape_render.palette import theme as theme_named
+        from tracescape_render.web.glb import glb
+
+        written = Path(path)
+        written.write_bytes(glb(self.scene(diagnosis), theme_named(theme)))
+        return written
+
     def _repr_html_(self) -> str:
         return topology_html(self)

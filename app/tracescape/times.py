@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from tracescape_storage.durations import parse_duration
+from tracescape_storage.local_time import in_local_zone, readable_time
 
 __all__ = [
     "When",
@@ -60,13 +61,13 @@ def parse_when(when: When, *, reference_ns: int) -> int | None:
 
 def to_ns(moment: datetime) -> int:
     """Epoch nanoseconds, exactly; a naive datetime is local time."""
-    delta = moment.astimezone(UTC) - _EPOCH
+    delta = in_local_zone(moment).astimezone(UTC) - _EPOCH
     return _checked((delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000)
 
 
 def format_time(ns: int) -> str:
     """Local time to the second, with the date."""
-    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return readable_time(ns)
 
 
 def format_duration(ns: float) -> str:

@@ -7,8 +7,10 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import polars as pl
@@ -534,6 +536,31 @@ def test_nobody_moves_between_moments(shop: Collector) -> None:
 def test_a_version_that_is_not_known_any_more_is_told_whole(shop: Collector) -> None:
     response = httpx.get(f"{shop.http_url}/ask/world", params={**WINDOW, "known": "0" * 24}, timeout=60)
     assert read(response.content) == world(shop, **WINDOW)
+
+
+def in_zone(name: str, ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9, ZoneInfo(name)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns"])
+def test_times_in_sentences_are_those_of_who_asks(shop: Collector, store: ts.Store, zone: str) -> None:
+    def told(question: str, **parameters: str) -> httpx.Response:
+        headers = {"Time-Zone": zone}
+        return httpx.get(f"{shop.http_url}/ask/{question}", params=parameters, headers=headers, timeout=60)
+
+    extent = store.extent()
+    first, last = in_zone(zone, extent.first_start_ns), in_zone(zone, extent.last_start_ns)
+    assert f"from {first} to {last}" in told("search", where="duration > 1h").json()["hint"]
+    assert in_zone(zone, UNTIL) in read(told("world", **WINDOW).content)["about"]["caption"]
+    assert in_zone(zone, SINCE) not in read(world_bytes(shop, **WINDOW))["about"]["caption"]
+    written = {name: in_zone(zone, int(ns)).replace(" ", "T") for name, ns in WINDOW.items()}
+    assert told("topology", **written).json()["until_ns"] == str(UNTIL // 10**9 * 10**9)
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/At", "../../etc/passwd", "", "x" * 500])
+def test_a_zone_that_nobody_knows_is_the_collectors(shop: Collector, zone: str) -> None:
+    answer = httpx.get(f"{shop.http_url}/ask/search?where=duration>1h", headers={"Time-Zone": zone})
+    assert answer.json()["hint"] == asked(shop, "search", where="duration>1h")["hint"]
 
 
 def test_the_same_moment_is_told_again_without_asking_the_store(

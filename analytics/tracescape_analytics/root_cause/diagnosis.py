@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +22,7 @@ from tracescape_analytics.root_cause.stories import KINDS, Names, item_of, told
 from tracescape_analytics.span_forest import CALL_COLUMNS, IntArray, plant
 from tracescape_analytics.windows import MARGIN_NS, Window, checked
 from tracescape_analytics.words import counted, readable_duration
+from tracescape_storage.local_time import readable_time
 from tracescape_storage.reader import Extent, Reader
 
 Interval = tuple[int, int]
@@ -98,7 +98,7 @@ class Diagnosis:
     def headline(self) -> str:
         """When, of how many traces, and whether anything is significant."""
         against = f"against {self.base_traces:,} before" if self.base_traces else "with nothing to compare"
-        where = f"{_moment(self.window[0])} to {_until(*self.window)}"
+        where = f"{readable_time(self.window[0])} to {_until(*self.window)}"
         seen = f"{counted(self.traces, 'trace')}, {against}"
         if self.causes.is_empty():
             return f"Nothing significant from {where} ({seen})."
@@ -168,7 +168,7 @@ def diagnose(
     if since_ns is None:
         return _searched(reader, extent, until_ns, baseline)
     if until_ns is None and since_ns > extent.last_start_ns:
-        raise ValueError(f"no trace starts since {_moment(since_ns)}: {_held(extent)}")
+        raise ValueError(f"no trace starts since {readable_time(since_ns)}: {_held(extent)}")
     until = extent.last_start_ns + 1 if until_ns is None else until_ns
     window = _within(checked(since_ns, until), extent)
     before = _before(window, baseline, extent)
@@ -247,12 +247,13 @@ def _within(window: Window, extent: Extent) -> Interval:
     assert since is not None
     assert until is not None
     if since > extent.last_start_ns or until <= extent.first_start_ns or since == until:
-        raise ValueError(f"no trace starts from {_moment(since)} to {_moment(until)}: {_held(extent)}")
+        window_text = f"{readable_time(since)} to {readable_time(until)}"
+        raise ValueError(f"no trace starts from {window_text}: {_held(extent)}")
     return since, until
 
 
 def _held(extent: Extent) -> str:
-    return f"the store holds {_moment(extent.first_start_ns)} to {_moment(extent.last_start_ns)}"
+    return f"the store holds {readable_time(extent.first_start_ns)} to {readable_time(extent.last_start_ns)}"
 
 
 def _before(window: Interval, baseline: Interval | None, extent: Extent) -> Interval:
@@ -264,7 +265,7 @@ def _before(window: Interval, baseline: Interval | None, extent: Extent) -> Inte
     begin = max(window[0] - BASELINE_LENGTHS * (window[1] - window[0]), extent.first_start_ns)
     if begin >= window[0]:
         raise ValueError(
-            f"nothing is stored before {_moment(window[0])} to compare with: "
+            f"nothing is stored before {readable_time(window[0])} to compare with: "
             "choose a later since, or a baseline"
         )
     return begin, window[0]
@@ -397,9 +398,5 @@ def _waits(cause: dict[str, Any]) -> str:
 
 def _until(since_ns: int, until_ns: int) -> str:
     # The date is said once.
-    since, until = _moment(since_ns), _moment(until_ns)
+    since, until = readable_time(since_ns), readable_time(until_ns)
     return until.removeprefix(since[:11])
-
-
-def _moment(ns: int) -> str:
-    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S")

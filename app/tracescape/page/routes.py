@@ -16,6 +16,7 @@ from starlette.types import Receive
 from tracescape.page.asked import Asked
 from tracescape_storage.errors import StoreError
 from tracescape_storage.limits import QueryLimits
+from tracescape_storage.local_time import in_zone
 from tracescape_storage.query_guard import Asking
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PREFIX: Final = "/ask"
+#: The header that names the time zone of who asks: sentences with times in them are in that.
+ZONE: Final = "time-zone"
 #: Questions that compute at a time, and those that may wait for their turn.
 _RUNNING: Final = 4
 _WAITING: Final = 64
@@ -142,7 +145,8 @@ class _Endpoint:
             tenant = request.state.tenant
             self._stores.catch_up(tenant)
             store = self._store(tenant, asking)
-            answer = question.answer(store, asked, self._present_of(tenant))
+            with in_zone(request.headers.get(ZONE)):
+                answer = question.answer(store, asked, self._present_of(tenant))
             return _raw(answer) if isinstance(answer, bytes) else document(answer)
         except Exception as error:  # whatever it is, the page goes on
             return refused(error)

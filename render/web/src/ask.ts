@@ -5,6 +5,8 @@ export type Params = Record<string, string | undefined>;
 /** The questions that every view may ask stand beside the page, wherever a proxy has put both. */
 const PLACE = new URL("./ask/", document.baseURI);
 const KEY = "tracescape-key";
+/** Sentences with times in them are in this one. */
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
 const LOST = "The collector does not answer. What is shown is what it said last.";
 
 export class AskError extends Error {
@@ -44,7 +46,7 @@ export async function request(question: string, params: Params, signal: AbortSig
     response = await fetch(url, {
       signal,
       credentials: "omit",
-      headers: given === null ? {} : { Authorization: `Bearer ${given}` },
+      headers: { "Time-Zone": ZONE, ...(given === null ? {} : { Authorization: `Bearer ${given}` }) },
     });
   } catch (error) {
     if (signal.aborted) throw error;

@@ -32,6 +32,29 @@ const ways = {
     await again.goto(page.url());
     await says(again, "db.system.name");
   },
+  async "a keyboard goes over the map, takes a cloud and compares it"(page) {
+    await open(page, "search");
+    const map = page.getByRole("application", { name: "Map of durations" });
+    await map.focus();
+    await page.keyboard.press("ArrowRight");
+    const status = () => page.locator(".heat [role=status]").innerText();
+    check(/\d+ spans?, \d+ with errors/.test(await status()), `it says ${await status()}`);
+    const one = Number(/([\d,]+) span/.exec(await status())[1].replaceAll(",", ""));
+    await page.keyboard.press("Home");
+    for (let step = 0; step < 4; step++) await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Shift+End");
+    for (let step = 0; step < 60; step++) await page.keyboard.press("Shift+ArrowUp");
+    const all = Number(/([\d,]+) span/.exec(await status())[1].replaceAll(",", ""));
+    check(all > one, `${all} of all, ${one} of one`);
+    await page.getByRole("link", { name: "Compare these with the rest" }).waitFor();
+    check((await axe(page)) === "", await axe(page));
+    await page.keyboard.press("Escape");
+    check((await status()) === "", "it is still chosen");
+    await page.keyboard.press("ArrowUp");
+    await page.keyboard.press("Shift+ArrowLeft");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/#\/compare.*cell=/);
+  },
   async "from a search to a cloud to what is different"(page) {
     await open(page, "search");
     await page.getByLabel("Service", { exact: true }).fill("checkout");

@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 import type { Cell } from "../documents";
 import { count, duration, ms, plural, tick, when } from "../format";
 import { useWidth } from "../hooks";
@@ -20,12 +20,18 @@ const BOTTOM = 20;
 const LEVELS = 7;
 const MOST_COLUMNS = 160;
 
-/** When spans were how slow, the stronger the more; dragging chooses a cloud. */
-export function HeatMap({ cells, onSelect }: { cells: Cell[]; onSelect: (cloud: Cloud | null) => void }) {
+/** A column and a row of the map. */
+type Place = [number, number];
+
+/** When spans were how slow, the stronger the more; dragging chooses a cloud, and so do arrow keys. */
+export function HeatMap({ cells, onSelect, onCompare }: { cells: Cell[]; onSelect: (cloud: Cloud | null) => void; onCompare: (cloud: Cloud) => void }) {
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const [drag, setDrag] = useState<[Spot, Spot] | null>(null);
   const [hover, setHover] = useState<Cell | null>(null);
+  // Where arrow keys have come to, and from where on they choose.
+  const [cursor, setCursor] = useState<{ from: Place; at: Place } | null>(null);
+  const help = useId();
   const first = cells[0];
   if (first === undefined) return <p class="quiet">No spans.</p>;
   const { shown, from, to, low, high, most } = folded(cells, first);
@@ -42,6 +48,9 @@ export function HeatMap({ cells, onSelect }: { cells: Cell[]; onSelect: (cloud: 
   const chosen = (one: Spot, other: Spot): Cloud | null => {
     const [t0, t1] = sorted(timeAt(one.x), timeAt(other.x));
     const [d1, d0] = sorted(durationAt(one.y), durationAt(other.y)).reverse() as [number, number];
+    return cloudIn(t0, t1, d0, d1);
+  };
+  const cloudIn = (t0: number, t1: number, d0: number, d1: number): Cloud | null => {
     // Whole cells: what is seen is what is chosen.
     const inside = cells.filter((cell) => ms(cell.end_ns) > t0 && ms(cell.start_ns) < t1 && cell.high_ns > d0 && cell.low_ns < d1);
     if (inside.length === 0) return null;
@@ -54,6 +63,47 @@ export function HeatMap({ cells, onSelect }: { cells: Cell[]; onSelect: (cloud: 
       errors: sum(inside.map((cell) => cell.errors)),
     };
   };
+  const columns = distinct(shown.map((cell) => [ms(cell.start_ns), ms(cell.end_ns)]));
+  const rows = distinct(shown.map((cell) => [cell.low_ns, cell.high_ns]));
+  /** What the cells from one place to another span: from when to when, from how long to how long. */
+  const spanned = ({ from: one, at }: { from: Place; at: Place }) => {
+    const [c0, c1] = sorted(one[0], at[0]);
+    const [r0, r1] = sorted(one[1], at[1]);
+    const clipped = (place: number, of: unknown[]) => Math.min(place, of.length - 1);
+    const [begin, end] = [columns[clipped(c0, columns)]![0], columns[clipped(c1, columns)]![1]];
+    return { begin, end, shortest: rows[clipped(r0, rows)]![0], longest: rows[clipped(r1, rows)]![1] };
+  };
+  const cloudAt = (of: { from: Place; at: Place }) => {
+    const { begin, end, shortest, longest } = spanned(of);
+    return cloudIn(begin, end, shortest, longest);
+  };
+  const said = (of: { from: Place; at: Place }) => {
+    const { begin, end, shortest, longest } = spanned(of);
+    const found = cloudAt(of);
+    return `${when(begin)} to ${when(end)}, ${duration(shortest)} to ${duration(longest)}: ${found === null ? "no spans" : `${plural(found.spans, "span")}, ${count(found.errors)} with errors`}`;
+  };
+  const pressed = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape" && cursor !== null) {
+      setCursor(null);
+      onSelect(null);
+    } else if (event.key === "Enter" && cursor !== null) {
+      const cloud = cloudAt(cursor);
+      if (cloud !== null) onCompare(cloud);
+    } else if (event.key in MOVES || event.key === "Home" || event.key === "End") {
+      const busiest = shown.reduce((a, b) => (b.spans > a.spans ? b : a));
+      const [column, row] = cursor?.at ?? [columns.findIndex(([start]) => start === ms(busiest.start_ns)), rows.findIndex(([low]) => low === busiest.low_ns)];
+      const [right, up] = cursor === null ? [0, 0] : (MOVES[event.key] ?? [event.key === "Home" ? -columns.length : columns.length, 0]);
+      const at: Place = [Math.min(Math.max(column + right, 0), columns.length - 1), Math.min(Math.max(row + up, 0), rows.length - 1)];
+      const next = { from: event.shiftKey && cursor !== null ? cursor.from : at, at };
+      setDrag(null);
+      setCursor(next);
+      onSelect(cloudAt(next));
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const marked = cursor === null ? null : spanned(cursor);
   const total = sum(cells.map((cell) => cell.spans));
   const failed = sum(cells.map((cell) => cell.errors));
   const words = `${plural(total, "span")}, ${count(failed)} with errors, from ${duration(10 ** low)} to ${duration(10 ** high)}, ${when(from)} to ${when(to)}.`;
@@ -61,13 +111,18 @@ export function HeatMap({ cells, onSelect }: { cells: Cell[]; onSelect: (cloud: 
     <figure class="chart heat">
       <figcaption>
         <span>Durations over time</span>
-        <span class="quiet small">
-          {hover === null
-            ? `${words} Drag over a cloud to compare it.`
+        <span class="quiet small" id={help}>
+          {hover === null && cursor !== null
+            ? `${said(cursor)}. Shift and arrow keys take more, Enter compares, Escape ends.`
+            : hover === null
+            ? `${words} Drag over a cloud to compare it, or go there with the arrow keys: Shift with them takes more, Enter compares.`
             : `${when(hover.start_ns)}, ${duration(hover.low_ns)} to ${duration(hover.high_ns)}: ${plural(hover.spans, "span")}, ${count(hover.errors)} with errors`}
         </span>
       </figcaption>
-      <div ref={box}>
+      <span class="unseen" role="status">
+        {cursor !== null && said(cursor)}
+      </span>
+      <div ref={box} class="keyed" role="application" tabIndex={0} aria-label="Map of durations over time" aria-describedby={help} onKeyDown={pressed} onBlur={() => setHover(null)}>
         {width > 0 && (
           <svg
             role="img"
@@ -79,6 +134,7 @@ export function HeatMap({ cells, onSelect }: { cells: Cell[]; onSelect: (cloud: 
               if (event.button !== 0) return;
               event.currentTarget.setPointerCapture(event.pointerId);
               setDrag([spot(event), spot(event)]);
+              setCursor(null);
               onSelect(null);
             }}
             onPointerMove={(event) => {
@@ -121,6 +177,7 @@ export function HeatMap({ cells, onSelect }: { cells: Cell[]; onSelect: (cloud: 
                 </g>
               );
             })}
+            {marked !== null && <rect x={x(marked.begin)} y={y(marked.longest)} width={Math.max(2, x(marked.end) - x(marked.begin))} height={Math.max(2, y(marked.shortest) - y(marked.longest))} class="dragged keyed" />}
             {drag !== null && (
               <rect
                 x={Math.min(drag[0].x, drag[1].x)}
@@ -135,6 +192,13 @@ export function HeatMap({ cells, onSelect }: { cells: Cell[]; onSelect: (cloud: 
       </div>
     </figure>
   );
+}
+
+const MOVES: Record<string, Place> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+/** Ranges in order, each once. */
+function distinct(ranges: [number, number][]): [number, number][] {
+  return [...new Map(ranges.map((range) => [range[0], range])).values()].sort(([a], [b]) => a - b);
 }
 
 interface Spot {

@@ -37,7 +37,7 @@ export function Search({ params }: { params: Record<string, string> }) {
       <section aria-label="Durations">
         {cells.data !== undefined && cells.data.cells.length > 0 && (
           <>
-            <HeatMap key={JSON.stringify({ ...filters, ...time })} cells={cells.data.cells} onSelect={setCloud} />
+            <HeatMap key={JSON.stringify({ ...filters, ...time })} cells={cells.data.cells} onSelect={setCloud} onCompare={(whole) => go("compare", "", { ...filters, cell: cellOf(whole) })} />
             <p class="actions">
               {cloud === null ? (
                 <a class="button" href={link("compare", "", { ...filters, slowest: "0.01" })}>
@@ -83,15 +83,16 @@ export function Search({ params }: { params: Record<string, string> }) {
   );
 }
 
+const cellOf = (cloud: Cloud) => [cloud.from_ns, cloud.to_ns, cloud.low_ns, cloud.high_ns].join(",");
+
 function CloudActions({ cloud, filters }: { cloud: Cloud; filters: Record<string, string> }) {
-  const cell = [cloud.from_ns, cloud.to_ns, cloud.low_ns, cloud.high_ns].join(",");
   const range = { since: cloud.from_ns, until: cloud.to_ns, min_duration: `${cloud.low_ns}ns`, max_duration: `${cloud.high_ns - 1}ns` };
   return (
     <>
       <span>
         {plural(cloud.spans, "span")}, {count(cloud.errors)} with errors, {duration(cloud.low_ns)} to {duration(cloud.high_ns)}:
       </span>
-      <a class="button strong" href={link("compare", "", { ...filters, cell })}>
+      <a class="button strong" href={link("compare", "", { ...filters, cell: cellOf(cloud) })}>
         Compare these with the rest
       </a>
       <a class="button" href={link("search", "", { ...filters, ...range })}>

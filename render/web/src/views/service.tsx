@@ -43,12 +43,16 @@ function Figures({ name, of }: { name: string; of: Told }) {
           <a class="button" href={link("search", "", { service: name, order: "slowest" })}>
             Slowest traces
           </a>
-          <a class="button" href={link("search", "", { service: name, status: "error" })}>
-            Failed traces
-          </a>
-          <a class="button" href={link("compare", "", { service: name, status: "error" })}>
-            What is different about the failed?
-          </a>
+          {node.errors > 0 && (
+            <>
+              <a class="button" href={link("search", "", { service: name, status: "error" })}>
+                Failed traces
+              </a>
+              <a class="button" href={link("compare", "", { service: name, status: "error" })}>
+                What is different about the failed?
+              </a>
+            </>
+          )}
         </p>
       )}
       <RedLines steps={of.steps} />

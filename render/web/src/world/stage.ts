@@ -90,6 +90,8 @@ export class Stage {
   private asked = 0;
   private moves: boolean;
   private sharp = true;
+  /** Whether one stands where everything is seen, and was not told to. */
+  private untouched = true;
   private gone = false;
 
   constructor(
@@ -111,6 +113,7 @@ export class Stage {
     let begun = "";
     this.controls.addEventListener("start", () => {
       this.flight = null;
+      this.untouched = false;
       begun = written(this.view());
     });
     this.controls.addEventListener("end", () => {
@@ -154,14 +157,15 @@ export class Stage {
   /** Draws another world, from where one stands. */
   show(world: World): void {
     if (world === this.world) return;
-    const first = this.world === null;
+    // Nobody has gone anywhere yet: a beacon that comes later has its room, too.
+    const first = this.world === null || (this.untouched && this.world.about.cause?.name !== world.about.cause?.name);
     this.world = world;
     const table = world.table("bodies");
     const priority = table.numbers("priority");
     this.order = [...priority.keys()].sort((a, b) => (priority[b] ?? 0) - (priority[a] ?? 0));
     this.middles = middles(world);
     this.hovered = this.hoveredArc = null;
-    if (first) this.place(this.everything());
+    if (first) this.outside();
     this.resized();
     this.paint();
   }
@@ -295,6 +299,7 @@ export class Stage {
 
   place(view: View): void {
     this.flight = null;
+    this.untouched = false;
     this.camera.position.copy(view.from);
     this.controls.target.copy(view.to);
     this.controls.update();
@@ -309,6 +314,11 @@ export class Stage {
 
   view(): View {
     return { from: this.camera.position.clone(), to: this.controls.target.clone() };
+  }
+
+  private outside(): void {
+    this.place(this.everything());
+    this.untouched = true;
   }
 
   private everything(): View {
@@ -331,6 +341,7 @@ export class Stage {
       this.rest();
       return;
     }
+    this.untouched = false;
     this.flight = { from: this.view(), to, begun: performance.now() };
     this.draw();
   }
@@ -343,14 +354,14 @@ export class Stage {
     if (this.headset !== null) return;
     const { clientWidth, clientHeight } = this.host;
     const [width, height] = [Math.max(clientWidth, 1), Math.max(clientHeight, 1)];
-    const untouched = this.world !== null && this.size.width === 1;
+    const unseen = this.world !== null && this.size.width === 1;
     this.size.width = width;
     this.size.height = height;
     this.renderer.setPixelRatio(this.sharp ? Math.min(devicePixelRatio, 2) : 1);
     this.renderer.setSize(width, height);
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
-    if (untouched) this.place(this.everything());
+    if (unseen || (this.untouched && this.world !== null)) this.outside();
     this.draw();
   }
 
@@ -491,6 +502,7 @@ export class Stage {
       event.preventDefault();
       event.stopPropagation();
       this.flight = null;
+      this.untouched = false;
       this.pressed.add(key);
       this.draw();
     });
@@ -782,14 +794,17 @@ export class Stage {
     const { cause, suspect } = world.about;
     if (cause !== null && this.ridden === null) flag(cause, "flag", cause.reason);
     if (suspect !== null && this.ridden === null) flag(suspect, "suspect", `suspect, not proved: ${suspect.reason}`);
-    const chosen = this.selected === null ? -1 : world.services.indexOf(this.selected);
-    for (const body of chosen >= 0 ? [chosen, ...this.order] : this.order) {
+    const named = new Set([this.selected, ...(this.selectedWay ?? [])].map((name) => (name === null ? -1 : world.services.indexOf(name))));
+    named.delete(-1);
+    const told = new Set<number>();
+    for (const body of [...named, ...this.order]) {
       if (labels.length > 400) break;
-      if (body === chosen && labels.some((label) => label.look === "chosen")) continue;
+      if (told.has(body)) continue;
+      told.add(body);
       const spot = this.spot(body);
       if (spot === null || spot.x < 0 || spot.x > this.size.width || spot.y < 0 || spot.y > this.size.height) continue;
       const sick = (states[body] ?? 0) === DEGRADED || (states[body] ?? 0) === FAILING || (states[body] ?? 0) === ABSENT;
-      const look = body === chosen ? "chosen" : sick ? "sick" : shape[body] === GROUP ? "island" : "";
+      const look = named.has(body) ? "chosen" : sick ? "sick" : shape[body] === GROUP ? "island" : "";
       labels.push({ text: names[body] ?? "", second: seconds[body] ?? "", x: spot.x, y: spot.y + spot.radius + 3, look, certain: false });
     }
     labels.push(...this.islands(world));
