@@ -110,7 +110,15 @@ def _root(
 
 @app.command()
 def serve(
+    context: typer.Context,
     db: Annotated[Path, typer.Option(envvar="TRACESCAPE_DB", help="The store file.")] = DEFAULT_DB,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TRACESCAPE_SERVE_STORE",
+            help="Instead of a file: clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, for many collectors.",
+        ),
+    ] = None,
     grpc: Annotated[
         str, typer.Option(envvar="TRACESCAPE_GRPC", help="OTLP/gRPC at HOST:PORT.")
     ] = DEFAULT_GRPC,
@@ -173,38 +181,43 @@ def serve(
         ),
     ] = DEFAULT_MEMORY_MIB,
 ) -> None:
-    """Collect: OTLP in over gRPC or HTTP, durable in DuckDB before it is acknowledged."""
-    from tracescape.collector import Collector
+    """Collect: OTLP in over gRPC or HTTP, durable before it is acknowledged, in a file or in ClickHouse."""
+    from tracescape.serving import OF_FILES, FileSettings, Settings, collector_for
     from tracescape_ingest.tls import Tls
 
     _allow_many_connections()
     stopped = _on_signals()
+    settings = Settings(
+        grpc=grpc,
+        http=http,
+        tls=Tls.checked(tls_cert, tls_key, tls_client_ca),
+        api_keys=api_keys,
+        cors_origins=cors_origin or (),
+        max_message_bytes=max_message_mib << 20,
+        observe_s=observe_s,
+        queries=DEFAULT_QUERIES._replace(time_s=query_time_s, rows=query_rows, running=queries),
+        ready=_on_compiled,
+    )
+    files = FileSettings(db, _limits(keep, max_gib), memory_mib)
+    given = [name for name in OF_FILES if _is_typed(context, name)]
     try:
-        with Collector(
-            db,
-            grpc=grpc,
-            http=http,
-            tls=Tls.checked(tls_cert, tls_key, tls_client_ca),
-            api_keys=api_keys,
-            cors_origins=cors_origin or (),
-            max_message_bytes=max_message_mib << 20,
-            observe_s=observe_s,
-            limits=_limits(keep, max_gib),
-            queries=DEFAULT_QUERIES._replace(time_s=query_time_s, rows=query_rows, running=queries),
-            memory_mib=memory_mib,
-            ready=_on_compiled,
-        ) as collector:
+        with collector_for(store, settings, files, given) as collector:
             grpc_url, http_url = collector.grpc_endpoint, collector.http_url
             out.print(f"OTLP/gRPC   {grpc_url}   (OTEL_EXPORTER_OTLP_ENDPOINT={grpc_url})")
-            out.print(f"OTLP/HTTP   {http_url}   (and questions: tracescape explore {http_url})")
+            out.print(f"OTLP/HTTP   {http_url}   (and questions: {collector.asked_by})", markup=False)
             for lane in collector.lanes.values():
-                out.print(f"store       {lane.location}")
+                out.print(f"store       {lane.location}", markup=False)
             out.print(f"page        {http_url}/   (in a browser)")
             out.print("Ctrl-C ends it; what was accepted is stored first.")
             stopped.wait()
     finally:
         gc.unfreeze()  # or DuckDB's bindings list, at the end, what was not collected
     out.print("stopped; everything acknowledged is in the store")
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _on_compiled() -> None:
