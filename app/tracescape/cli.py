@@ -366,11 +366,25 @@ def export(
     target: Annotated[
         str, typer.Option("--store", envvar="TRACESCAPE_STORE", help="A store file or HOST:PORT.")
     ] = "localhost:4318",
+    parquet: Annotated[
+        Path | None,
+        typer.Option(help="Write everything into this folder as Parquet, a file an hour; again: the new."),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="With --parquet: from when, whole hours.")] = None,
+    until: Annotated[str | None, typer.Option(help="With --parquet: until when, likewise.")] = None,
 ) -> None:
     """Write one trace as OTLP JSON, which replay and every OTLP/HTTP receiver take.
 
-    Without a trace, copy the whole store into a new file: consistent, also while a collector writes it.
+    Without a trace, copy the whole store into a new file: consistent, also while a collector writes it. With
+    --parquet, write a folder that Polars, DuckDB, Spark and others read.
     """
+    if parquet is not None:
+        if trace_id is not None or output is not None:
+            raise ValueError("--parquet writes a folder of everything: it goes with no trace and no --output")
+        _to_parquet(target, parquet, since, until)
+        return
+    if since is not None or until is not None:
+        raise ValueError("--since and --until are for --parquet")
     if trace_id is None:
         _copy(target, output)
         return
@@ -381,6 +395,13 @@ def export(
         return
     output.write_text(text, encoding="utf-8")
     out.print(str(output), markup=False)
+
+
+def _to_parquet(target: str, folder: Path, since: str | None, until: str | None) -> None:
+    with open_target(target) as store:
+        written = store.export_parquet(folder, since=since, until=until)
+    kept = f", {written.kept:,} were there" if written.kept else ""
+    out.print(f"{folder}   {written.rows:,} rows in {written.files:,} files{kept}", markup=False)
 
 
 def _copy(target: str, output: Path | None) -> None:

@@ -17,11 +17,9 @@ import pyarrow.compute as pc
 from tracescape_storage.attributes import decode_attributes
 from tracescape_storage.clickhouse.columns import KIND_WORDS, STATUS_WORDS
 from tracescape_storage.clickhouse.rows import SPAN_ROWS, Tables, span_rows, text_of, texts_of
+from tracescape_storage.hex_text import Array, fixed_bytes, hex_of_bytes, hex_of_spans
 from tracescape_storage.schema import SPANS
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
-_HEX: Final = np.array([f"{byte:02x}".encode() for byte in range(256)], "S2").view(np.uint16)
 _MAP: Final = pa.map_(pa.string(), pa.string())
 _TIME: Final = pa.timestamp("ns")
 #: What the text of attributes has in it that JSON cannot hold; see ``attributes``.
@@ -42,9 +40,9 @@ def quick_span_rows(tables: Tables) -> pa.Table:
     scopes = _Named(tables.get("scopes"), "scope_id", spans["scope_id"])
     arrays: dict[str, pa.Array] = {
         "Timestamp": spans["start_ns"].chunk(0).cast(_TIME),
-        "TraceId": _hex(_bytes(ids[0], 16)),
-        "SpanId": _span_hex(ids[1]),
-        "ParentSpanId": _span_hex(spans["parent_span_id"].to_numpy()),
+        "TraceId": _trace_hex(ids[0]),
+        "SpanId": hex_of_spans(ids[1]),
+        "ParentSpanId": hex_of_spans(spans["parent_span_id"].to_numpy()),
         "TraceState": _text(spans, "trace_state"),
         "SpanName": _coded(spans["operation"].chunk(0)),
         "SpanKind": _words(spans["kind"], KIND_WORDS),
@@ -65,8 +63,10 @@ def quick_span_rows(tables: Tables) -> pa.Table:
     }
     links = _Parts(tables.get("links"), keys)
     arrays |= {
-        "Links.TraceId": links.lists("linked_trace_id", lambda ids: _hex(_bytes(ids, 16)), pa.string()),
-        "Links.SpanId": links.lists("linked_span_id", lambda ids: _span_hex(ids.to_numpy()), pa.string()),
+        "Links.TraceId": links.lists(
+            "linked_trace_id", lambda ids: hex_of_bytes(fixed_bytes(ids, 16)), pa.string()
+        ),
+        "Links.SpanId": links.lists("linked_span_id", lambda ids: hex_of_spans(ids.to_numpy()), pa.string()),
         "Links.TraceState": links.lists("trace_state", _plain, pa.string()),
         "Links.Attributes": links.lists("attributes", _maps, _MAP),
     }
@@ -77,31 +77,8 @@ def _one_chunk(table: pa.Table) -> pa.Table:
     return table.unify_dictionaries().combine_chunks()
 
 
-def _bytes(values: pa.Array, width: int) -> Array:
-    """Binary values of one width, uint8 of shape (n, width)."""
-    fixed = values.cast(pa.binary(width))
-    data = np.frombuffer(fixed.buffers()[1], np.uint8)
-    return data[width * fixed.offset : width * (fixed.offset + len(fixed))].reshape(-1, width)
-
-
-def _hex(data: Array) -> pa.Array:
-    """Lower-case hexadecimal digits of bytes, shape (n, width)."""
-    count, width = data.shape
-    offsets = np.arange(0, 2 * width * count + 1, 2 * width, dtype=np.int32)
-    return _strings(offsets, _HEX[data].reshape(-1))
-
-
-def _span_hex(ids: Array) -> pa.Array:
-    """16 digits of each id; ``""`` of 0, which is none."""
-    there = ids != 0
-    offsets = np.zeros(len(ids) + 1, np.int32)
-    np.cumsum(16 * there, out=offsets[1:])
-    return _strings(offsets, _HEX[ids[there].astype(">i8").view(np.uint8)])
-
-
-def _strings(offsets: Array, data: Array) -> pa.Array:
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(data))]
-    return pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
+def _trace_hex(ids: pa.Array) -> pa.Array:
+    return hex_of_bytes(fixed_bytes(ids, 16))
 
 
 def _plain(values: pa.Array) -> pa.Array:
@@ -134,7 +111,7 @@ def _words(codes: pa.ChunkedArray, words: Mapping[int, tuple[str, ...]]) -> pa.D
 def _keys(trace_ids: pa.Array, span_ids: Array) -> pa.Array:
     """Both ids as 24 bytes."""
     joined = np.empty((len(span_ids), 24), np.uint8)
-    joined[:, :16] = _bytes(trace_ids, 16)
+    joined[:, :16] = fixed_bytes(trace_ids, 16)
     joined[:, 16:] = span_ids.astype(np.int64).view(np.uint8).reshape(-1, 8)
     return pa.Array.from_buffers(pa.binary(24), len(joined), [None, pa.py_buffer(joined)])
 
