@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import pyarrow as pa
@@ -115,12 +115,13 @@ TRACE_INDEX_THERE: Final = f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{
 VIEWS: Final = (LOGS_VIEW, METRICS_VIEW, EXEMPLARS_VIEW)
 
 
-def span_views(columns: Mapping[str, str]) -> list[str]:
+def span_views(columns: Mapping[str, str], further: Iterable[str] = ()) -> list[str]:
     """The views of spans, anew: `schema.SPANS_FULL` and the one for people.
 
-    ``columns`` are those of attributes (key to DuckDB type).
+    ``columns`` are those of attributes (key to DuckDB type), ``further`` others, whose values are among the
+    text as well.
     """
-    names = [quoted(key) for key in columns]
+    names = [quoted(key) for key in (*columns, *further)]
     whole = whole_attributes(columns)
     return [
         f"CREATE OR REPLACE VIEW spans_full AS {full_sql(columns)}",

@@ -81,14 +81,24 @@ def clickhouse(path: Path) -> Iterator[Reader]:
         yield connect(address).reader
 
 
-KINDS = {"file": a_file, "collector": a_collector, "memory": memory, "clickhouse": clickhouse}
+KINDS: dict[str, Callable[[Path], object]] = {
+    "file": a_file,
+    "collector": a_collector,
+    "memory": memory,
+    "clickhouse": clickhouse,
+}
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+@pytest.fixture(scope="module", params=list(KINDS.values()), ids=list(KINDS))
 def store(request: pytest.FixtureRequest, path: Path) -> Iterator[Store]:
     make: Callable[[Path], object] = request.param
     with make(path) as reader, Store(reader) as opened:  # type: ignore[attr-defined]
         yield opened
+
+
+def keeps_types(store: Store) -> bool:
+    """The Collector's exporter to ClickHouse makes a text of every value of an attribute."""
+    return not store.location.startswith("clickhouse")
 
 
 def hexes(*ids: bytes) -> set[str]:
@@ -198,8 +208,20 @@ CASES = [
 ]
 
 
+#: What is found where every value is a text: a number is what reads as one, and no text reads as infinity.
+AMONG_TEXTS: dict[str, set[bytes]] = {
+    "app.items = 42": {ROOT, OTHER},
+    "app.items = 42.0": {ROOT, OTHER},
+    'app.items = "42"': {ROOT, OTHER},
+    "app.items > 41.5": {ROOT, OTHER},
+    "app.nan > 1e300": set(),
+}
+
+
 @pytest.mark.parametrize(("where", "expected"), CASES, ids=[case[0] or "everything" for case in CASES])
 def test_search(store: Store, where: str, expected: set[bytes]) -> None:
+    if not keeps_types(store):
+        expected = AMONG_TEXTS.get(where, expected)
     found = store.search(where, spans=True)
     assert set(found.rows["span_id"]) == hexes(*expected)
     traces = {WEB if each == OTHER else CART for each in expected}
@@ -241,22 +263,39 @@ def test_names_that_are_not_there(store: Store) -> None:
     assert hint is not None and "http.route" in hint
 
 
+#: `TYPED` as the exporter writes it; what conventions say is a whole number is one again.
+AS_TEXTS = TYPED | {
+    "app.items": "42",
+    "app.ratio": "0.5",
+    "app.ok": "true",
+    "app.bytes": "/w==",
+    "app.list": '[1,"1"]',
+    "app.nan": "json: unsupported value: +Inf",
+}
+
+
 def test_a_trace_with_everything(store: Store) -> None:
+    typed = keeps_types(store)
+    expected = TYPED if typed else AS_TEXTS
+
+    def told(number: int) -> int | str:
+        return number if typed else str(number)
+
     trace = store.trace(CART.hex())
     assert trace.spans["span_id"].to_list() == [ROOT.hex(), CHILD.hex()]
     root, child = trace.span(ROOT.hex()), trace.span(CHILD.hex().upper())
-    assert root.attributes == TYPED
+    assert root.attributes == expected
     assert {key: type(value) for key, value in root.attributes.items()} == {
-        key: type(value) for key, value in TYPED.items()
+        key: type(value) for key, value in expected.items()
     }
-    assert root.resource == {"service.name": "cart", "host.name": "n1", "host.cpus": 8}
+    assert root.resource == {"service.name": "cart", "host.name": "n1", "host.cpus": told(8)}
     assert (root.scope, root.status, root.events) == ("test", "unset", [])
     assert (child.status, child.status_message, child.kind) == ("error", "no rows", "client")
     assert child.events == [
         {
             "time_ns": 3_000,
             "name": "exception",
-            "attributes": {"exception.type": "Empty", "tries": 2},
+            "attributes": {"exception.type": "Empty", "tries": told(2)},
             "dropped_attributes": 0,
         }
     ]
@@ -264,7 +303,11 @@ def test_a_trace_with_everything(store: Store) -> None:
     assert (link["linked_trace_id"], link["linked_span_id"]) == (WEB.hex(), OTHER.hex())
     assert link["attributes"] == {"why": "retry"}
     (record,) = child.logs
-    assert (record["body"], record["severity"], record["attributes"]) == ("it's empty", "error", {"rows": 0})
+    assert (record["body"], record["severity"], record["attributes"]) == (
+        "it's empty",
+        "error",
+        {"rows": told(0)},
+    )
     assert trace.events.height == trace.links.height == trace.logs.height == trace.resources.height == 1
 
 
@@ -305,12 +348,18 @@ def test_rows_of_spans(store: Store) -> None:
         store.reader.stream("select nowhere from spans")
 
 
-def test_rows_of_logs_and_metrics(store: Store) -> None:
+def test_rows_of_logs(store: Store) -> None:
     logs = store.logs()
     assert sorted(logs["body"]) == ["it's empty", "outside"]
     assert store.logs("it's", columns=["span_id", "severity"]).rows() == [(CHILD.hex(), "error")]
     assert store.logs(trace_id=CART.hex(), service="cart").height == 1
     assert store.logs(since=2_000)["body"].to_list() == ["outside"]
+
+
+def test_rows_of_metrics(store: Store) -> None:
+    if not keeps_types(store):
+        assert store.metrics().is_empty()
+        pytest.skip("the exporter's five tables of metrics are not read")
     metrics = store.metrics("free")
     assert metrics["value_int"].to_list() == [1_000, 5_000]
     assert store.metrics("free", service="cart", until=5_000, columns=["unit", "time_ns"]).rows() == [

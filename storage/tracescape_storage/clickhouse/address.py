@@ -61,7 +61,9 @@ def parse_address(text: str) -> Address:
         port = parts.port
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError as error:
-        raise StoreError(f"The address of ClickHouse cannot be read: {_shown(error, text)}. {_WRITE}") from None
+        raise StoreError(
+            f"The address of ClickHouse cannot be read: {_shown(error, text)}. {_WRITE}"
+        ) from None
     unknown = sorted(set(options) - {"database", "traces", "logs"})
     if unknown or parts.fragment:
         raise StoreError(

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from tracescape_storage.attribute_columns import WELL_KNOWN
 from tracescape_storage.clickhouse.layout import Layout
-from tracescape_storage.clickhouse.literals import literal
+from tracescape_storage.clickhouse.literals import Bound, literal
 from tracescape_storage.schema import ARRIVED, PROMOTED, TRACE_KEY, URL_HOST
 
 #: OTLP's codes by the words of the exporter, of today's and of older releases.
@@ -89,13 +89,18 @@ def attribute(key: str, column: str = "SpanAttributes") -> str:
     return f"if(mapContains({column}, {literal(key)}), {column}[{literal(key)}], NULL)"
 
 
+def attribute_named(key: str, bound: Bound) -> str:
+    """The value of a key that a person wrote, a text; null where there is none."""
+    name = bound.text(key)
+    return f"if(mapContains(SpanAttributes, {name}), SpanAttributes[{name}], NULL)"
+
+
 def json_of(column: str) -> str:
     """The JSON text of attributes, as `attributes.encode_attributes` writes it."""
     plain = f"toJSONString({column})"
     # A key that begins with a dollar has it twice: a map with one is hardly ever seen, so it pays to look.
-    escaped = (
-        f"toJSONString(mapApply((k, v) -> (if(startsWith(k, '$'), concat('$', k), toString(k)), v), {column}))"
-    )
+    doubled = "(k, v) -> (if(startsWith(k, '$'), concat('$', k), toString(k)), v)"
+    escaped = f"toJSONString(mapApply({doubled}, {column}))"
     return f"if(arrayExists(k -> startsWith(k, '$'), mapKeys({column})), {escaped}, {plain})"
 
 

@@ -26,7 +26,7 @@ _TIME, _MEMORY = (159, 160), (241,)
 _MANY: Final = (158, 307, 396)
 _NOT_ALLOWED: Final = (164, 452)
 _MOST_WORDS: Final = 300
-_TRAILER: Final = re.compile(r"\s*\(version [^()]*(?:\([^()]*\))?\)\s*$")
+_TRAILER: Final = re.compile(r"\s*\(version .*$", re.DOTALL)
 _HEADER: Final = re.compile(r"^.*?DB::Exception:\s*", re.DOTALL)
 _CLOSED: Final = "The store was closed before the question was answered. Open it again, and ask again."
 _EXTRA: Final = "Reading from ClickHouse takes one more package: pip install 'tracescape[clickhouse]'"
@@ -186,9 +186,7 @@ def _embedded(address: Address) -> Client:
 
     if not Path(address.path).is_dir():
         raise StoreError(f"There is no folder {address.path}.")
-    return clickhouse_connect.get_client(
-        interface="chdb", path=address.path, database=address.database
-    )
+    return clickhouse_connect.get_client(interface="chdb", path=address.path, database=address.database)
 
 
 @contextmanager
@@ -239,7 +237,9 @@ def said(error: Exception, address: Address) -> StoreError:
     if code in _MEMORY:
         return QueryError("The query needs more memory than it may take. Narrow it by start_ns.")
     if code in _MANY:
-        return QueryError("The answer has more rows than are taken at once. Narrow it by time, or add a LIMIT.")
+        return QueryError(
+            "The answer has more rows than are taken at once. Narrow it by time, or add a LIMIT."
+        )
     if code in _NOT_ALLOWED:
         return QueryError(f"Questions are read-only here: {words}")
     if code == _DENIED:

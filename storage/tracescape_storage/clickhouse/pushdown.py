@@ -17,7 +17,7 @@ import duckdb
 from tracescape_storage.attribute_columns import WELL_KNOWN
 from tracescape_storage.clickhouse.columns import KIND_WORDS, STATUS_WORDS, Source
 from tracescape_storage.clickhouse.literals import Bound, instant, literal, number
-from tracescape_storage.schema import ARRIVED, PROMOTED, TABLES, TRACE_KEY, store_columns
+from tracescape_storage.schema import PROMOTED, TABLES, TRACE_KEY, store_columns
 
 Node = dict[str, Any]
 
@@ -60,7 +60,8 @@ class Pull(NamedTuple):
     """What to read of one table.
 
     Attributes:
-        columns: of the store's table; those that are conditions begin with `NAMED`.
+        columns: of the store's table; of those that it does not have, conditions begin with `NAMED`, others
+            are keys of attributes.
         where: a condition in the server's words, ``""`` for every row.
         order, limit: where the question itself takes the first rows of this table and nothing else.
         distinct: whether rows that are alike in ``columns`` may come once.
@@ -216,8 +217,14 @@ class _Planner:
                 chosen |= set(_HOST) & set(there)
             if table == "spans" and "attributes" in named and views - {table}:
                 chosen |= set(WELL_KNOWN)
-        conditions = sorted(name for name in named if name.startswith(NAMED)) if table == "spans" else []
-        return (*(name for name in there if name in chosen), *conditions)
+        further = (
+            ()
+            if table != "spans"
+            else sorted(
+                name for name in named if name not in there and (name.startswith(NAMED) or "." in name)
+            )
+        )
+        return (*(name for name in there if name in chosen), *further)
 
     def _first_rows(self, pull: Pull, select: Node, read: Node, condition: _Condition | None) -> Pull:
         """The pull of a question that takes rows of one table as they are: perhaps only the first of them."""
@@ -298,8 +305,10 @@ class _Planner:
         if kind == "COMPARE_BETWEEN":
             low = self._comparison(node["input"], ">=", node["lower"], scope)
             high = self._comparison(node["input"], "<=", node["upper"], scope)
-            return None if low is None or high is None else _Condition(
-                _all_of([low, high]), low.exact and high.exact
+            return (
+                None
+                if low is None or high is None
+                else _Condition(_all_of([low, high]), low.exact and high.exact)
             )
         if kind == "COMPARE_IN":
             return self._among(parts[0], parts[1:], scope)
@@ -335,7 +344,7 @@ class _Planner:
             if sign == "=" and name == "trace_id":
                 return _Condition(self._ids(name, (digits,), scope), True)
             column = {"trace_id": "TraceId", "span_id": "SpanId"}.get(name, "ParentSpanId")
-            return _Condition(f"{column} {sign} {literal(digits)}", True) if _plain_id(sign, name, digits) else None
+            return _Condition(f"{column} {sign} {literal(digits)}", True) if _plain_id(sign, name) else None
         if name in ("kind", "status") and sign == "=" and scope.table == "spans":
             return self._coded(name, [right], scope)
         return self._other(left, sign, right, scope)
@@ -404,7 +413,9 @@ class _Planner:
             return None
         source = self._sources[scopes[0].table]
         if name == TRACE_KEY:  # a trace that has one of these keys may as well be told by its id
-            return _Condition(f"TraceId IN (SELECT TraceId FROM {source.origin} WHERE {condition.sql})", False)
+            return _Condition(
+                f"TraceId IN (SELECT TraceId FROM {source.origin} WHERE {condition.sql})", False
+            )
         inner = f"SELECT {source.columns[name]} FROM {source.origin} WHERE {condition.sql}"
         return _Condition(f"{self._sources[scope.table].columns[outer]} IN ({inner})", True)
 
@@ -479,7 +490,11 @@ def _scopes(select: Node) -> Iterator[tuple[Node, _Scope]]:
     waiting, bare = [origin], origin.get("type") == "BASE_TABLE"
     while waiting:
         each = waiting.pop()
-        if each.get("type") == "JOIN" and each.get("join_type") == "INNER" and each.get("ref_type") == "REGULAR":
+        if (
+            each.get("type") == "JOIN"
+            and each.get("join_type") == "INNER"
+            and each.get("ref_type") == "REGULAR"
+        ):
             waiting += [each["left"], each["right"]]
         elif each.get("type") == "BASE_TABLE":
             name = each["table_name"].lower()
@@ -549,7 +564,7 @@ def _digits(node: Node, name: str) -> str | None:
     return text.lower()
 
 
-def _plain_id(sign: str, name: str, digits: str) -> bool:
+def _plain_id(sign: str, name: str) -> bool:
     # Numbers of spans are in another order than their digits.
     return sign in ("=", "!=") or name == "trace_id"
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL, WELL_KNOWN
 from tracescape_storage.clickhouse import conditions, shapes
 from tracescape_storage.clickhouse.address import Address, parse_address
-from tracescape_storage.clickhouse.columns import Source, promoted_columns, sources_of
+from tracescape_storage.clickhouse.columns import Source, attribute_named, promoted_columns, sources_of
 from tracescape_storage.clickhouse.connection import Connection, Limits
 from tracescape_storage.clickhouse.layout import layout_of
 from tracescape_storage.clickhouse.literals import Bound, instant, literal
@@ -95,14 +95,14 @@ class ClickHouseReader(SqlReader):
             return known
         plan = self._plan(query)
         if plan is None:
-            return self._connection.table(checked_foreign(query))
+            return _plain(self._connection.table(checked_foreign(query)))
         return answered(plan, query, lambda table, pull: self._pulled(plan, table, pull))
 
     def stream(self, query: str) -> pa.RecordBatchReader:
         """See `Reader.stream`."""
         plan = self._plan(query)
         if plan is None:
-            return self._connection.table(checked_foreign(query)).to_reader()
+            return _plain(self._connection.table(checked_foreign(query))).to_reader()
         return streamed(plan, query, lambda table, pull: self._pulled(plan, table, pull))
 
     def extent(self) -> Extent:
@@ -139,7 +139,7 @@ class ClickHouseReader(SqlReader):
             where.append(conditions.condition_sql(field("service") == service, self._layout, bound))
         known = {**self._sources["spans"].columns, **promoted_columns(), **_CODED}
         listed = ", ".join(f"{known[name]} AS `{name}`" for name in columns)
-        found = self._ask(f"SELECT {listed} FROM {self._layout.traces}{_where(where)}", bound)
+        found = self._ask(f"SELECT {listed} FROM {self._layout.traces}{_where(where)}", bound, coded=True)
         types = {name: SPANS_FULL.field(name).type for name in columns}
         return dictionary_coded(_typed(binary_ids(found), types))
 
@@ -189,7 +189,7 @@ class ClickHouseReader(SqlReader):
         def read(condition: str) -> pa.Table:
             both = Bound()
             parts = [*self._window(since_ns, until_ns), self._exact(condition, both)]
-            return _plain(self._ask(shapes.shapes_sql(columns, origin, " AND ".join(parts)), both))
+            return self._ask(shapes.shapes_sql(columns, origin, " AND ".join(parts)), both)
 
         at = found.schema.get_field_index("shape")
         spans = binary_ids(found).set_column(at, "shape", pa.array(numbers))
@@ -235,7 +235,7 @@ class ClickHouseReader(SqlReader):
                 f" LIMIT {_MOST_KEYS}",
                 Bound(),
             )
-            found.update(_plain(table)["name"].to_pylist())
+            found.update(table["name"].to_pylist())
         return found
 
     # How
@@ -267,8 +267,10 @@ class ClickHouseReader(SqlReader):
         """A condition of `select` in the server's words."""
         with self._lock:
             tree = parsed(self._parser, f"SELECT 1 FROM spans_full WHERE {condition}")
-        sql = None if tree is None else condition_of(
-            tree, self._sources, self._condition, self._of_traces, bound
+        sql = (
+            None
+            if tree is None
+            else condition_of(tree, self._sources, self._condition, self._of_traces, bound)
         )
         if sql is None:
             raise QueryError("This cannot be asked of ClickHouse. Ask without the environment or the filter.")
@@ -289,10 +291,10 @@ class ClickHouseReader(SqlReader):
         def expression(name: str) -> str:
             if name.startswith(NAMED):
                 return f"toBool({self._condition(name, bound) or 'false'})"
-            return source.columns[name]
+            return source.columns.get(name) or attribute_named(name, bound)
 
         # A row without any column is a row all the same.
-        listed = ", ".join(f"{expression(name)} AS `{name}`" for name in pull.columns if _held(source, name))
+        listed = ", ".join(f"{expression(name)} AS `{name}`" for name in pull.columns)
         listed = listed or f"{source.columns[next(iter(source.columns))]} AS `{next(iter(source.columns))}`"
         distinct = "DISTINCT " if pull.distinct or source.grouped else ""
         order = f" ORDER BY {pull.order}" if pull.order else ""
@@ -343,8 +345,9 @@ class ClickHouseReader(SqlReader):
             self._kept[sql] = now, found
         return found
 
-    def _ask(self, sql: str, bound: Bound) -> pa.Table:
-        return self._connection.table(sql, bound.values)
+    def _ask(self, sql: str, bound: Bound, *, coded: bool = False) -> pa.Table:
+        found = self._connection.table(sql, bound.values)
+        return found if coded else _plain(found)
 
     def _window(self, since_ns: int | None, until_ns: int | None) -> list[str]:
         found = [] if since_ns is None else [f"Timestamp >= {instant(since_ns)}"]
@@ -356,10 +359,6 @@ _CODED: Final = {
     "service": "toLowCardinality(if(ServiceName = '', 'unknown_service', ServiceName))",
     "operation": "toLowCardinality(SpanName)",
 }
-
-
-def _held(source: Source, name: str) -> bool:
-    return name.startswith(NAMED) or name in source.columns
 
 
 def _where(conditions: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ the one before, and what arrives meanwhile is on the pages to which it belongs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -32,7 +32,9 @@ _SPANS_A_TRACE: Final = 64
 _KEYS: Final = {"newest": "toUnixTimestamp64Nano(Timestamp)", "slowest": "toInt64(Duration)"}
 _RAW_KEYS: Final = {"newest": "Timestamp", "slowest": "Duration"}
 #: Tells rows of one id apart: a span that was sent twice, or two that share an id.
-_ROW: Final = "reinterpretAsInt64(cityHash64(SpanName, ServiceName, SpanKind, ParentSpanId, Timestamp, Duration))"
+_ROW: Final = (
+    "reinterpretAsInt64(cityHash64(SpanName, ServiceName, SpanKind, ParentSpanId, Timestamp, Duration))"
+)
 
 Asking = Callable[[str, Bound], pa.Table]
 
@@ -126,7 +128,8 @@ class Searcher(NamedTuple):
         bound, having = Bound(), ""
         if place is not None:
             (trace,) = place.ties
-            having = f" HAVING key < {number(place.key)} OR (key = {number(place.key)} AND trace < {literal(trace)})"
+            at = number(place.key)
+            having = f" HAVING key < {at} OR (key = {at} AND trace < {literal(trace)})"
         found = self.ask(
             f"SELECT TraceId AS trace, max({_KEYS[asked.order]}) AS key FROM {self.spans.origin}"
             f" WHERE {' AND '.join(self._conditions(asked, bound))} GROUP BY TraceId{having}"
@@ -153,8 +156,8 @@ def binary_ids(table: pa.Table) -> pa.Table:
     return table
 
 
-def _listed(table: pa.Table, name: str) -> list[object]:
-    values: list[object] = (binary_ids(table) if name == "trace_id" else table)[name].to_pylist()
+def _listed(table: pa.Table, name: str) -> list[Any]:
+    values: list[Any] = (binary_ids(table) if name == "trace_id" else table)[name].to_pylist()
     return values
 
 

@@ -62,4 +62,3 @@ def shapes_sql(columns: dict[str, str], origin: str, where: str) -> str:
         f"SELECT shape, {names}, any({SAMPLING}) AS {SAMPLING} FROM ({_rows(columns, origin, where)})"
         " GROUP BY shape"
     )
-

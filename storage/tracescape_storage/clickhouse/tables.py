@@ -14,6 +14,9 @@ _TEXT: Final = "String CODEC(ZSTD(1))"
 _WORD: Final = "LowCardinality(String) CODEC(ZSTD(1))"
 _MAP: Final = "Map(LowCardinality(String), String)"
 _TIME: Final = "DateTime64(9) CODEC(Delta(8), ZSTD(1))"
+_SECONDS: Final = "DateTime CODEC(Delta, ZSTD(1))"
+_EVENT: Final = f"Timestamp DateTime64(9), Name LowCardinality(String), Attributes {_MAP}"
+_LINK: Final = f"TraceId String, SpanId String, TraceState String, Attributes {_MAP}"
 
 _SPANS: Final = {
     "Timestamp": _TIME,
@@ -31,8 +34,8 @@ _SPANS: Final = {
     "Duration": "UInt64 CODEC(ZSTD(1))",
     "StatusCode": _WORD,
     "StatusMessage": _TEXT,
-    "Events": f"Nested(Timestamp DateTime64(9), Name LowCardinality(String), Attributes {_MAP}) CODEC(ZSTD(1))",
-    "Links": f"Nested(TraceId String, SpanId String, TraceState String, Attributes {_MAP}) CODEC(ZSTD(1))",
+    "Events": f"Nested({_EVENT}) CODEC(ZSTD(1))",
+    "Links": f"Nested({_LINK}) CODEC(ZSTD(1))",
 }
 _LOGS: Final = {
     "Timestamp": _TIME,
@@ -71,7 +74,7 @@ def statements(database: str = "default", traces: str = "otel_traces", logs: str
         ),
         _table(
             lookup,
-            {"TraceId": _TEXT, "Start": "DateTime CODEC(Delta, ZSTD(1))", "End": "DateTime CODEC(Delta, ZSTD(1))"},
+            {"TraceId": _TEXT, "Start": _SECONDS, "End": _SECONDS},
             [_bloom("idx_trace_id", "TraceId", 0.01)],
             "PARTITION BY toDate(Start) ORDER BY (TraceId, Start)",
         ),

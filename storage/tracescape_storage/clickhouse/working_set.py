@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tracescape_storage import ddl
 from tracescape_storage.attribute_columns import WELL_KNOWN
-from tracescape_storage.clickhouse.pushdown import Plan, Pull
+from tracescape_storage.clickhouse.pushdown import NAMED, Plan, Pull
 from tracescape_storage.pool import Pool
 from tracescape_storage.query import LOCKED_DOWN, select_batches, select_table
 from tracescape_storage.schema import TABLES, store_columns
@@ -72,8 +72,14 @@ def _create(table: str, pull: Pull) -> str:
     columns = {field.name: ddl.duckdb_type(field.type) for field in fields}
     if table == "spans":
         columns |= WELL_KNOWN
-    columns |= {name: "BOOLEAN" for name in pull.columns if name not in columns}
-    return f"CREATE TABLE {table} ({', '.join(f'{ddl.quoted(name)} {kind}' for name, kind in columns.items())})"
+    columns |= {name: _kind(name) for name in pull.columns if name not in columns}
+    return (
+        f"CREATE TABLE {table} ({', '.join(f'{ddl.quoted(name)} {kind}' for name, kind in columns.items())})"
+    )
+
+
+def _kind(name: str) -> str:
+    return "BOOLEAN" if name.startswith(NAMED) else "VARCHAR"
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, batch: pa.RecordBatch) -> None:
@@ -89,6 +95,8 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, batch: pa.RecordB
 
 
 def _views(plan: Plan) -> list[str]:
-    views = dict(zip(("spans_full", "spans_v"), ddl.span_views(WELL_KNOWN), strict=True))
+    asked = plan.pulls["spans"].columns if "spans" in plan.pulls else ()
+    further = [name for name in asked if "." in name and name not in WELL_KNOWN and _kind(name) == "VARCHAR"]
+    views = dict(zip(("spans_full", "spans_v"), ddl.span_views(WELL_KNOWN, further), strict=True))
     views |= {"logs_v": ddl.LOGS_VIEW, "metrics_v": ddl.METRICS_VIEW, "exemplars_v": ddl.EXEMPLARS_VIEW}
     return [sql for name, sql in views.items() if name in plan.views]

@@ -1,0 +1,130 @@
+"""What a DuckDB file answers, the same rows in ClickHouse's tables answer alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from support import clickhouse
+from support.shop_store import MINUTE_NS, broken_shop
+from tracescape.store import Store, Topology, connect
+
+BEGIN = 1_700_000_040_000_000_000
+WHOLE = (BEGIN, BEGIN + 8 * MINUTE_NS)
+BROKEN = (BEGIN + 5 * MINUTE_NS, BEGIN + 7 * MINUTE_NS)
+HEALTHY = (BEGIN, BEGIN + 5 * MINUTE_NS)
+
+
+class Both(NamedTuple):
+    file: Store
+    clickhouse: Store
+
+    def alike(self, ask: Callable[[Store], pl.DataFrame], *, some: bool = True) -> pl.DataFrame:
+        """Ask both, and return what both say."""
+        expected, found = (pl.DataFrame(ask(store)) for store in self)
+        assert_frame_equal(found, expected)
+        assert not some or expected.height
+        return expected
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    folder = tmp_path_factory.mktemp("both")
+    with (
+        broken_shop(folder / "shop.db", BEGIN, 5, 2, 1) as file,
+        clickhouse.database(folder / "clickhouse") as (address, client),
+    ):
+        clickhouse.copy(file.reader, client, address)
+        with connect(address) as store:
+            yield Both(file, store)
+
+
+def test_the_extent(both: Both) -> None:
+    assert both.clickhouse.extent() == both.file.extent()
+
+
+def test_the_topology_and_what_is_calculated_from_it(both: Both) -> None:
+    for (since, until), baseline in ((WHOLE, None), (BROKEN, HEALTHY)):
+
+        def topology(store: Store, asked: tuple[Any, ...] = (since, until, baseline)) -> Topology:
+            return store.topology(*asked)
+
+        both.alike(lambda store, ask=topology: ask(store).nodes)  # type: ignore[misc]
+        both.alike(lambda store, ask=topology: ask(store).edges)  # type: ignore[misc]
+    since, until = WHOLE
+    both.alike(lambda store: store.services(since, until))
+    both.alike(lambda store: store.health(BROKEN[0], BROKEN[1], baseline=BEGIN))
+    both.alike(lambda store: store.red(since=since, until=until, by="operation", step="1m"))
+    both.alike(lambda store: store.call_paths(since, until))
+    both.alike(lambda store: store.absence(BROKEN[0], BROKEN[1]), some=False)
+
+
+@pytest.mark.parametrize("by", ["operation", "service", "edge", "path"])
+def test_the_critical_path(both: Both, by: str) -> None:
+    both.alike(lambda store: store.critical_path(since=WHOLE[0], until=WHOLE[1], by=by))
+
+
+def test_the_diagnosis(both: Both) -> None:
+    first, second = (store.diagnose(*BROKEN, baseline=HEALTHY) for store in both)
+    assert str(second) == str(first)
+    assert "inventory-db" in str(second)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "",
+        'service = "checkout" and kind = server',
+        "duration > 50ms",
+        "http.response.status_code = 200",
+        'http.request.method = "POST" or db.system.name exists',
+        "not (status = error)",
+        'operation matches "^(GET|POST) "',
+    ],
+)
+@pytest.mark.parametrize("order", ["newest", "slowest"])
+def test_searches_page_by_page(both: Both, where: str, order: str) -> None:
+    for spans in (True, False):
+        pages: list[pl.DataFrame] = []
+        for store in both:
+            after, rows = None, []
+            for _ in range(3):
+                page = store.search(where, order=order, limit=7, spans=spans, after=after)  # type: ignore[arg-type]
+                rows.append(pl.DataFrame(page.rows.select(pl.exclude("attributes"))))
+                after = page.after
+                if after is None:
+                    break
+            pages.append(pl.concat(rows))
+        assert_frame_equal(pages[1], pages[0])
+
+
+def test_durations_over_time(both: Both) -> None:
+    both.alike(lambda store: store.latency("kind = server", since=WHOLE[0], until=WHOLE[1], step="1m"))
+
+
+def test_one_trace_and_its_critical_path(both: Both) -> None:
+    trace_id = both.file.search(order="slowest", limit=1).rows["trace_id"].item()
+    both.alike(lambda store: store.trace(trace_id).critical_path())
+    both.alike(lambda store: store.trace(trace_id).waterfall())
+
+
+def test_questions_in_sql(both: Both) -> None:
+    for query in (
+        "SELECT service, count(*) AS n, max(duration_ns) AS longest FROM spans_v GROUP BY ALL ORDER BY ALL",
+        "SELECT s.service, e.name, count(*) AS n FROM spans s JOIN events e USING (trace_id, span_id)"
+        " GROUP BY ALL ORDER BY ALL",
+        'SELECT "http.route", kind, count(*) AS n FROM spans_v WHERE start_ns >= 1700000100000000000'
+        " AND service IN ('checkout', 'cart') GROUP BY ALL ORDER BY ALL",
+        "WITH slow AS (SELECT trace_id FROM spans WHERE duration_ns > 100000000 AND status <> 2)"
+        " SELECT service, count(*) AS n FROM spans WHERE trace_id IN (SELECT trace_id FROM slow)"
+        " GROUP BY ALL ORDER BY ALL",
+        "SELECT DISTINCT operation FROM spans WHERE service = 'cart' OR kind IN (3, 4) ORDER BY 1",
+        "SELECT service, operation, start_ns FROM spans WHERE NOT (kind = 2) AND duration_ns BETWEEN 1 AND"
+        " 90000000 ORDER BY start_ns DESC, span_id LIMIT 9",
+        "SELECT service, environment, version FROM resources WHERE service <> 'tracescape' ORDER BY ALL",
+    ):
+        both.alike(lambda store, query=query: store.sql(query))  # type: ignore[misc]
