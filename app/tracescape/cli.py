@@ -110,7 +110,15 @@ def _root(
 
 @app.command()
 def serve(
+    context: typer.Context,
     db: Annotated[Path, typer.Option(envvar="TRACESCAPE_DB", help="The store file.")] = DEFAULT_DB,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TRACESCAPE_SERVE_STORE",
+            help="Instead of a file: clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, for many collectors.",
+        ),
+    ] = None,
     grpc: Annotated[
         str, typer.Option(envvar="TRACESCAPE_GRPC", help="OTLP/gRPC at HOST:PORT.")
     ] = DEFAULT_GRPC,
@@ -173,38 +181,43 @@ def serve(
         ),
     ] = DEFAULT_MEMORY_MIB,
 ) -> None:
-    """Collect: OTLP in over gRPC or HTTP, durable in DuckDB before it is acknowledged."""
-    from tracescape.collector import Collector
+    """Collect: OTLP in over gRPC or HTTP, durable before it is acknowledged, in a file or in ClickHouse."""
+    from tracescape.serving import OF_FILES, FileSettings, Settings, collector_for
     from tracescape_ingest.tls import Tls
 
     _allow_many_connections()
     stopped = _on_signals()
+    settings = Settings(
+        grpc=grpc,
+        http=http,
+        tls=Tls.checked(tls_cert, tls_key, tls_client_ca),
+        api_keys=api_keys,
+        cors_origins=cors_origin or (),
+        max_message_bytes=max_message_mib << 20,
+        observe_s=observe_s,
+        queries=DEFAULT_QUERIES._replace(time_s=query_time_s, rows=query_rows, running=queries),
+        ready=_on_compiled,
+    )
+    files = FileSettings(db, _limits(keep, max_gib), memory_mib)
+    given = [name for name in OF_FILES if _is_typed(context, name)]
     try:
-        with Collector(
-            db,
-            grpc=grpc,
-            http=http,
-            tls=Tls.checked(tls_cert, tls_key, tls_client_ca),
-            api_keys=api_keys,
-            cors_origins=cors_origin or (),
-            max_message_bytes=max_message_mib << 20,
-            observe_s=observe_s,
-            limits=_limits(keep, max_gib),
-            queries=DEFAULT_QUERIES._replace(time_s=query_time_s, rows=query_rows, running=queries),
-            memory_mib=memory_mib,
-            ready=_on_compiled,
-        ) as collector:
+        with collector_for(store, settings, files, given) as collector:
             grpc_url, http_url = collector.grpc_endpoint, collector.http_url
             out.print(f"OTLP/gRPC   {grpc_url}   (OTEL_EXPORTER_OTLP_ENDPOINT={grpc_url})")
-            out.print(f"OTLP/HTTP   {http_url}   (and questions: tracescape explore {http_url})")
+            out.print(f"OTLP/HTTP   {http_url}   (and questions: {collector.asked_by})", markup=False)
             for lane in collector.lanes.values():
-                out.print(f"store       {lane.location}")
+                out.print(f"store       {lane.location}", markup=False)
             out.print(f"page        {http_url}/   (in a browser)")
             out.print("Ctrl-C ends it; what was accepted is stored first.")
             stopped.wait()
     finally:
         gc.unfreeze()  # or DuckDB's bindings list, at the end, what was not collected
     out.print("stopped; everything acknowledged is in the store")
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _on_compiled() -> None:
@@ -367,11 +380,25 @@ def export(
     target: Annotated[
         str, typer.Option("--store", envvar="TRACESCAPE_STORE", help="A store file or HOST:PORT.")
     ] = "localhost:4318",
+    parquet: Annotated[
+        Path | None,
+        typer.Option(help="Write everything into this folder as Parquet, a file an hour; again: the new."),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="With --parquet: from when, whole hours.")] = None,
+    until: Annotated[str | None, typer.Option(help="With --parquet: until when, likewise.")] = None,
 ) -> None:
     """Write one trace as OTLP JSON, which replay and every OTLP/HTTP receiver take.
 
-    Without a trace, copy the whole store into a new file: consistent, also while a collector writes it.
+    Without a trace, copy the whole store into a new file: consistent, also while a collector writes it. With
+    --parquet, write a folder that Polars, DuckDB, Spark and others read.
     """
+    if parquet is not None:
+        if trace_id is not None or output is not None:
+            raise ValueError("--parquet writes a folder of everything: it goes with no trace and no --output")
+        _to_parquet(target, parquet, since, until)
+        return
+    if since is not None or until is not None:
+        raise ValueError("--since and --until are for --parquet")
     if trace_id is None:
         _copy(target, output)
         return
@@ -382,6 +409,13 @@ def export(
         return
     output.write_text(text, encoding="utf-8")
     out.print(str(output), markup=False)
+
+
+def _to_parquet(target: str, folder: Path, since: str | None, until: str | None) -> None:
+    with open_target(target) as store:
+        written = store.export_parquet(folder, since=since, until=until)
+    kept = f", {written.kept:,} were there" if written.kept else ""
+    out.print(f"{folder}   {written.rows:,} rows in {written.files:,} files{kept}", markup=False)
 
 
 def _copy(target: str, output: Path | None) -> None:

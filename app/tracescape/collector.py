@@ -126,6 +126,11 @@ class Serving(Closing, Generic[L]):
         """A reader that sees everything that was acknowledged before; the first tenant's by default."""
         return (self.lanes[tenant] if tenant else next(iter(self.lanes.values()))).reader()
 
+    @property
+    def asked_by(self) -> str:
+        """What to type for an answer."""
+        return f"tracescape explore {self.http_url}"
+
     def _asked(self, tenant: str) -> Reader:
         self.lanes[tenant].catch_up()
         return self.lanes[tenant].asked(None)

@@ -61,6 +61,7 @@ from tracescape_storage.duckdb_file import (
 )
 from tracescape_storage.errors import StoreError
 from tracescape_storage.filters import Value
+from tracescape_storage.lake import Written, export_parquet
 from tracescape_storage.reader import Extent, Reader
 from tracescape_storage.search import Order, Question
 from tracescape_storage.unopened import LockedStoreError
@@ -523,6 +524,26 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
         """
         with counting("copying") as update:
             return copy_store(self._reader, Path(path).expanduser(), update)
+
+    def export_parquet(
+        self, path: str | os.PathLike[str], *, since: When = None, until: When = None
+    ) -> Written:
+        """Write everything, or what a window touches, as Parquet: a file an hour (docs/lake.md).
+
+        A folder that an earlier export of this store wrote gets what has come since.
+
+        Raises:
+            StoreError: the folder has other things in it, the disk is full, or reading or writing failed.
+        """
+        window = self.window(since, until)
+        with counting("exporting") as update:
+            return export_parquet(
+                self._reader,
+                Path(checked_path("path", path)).expanduser(),
+                since_ns=window.since_ns,
+                until_ns=window.until_ns,
+                progress=update,
+            )
 
     def close(self) -> None:
         """Let the file or the connection go. Idempotent."""

@@ -76,3 +76,35 @@ def test_without_a_trace_the_whole_store_is_copied(tmp_path: Path) -> None:
         assert isinstance(unnamed.exception, ValueError)
     with ts.open(out) as copy:
         assert sorted(copy.sql("select operation from spans")["operation"]) == ["a", "b"]
+
+
+def test_everything_goes_into_a_folder_of_parquet_and_again_what_is_new(file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "lake"
+    typed = ["export", "--parquet", str(folder), "--store", str(file)]
+    done = CliRunner().invoke(app, typed)
+    assert (done.exit_code, done.output.strip()) == (0, f"{folder}   2 rows in 1 files")
+    done = CliRunner().invoke(app, typed)
+    assert done.output.strip() == f"{folder}   0 rows in 0 files, 1 were there"
+    assert (folder / "spans/day=1970-01-01/hour=00/part-0.parquet").exists()
+
+
+def test_a_collector_is_exported_too(tmp_path: Path) -> None:
+    with Collector(tmp_path / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
+        data = request(span(trace_id=TRACE)).SerializeToString()
+        next(iter(collector.lanes.values())).intake.submit(Signal.TRACES, data).result(timeout=20)
+        with ts.connect(collector.http_url) as store:
+            assert store.export_parquet(tmp_path / "lake") == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["ab" * 16, "--parquet", "x"], "goes with no trace"),
+        (["--parquet", "x", "--output", "y"], "goes with no trace"),
+        (["--since", "1h"], "are for --parquet"),
+    ],
+)
+def test_what_does_not_go_together_is_said(file: Path, typed: list[str], words: str) -> None:
+    done = CliRunner().invoke(app, ["export", "--store", str(file), *typed])
+    assert done.exit_code == 1
+    assert words in str(done.exception)

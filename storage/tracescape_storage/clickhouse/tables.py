@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+#: How many inserts a table remembers, so that one that is tried again is there once.
+DEDUPLICATED: Final = "non_replicated_deduplication_window = 10000"
 _TEXT: Final = "String CODEC(ZSTD(1))"
 _WORD: Final = "LowCardinality(String) CODEC(ZSTD(1))"
 _MAP: Final = "Map(LowCardinality(String), String)"
@@ -98,7 +100,7 @@ def _table(name: str, columns: dict[str, str], indices: list[str], order: str) -
     body = ", ".join([*(f"`{column}` {kind}" for column, kind in columns.items()), *indices])
     return (
         f"CREATE TABLE IF NOT EXISTS {name} ({body}) ENGINE = MergeTree {order}"
-        " SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1"
+        f" SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, {DEDUPLICATED}"
     )
 
 

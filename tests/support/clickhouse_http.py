@@ -1,0 +1,182 @@
+"""ClickHouse's HTTP interface, as much of it as clients here use, in front of chdb; and what can befall it.
+
+There is no server on PyPI. This is the same engine behind as much of its protocol, so that what happens
+between the two ends of a connection can be made to happen.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+_FORMAT = re.compile(r"\s+FORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
+_CODE = re.compile(r"Code:\s*(\d+)")
+
+
+class Server:
+    """Runs on a port of its own.
+
+    Attributes:
+        before, after: called with the SQL of an insert, before it is run and before it is answered; the
+            first with ``CREATE`` as well. What they raise cuts the connection; a text that they return is
+            answered as the server's exception.
+        password: what a client has to show.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        chdb = pytest.importorskip("chdb")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._engine = chdb.connect(str(folder))
+        self._lock = threading.Lock()
+        self.before: Callable[[str], str | None] = lambda sql: None
+        self.after: Callable[[str], str | None] = lambda sql: None
+        self.password = ""
+        self.inserts: list[dict[str, str]] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http.daemon_threads = True
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self._http.server_address[1])
+
+    def address(self, database: str = "default", user: str = "") -> str:
+        return f"clickhouse://{user}127.0.0.1:{self.port}/{database}"
+
+    def run(self, sql: str, form: str = "TabSeparated", parameters: dict[str, str] | None = None) -> bytes:
+        with self._lock:
+            return bytes(self._engine.query(sql, form, params=parameters or {}).bytes())
+
+    def count(self, table: str) -> int:
+        return int(self.run(f"SELECT count() FROM {table}"))
+
+    def insert(self, sql: str, data: bytes, settings: dict[str, str]) -> None:
+        self.inserts.append(settings)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            head, form = _FORMAT.split(sql)[0], _FORMAT.search(sql)
+            assert form is not None
+            clause = ", ".join(f"{name} = '{value}'" for name, value in settings.items())
+            self.run(f"{head} FROM INFILE '{file.name}' SETTINGS {clause} FORMAT {form[1]}")
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._engine.close()
+
+
+class _CutError(Exception):
+    pass
+
+
+def cut(sql: str) -> str | None:
+    """Ends the connection without an answer."""
+    raise _CutError
+
+
+def once(what: Callable[[str], str | None], times: int = 1) -> Callable[[str], str | None]:
+    """Does so, and then no more."""
+    left = [times]
+
+    def do(sql: str) -> str | None:
+        if not left[0]:
+            return None
+        left[0] -= 1
+        return what(sql)
+
+    return do
+
+
+def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self._send(200, b"Ok.\n")
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked = dict(parse_qsl(urlsplit(self.path).query))
+            if server.password and not self._knows(server.password):
+                self._fail("Code: 516. DB::Exception: default: Authentication failed (AUTHENTICATION_FAILED)")
+                return
+            try:
+                self._send(200, self._answer(asked, body))
+            except _CutError:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+            except RuntimeError as error:
+                self._fail(str(error))
+
+        def _answer(self, asked: dict[str, str], body: bytes) -> bytes:
+            sql = asked.pop("query", "")
+            if sql.startswith("INSERT"):
+                self._befall(server.before, sql)
+                settings = {name: value for name, value in asked.items() if name in _INSERTING}
+                server.insert(sql, body, settings)
+                self._befall(server.after, sql)
+                return b""
+            sql = (sql + "\n" + body.decode()).strip()
+            if sql.startswith("CREATE"):
+                self._befall(server.before, sql)
+            form = _FORMAT.search(sql)
+            parameters = {name[6:]: value for name, value in asked.items() if name.startswith("param_")}
+            return server.run(_FORMAT.sub("", sql), form[1] if form else "TabSeparated", parameters)
+
+        def _befall(self, what: Callable[[str], str | None], sql: str) -> None:
+            if (exception := what(sql)) is not None:
+                raise RuntimeError(exception)
+
+        def _knows(self, password: str) -> bool:
+            import base64
+
+            basic = self.headers.get("Authorization", "").removeprefix("Basic ")
+            shown = base64.b64decode(basic).decode().rpartition(":")[2] if basic else ""
+            return password in (shown, self.headers.get("X-ClickHouse-Key"))
+
+        def _fail(self, text: str) -> None:
+            code = _CODE.search(text)
+            self._send(500, text.encode(), **{"X-ClickHouse-Exception-Code": code[1] if code else "1002"})
+
+        def _send(self, status: int, body: bytes, **headers: str) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+    return Handler
+
+
+_INSERTING = frozenset(
+    {
+        "insert_deduplicate",
+        "insert_deduplication_token",
+        "deduplicate_blocks_in_dependent_materialized_views",
+        "async_insert",
+    }
+)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """A server over an empty folder."""
+    server = Server(folder)
+    try:
+        yield server
+    finally:
+        server.close()
