@@ -29,6 +29,7 @@ from tracescape_storage.retention import DEFAULT_MAX_BYTES, Limits
 
 if TYPE_CHECKING:  # each command loads what it needs: help is there at once, a collector without Numba
     from tracescape.time_shown import TimeShown
+    from tracescape_ingest.self_signed import SelfSigned
 
 CONFIG_FILE: Final = Path("tracescape.toml")
 DEFAULT_DB: Final = Path("tracescape.db")
@@ -137,6 +138,20 @@ def serve(
             envvar="TRACESCAPE_TLS_CLIENT_CA", help="CA whose certificates clients must show (PEM)."
         ),
     ] = None,
+    tls_self_signed: Annotated[
+        bool,
+        typer.Option(
+            "--tls-self-signed",
+            envvar="TRACESCAPE_TLS_SELF_SIGNED",
+            help="Make a certificate for both ports, and keep it beside the store.",
+        ),
+    ] = False,
+    tls_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="TRACESCAPE_TLS_NAME", help="One more name or address that it is for; repeatable."
+        ),
+    ] = None,
     api_keys: Annotated[
         Path | None,
         typer.Option(envvar="TRACESCAPE_API_KEYS", help="TOML file of keys; each tenant has its own store."),
@@ -185,12 +200,15 @@ def serve(
     from tracescape.serving import OF_FILES, FileSettings, Settings, collector_for
     from tracescape_ingest.tls import Tls
 
+    own = _own_certificate(tls_self_signed, tls_name, http, db, (tls_cert, tls_key))
     _allow_many_connections()
     stopped = _on_signals()
     settings = Settings(
         grpc=grpc,
         http=http,
-        tls=Tls.checked(tls_cert, tls_key, tls_client_ca),
+        tls=Tls.checked(tls_cert, tls_key, tls_client_ca)
+        if own is None
+        else own.tls._replace(client_ca=tls_client_ca),
         api_keys=api_keys,
         cors_origins=cors_origin or (),
         max_message_bytes=max_message_mib << 20,
@@ -208,6 +226,8 @@ def serve(
             for lane in collector.lanes.values():
                 out.print(f"store       {lane.location}", markup=False)
             out.print(f"page        {http_url}/   (in a browser)")
+            if own is not None:
+                _print_certificate(own)
             out.print("Ctrl-C ends it; what was accepted is stored first.")
             stopped.wait()
     finally:
@@ -218,6 +238,32 @@ def serve(
 def _is_typed(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def _own_certificate(
+    wanted: bool, more: list[str] | None, http: str, db: Path, given: tuple[Path | None, Path | None]
+) -> SelfSigned | None:
+    """The certificate that is kept beside the store; never one that nobody asked for."""
+    if not wanted:
+        if more:
+            raise ValueError("--tls-name is for --tls-self-signed; a certificate of your own has its names")
+        return None
+    if any(given):
+        raise ValueError("give either --tls-self-signed or --tls-cert and --tls-key")
+    from tracescape_ingest.self_signed import own_names, self_signed
+
+    return self_signed(db.with_name(f"{db.name}.tls"), own_names(http, more or ()))
+
+
+def _print_certificate(own: SelfSigned) -> None:
+    out.print(
+        f"certificate {own.tls.cert}   ({'new' if own.made else 'as before'}, until {own.until:%Y-%m-%d})"
+    )
+    out.print(f"            for {', '.join(own.names)}", markup=False)
+    out.print(f"            SHA-256 {own.fingerprint}", soft_wrap=True)
+    out.print(
+        "            Nobody vouches for it: compare this with what the browser shows before you trust it."
+    )
 
 
 def _on_compiled() -> None:

@@ -1,11 +1,13 @@
 """`tracescape serve` with certificates and keys, as a person starts it and asks it."""
 
 import gc
+import hashlib
 import itertools
 import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -25,6 +27,7 @@ from support.endings import without_bindings_list
 from support.otlp import request, span
 from tracescape import cli
 from tracescape_ingest.grpc_server import SERVICE
+from tracescape_storage.errors import StoreError
 
 COMMAND = [sys.executable, "-c", "from tracescape.cli import main; main()"]
 ENVIRONMENT = {
@@ -181,3 +184,38 @@ def test_one_that_is_asked_to_end_under_load_stores_what_it_acknowledged_and_ref
     with ts.open(tmp_path / "t.db") as store:
         found = store.sql("select operation from spans where service <> 'tracescape'")["operation"].to_list()
     assert sorted(found) == sorted(acknowledged)
+
+
+def test_a_certificate_of_its_own_is_said_aloud_and_holds(tmp_path: Path) -> None:
+    arguments = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--tls-self-signed"]
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        text = "".join(itertools.takewhile(lambda line: not line.startswith("Ctrl-C"), process.stdout))
+        try:
+            address = re.search(r"page +(https://127\.0\.0\.1:\d+)/", text)
+            assert address is not None, text
+            cert = tmp_path / "tracescape.db.tls" / "cert.pem"
+            der = ssl.PEM_cert_to_DER_cert(cert.read_text())
+            assert f"SHA-256 {hashlib.sha256(der).digest().hex(':').upper()}" in text
+            assert "Nobody vouches for it" in text
+            with ts.connect(address[1], ca=str(cert)) as store:
+                store.services()
+            with pytest.raises(StoreError):
+                ts.connect(address[1]).services()
+        finally:
+            process.terminate()
+
+
+def test_a_certificate_of_its_own_is_never_made_unasked(tmp_path: Path, files: Certificates) -> None:
+    both = ("--tls-self-signed", "--tls-cert", files.cert, "--tls-key", files.key)
+    for arguments, reason in ((both, "give either"), (("--tls-name", "lab"), "--tls-name is for")):
+        result = run("serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", *arguments, cwd=tmp_path)
+        assert (result.returncode, reason in result.stderr) == (1, True), result.stderr
+    assert not list(tmp_path.glob("*.tls"))

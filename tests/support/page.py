@@ -31,7 +31,9 @@ def page_sources(folder: Path) -> Path:
     return copy
 
 
-def seen_in_browser(script: str, sources: Path, told: dict[str, Any]) -> dict[str, str]:
+def seen_in_browser(
+    script: str, sources: Path, told: dict[str, Any], within_s: float = 200
+) -> dict[str, str]:
     """What became of each way through the page that ``script`` walks: empty, or what was wrong."""
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if browser is None:
@@ -40,7 +42,7 @@ def seen_in_browser(script: str, sources: Path, told: dict[str, Any]) -> dict[st
         ["node", str(SCRIPTS / script), json.dumps({**told, "browser": browser, "packages": str(sources)})],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=within_s,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

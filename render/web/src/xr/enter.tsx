@@ -41,7 +41,7 @@ export function EnterVr({ stage }: { stage: Stage | null }) {
     }
     setTold(null);
     try {
-      const session = await navigator.xr!.requestSession("immersive-vr", { optionalFeatures: ["local-floor"] });
+      const session = await navigator.xr!.requestSession("immersive-vr", { optionalFeatures: ["local-floor", "hand-tracking"] });
       const { begin } = await import("./session");
       setWorn(true);
       headset.current = await begin(stage, session, () => {

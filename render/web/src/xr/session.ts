@@ -18,8 +18,9 @@ import { Vignette } from "./vignette";
 const SPEED = { room: 2.6, table: 0.6 };
 /** Names are chosen anew so often, ms. */
 const NAMED_MS = 220;
-/** In front of whom one goes to, m. */
+/** In front of whom one goes to, m; farther from who is low, so that the strip does not hide them. */
 const BEFORE = 1.7;
+const STEEP = Math.tan((14 * Math.PI) / 180);
 /** Where the floor is unknown, somebody sits. */
 const SEATED = 1.2;
 /** Kept from one session of this page to the next. */
@@ -318,14 +319,17 @@ export class Headset {
     const body = world?.services.indexOf(service) ?? -1;
     if (world === null || body < 0) return;
     if (rig.scale !== "room") this.enter("room");
-    const [x = 0, y = 0] = world.table("bodies").numbers("position").subarray(3 * body, 3 * body + 2);
+    const [x = 0, y = 0, z = 0] = world.table("bodies").numbers("position").subarray(3 * body, 3 * body + 3);
     this.spot.copy(this.head);
     rig.toWorld(this.spot);
     this.step.set(x - this.spot.x, y - this.spot.y, 0);
     if (this.step.length() < 0.1) this.step.set(0, 1, 0);
     this.step.normalize();
     rig.face(this.step.x, this.step.y, this.head, this.forward);
-    rig.moveTo(x - (this.step.x * BEFORE) / rig.metres, y - (this.step.y * BEFORE) / rig.metres, this.head);
+    const above = z * rig.metres - this.head.y;
+    const away = Math.max(BEFORE, -above / STEEP) / rig.metres;
+    rig.moveTo(x - this.step.x * away, y - this.step.y * away, this.head);
+    if (above > 0) rig.fly(this.step.set(0, above, 0), this.head);
     this.gather();
     this.arrive();
   }

@@ -1,0 +1,161 @@
+// Seeing, pointing and moving with a headset on, in a shop whose database of inventory is slow.
+import { check, told, walk } from "./walking.mjs";
+import { PAST, WELL, aim, alike, ask, distance, enter, frames, press, pull, stands, stick, until } from "./wearing.mjs";
+
+const ways = {
+  async "two eyes see the world, each from its own place"(page) {
+    await enter(page, WELL);
+    await ask(page, "void headset.enter('room')");
+    await until(page, "!headset.vignette.mesh.visible");
+    // Nothing but bodies: what hides them is no fault.
+    await ask(page, "void stage.scene.traverse((each) => (each.isMesh || each.isLine) && !stage.kinds.includes(each) && each.layers.disableAll())");
+    await frames(page);
+    const services = await ask(page, "[...stage.world.services]");
+    const colours = await ask(page, "stage.world.services.map((_, body) => stage.bodyColour(body).toArray())");
+    const { other, eyes } = await page.evaluate((names) => window.seenByBoth(names), services);
+    check(eyes.length === 2, `${eyes.length} eyes`);
+    check(other > 0.005, `both eyes see the same: ${other}`);
+    const sky = await ask(page, "stage.renderer.getClearColor(stage.palette.ground.clone()).toArray()");
+    check(alike(sky, colours[0]) < 0.9, "the sky looks like a body");
+    for (const eye of eyes) {
+      const seen = eye.map(({ seen, colour }, body) => (seen ? alike(colour, colours[body]) : null)).filter((each) => each !== null);
+      const right = seen.filter((each) => each > 0.96).length;
+      check(seen.length > 8 && right > 0.9 * seen.length, `${right} of ${seen.length} are where they are said to be`);
+    }
+    const apart = eyes[0].map(({ across, seen }, body) => (seen ? across - eyes[1][body].across : 1));
+    check(apart.every((shift) => shift > 0), `the eyes are the wrong way round: ${apart}`);
+  },
+  async "a ray picks whom it points at, and the panel says what the page says"(page) {
+    await enter(page, PAST);
+    for (const [service, side] of [["payment", "right"], [told.database, "left"], ["email", "right"]]) {
+      await aim(page, service, side);
+      const met = await ask(page, "headset.hands.hands.map(({ body }) => (body === null ? null : stage.world.services[body]))");
+      check(met.includes(service), `${side} at ${service} meets ${met}`);
+      await page.evaluate((hand) => window.device.controllers[hand].quaternion.set(0.7071, 0, 0, 0.7071), side);
+      await frames(page);
+    }
+    await aim(page, told.database, "left");
+    await until(page, "headset.tags.shown.includes(stage.world.table('bodies').words('label')[stage.world.services.indexOf(given)])", told.database);
+    await pull(page, "left");
+    await page.waitForFunction((name) => new URLSearchParams(location.hash.split("?")[1]).get("service") === name, told.database);
+    await until(page, "headset.panel.told.some((line) => line.startsWith('p50'))");
+    const lines = await ask(page, "headset.panel.told");
+    const answer = await (await fetch(`${told.url}/ask/service?${new URLSearchParams({ name: told.database, since: told.broken[0], until: told.broken[1] })}`)).json();
+    check(lines.includes(told.database) && lines.includes(`${answer.node.state} · database`), lines.join("\n"));
+    check(answer.reason === "" || lines.includes(answer.reason), `it does not say why: ${lines}`);
+    check(lines.some((line) => line.startsWith("Likely cause: ")), `it names no cause: ${lines}`);
+    check(lines.includes("The past"), "it looks live");
+    check((await ask(page, "headset.panel.board.degrees(34, headset.head)")) >= 1, "too small to read");
+    await press(page, "panel", "close");
+    await page.waitForFunction(() => !location.hash.includes("service="));
+    await until(page, "!headset.panel.board.mesh.visible");
+  },
+  async "the panel comes along"(page) {
+    await enter(page, `${PAST}&service=payment`);
+    const away = () => ask(page, "headset.panel.board.mesh.position.clone().sub(headset.head).normalize().dot(headset.forward)");
+    await until(page, "headset.panel.board.mesh.visible");
+    await page.evaluate(() => window.device.quaternion.set(0, Math.sin(1.2), 0, Math.cos(1.2)));
+    await frames(page, 30);
+    check((await away()) > 0.7, `it stayed behind: ${await away()}`);
+    check((await ask(page, "headset.panel.board.degrees(34, headset.head)")) >= 1, "too small to read");
+  },
+  async "one teleports along an arc, and not out of the world"(page) {
+    await enter(page, PAST);
+    const before = await stands(page);
+    await page.evaluate(() => window.device.controllers.right.quaternion.set(0, 0, 0, 1));
+    await stick(page, "right", 0, -1);
+    check((await ask(page, "headset.hands.aimed")) === "good", "nowhere to go");
+    check(await ask(page, "headset.hands.marks.visible && headset.hands.rays.geometry.instanceCount === 2"), "no arc");
+    check(distance(before, await stands(page)) < 1e-6, "gone before the stick is let go");
+    const target = await ask(page, "headset.hands.target.toArray()");
+    await stick(page, "right", 0, 0);
+    const after = await stands(page);
+    check(distance(after.slice(0, 2), target.slice(0, 2)) < 1e-3, `at ${after} instead of ${target}`);
+    check(distance(before, after) > 1, "nobody moved");
+    check(Math.abs(after[2] - before[2]) < 1e-3, "the floor is elsewhere");
+    // Backwards, beyond everything.
+    await page.evaluate(() => window.device.controllers.right.quaternion.set(0, 0.976, -0.216, 0));
+    for (let hop = 0; hop < 6 && (await ask(page, "headset.hands.aimed")) !== "bad"; hop++) {
+      await stick(page, "right", 0, 0);
+      await stick(page, "right", 0, -1);
+    }
+    check((await ask(page, "headset.hands.aimed")) === "bad", "the world has no end");
+    const edge = await stands(page);
+    await stick(page, "right", 0, 0);
+    check(distance(edge, await stands(page)) < 1e-6, "one is out of the world");
+  },
+  async "turns are in steps, around one's own head"(page) {
+    await enter(page, PAST);
+    await page.evaluate(() => window.device.position.set(0.3, 1.25, 0.4));
+    await frames(page);
+    const before = await stands(page);
+    const yaw = async () => ((await ask(page, "headset.rig.yaw")) * 180) / Math.PI;
+    const first = await yaw();
+    await stick(page, "right", 1, 0);
+    await frames(page, 8);
+    check(Math.abs((await yaw()) - first + 30) < 1e-6, `turned by ${(await yaw()) - first}`);
+    check(distance(before, await stands(page)) < 1e-6, "the head has moved");
+    await stick(page, "right", 0, 0);
+    await press(page, "strip", "turn");
+    await stick(page, "right", -1, 0);
+    check(Math.abs((await yaw()) - first - 15) < 1e-6, `turned back by ${(await yaw()) - first}`);
+  },
+  async "flying darkens the edge of sight, and stays in the world"(page) {
+    await enter(page, PAST);
+    await until(page, "!headset.vignette.mesh.visible");
+    const before = await stands(page);
+    await page.evaluate(() => window.device.controllers.left.quaternion.set(0, 0, 0, 1));
+    await stick(page, "left", 0, -1);
+    await until(page, "headset.vignette.mesh.visible && headset.vignette.closed > 0.5");
+    await stick(page, "left", 0, 0);
+    check((await stands(page))[1] > before[1] + 0.1, "it goes elsewhere");
+    await until(page, "!headset.vignette.mesh.visible");
+    await page.evaluate(() => window.device.controllers.left.quaternion.set(-0.7071, 0, 0, 0.7071));
+    await stick(page, "left", 0, -1);
+    await frames(page, 25);
+    check((await stands(page))[2] >= (await ask(page, "headset.rig.ground")), "under the ground");
+  },
+  async "squeezed, the hands change their parts"(page) {
+    await enter(page, PAST);
+    const before = await ask(page, "headset.rig.yaw");
+    await page.evaluate(() => window.device.controllers.left.updateButtonValue("squeeze", 1));
+    await stick(page, "left", 1, 0);
+    check((await ask(page, "headset.rig.yaw")) !== before, "the left hand does not turn");
+  },
+  async "a bare hand picks, and goes where it pinches the ground"(page) {
+    await enter(page, PAST);
+    const before = await stands(page);
+    await page.evaluate(() => {
+      window.device.primaryInputMode = "hand";
+      const { right } = window.device.hands;
+      right.position.set(0.2, 1.1, -0.2);
+      right.quaternion.set(-0.15, -0.38, 0, 0.91);
+    });
+    await frames(page, 4);
+    await page.evaluate(() => window.device.hands.right.updatePinchValue(1));
+    await frames(page, 4);
+    await page.evaluate(() => window.device.hands.right.updatePinchValue(0));
+    await frames(page, 4);
+    check(distance(before, await stands(page)) > 0.3, "nobody moved");
+  },
+  async "few draw calls, and nothing new from frame to frame"(page) {
+    await enter(page, `${PAST}&service=payment`);
+    await stick(page, "right", 0, -1);
+    await stick(page, "left", 0, -1);
+    await frames(page, 6);
+    const { calls, both } = await ask(page, "({ calls: headset.calls, both: stage.renderer.xr.getCamera().cameras.length })");
+    check(both === 2 && calls / 2 <= 30, `${calls} draw calls for ${both} eyes`);
+    check(calls <= 40, `${calls} draw calls together`);
+    await stick(page, "right", 0, 0);
+    await stick(page, "left", 0, 0);
+    await frames(page, 30);
+    const memory = () => ask(page, "JSON.stringify(stage.renderer.info.memory)");
+    const before = await memory();
+    const buffers = await ask(page, "(window.kept = headset.hands.rays.geometry.getAttribute('begin'), headset.frames)");
+    await until(page, "headset.frames > given + 20", buffers);
+    check((await memory()) === before, `${before} became ${await memory()}`);
+    check(await ask(page, "window.kept === headset.hands.rays.geometry.getAttribute('begin')"), "buffers are made anew");
+  },
+};
+
+await walk(ways);
