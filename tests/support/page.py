@@ -40,7 +40,7 @@ def seen_in_browser(script: str, sources: Path, told: dict[str, Any]) -> dict[st
         ["node", str(SCRIPTS / script), json.dumps({**told, "browser": browser, "packages": str(sources)})],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
