@@ -22,7 +22,7 @@ def python(code: str, *arguments: str, **environment: str) -> subprocess.Complet
         [sys.executable, *(["-c", code] if code else []), *arguments],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=400,
         env={**os.environ, "PYTHONPATH": paths, **environment},
         cwd=_ROOT,
     )

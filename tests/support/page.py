@@ -32,7 +32,7 @@ def page_sources(folder: Path) -> Path:
 
 
 def seen_in_browser(
-    script: str, sources: Path, told: dict[str, Any], within_s: float = 200
+    script: str, sources: Path, told: dict[str, Any], within_s: float = 400
 ) -> dict[str, str]:
     """What became of each way through the page that ``script`` walks: empty, or what was wrong."""
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
