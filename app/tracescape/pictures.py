@@ -116,7 +116,8 @@ def film(
             return film_ride(route, shown, path, start.size, theme, view=start.view, progress=told)
         if played is not None:
             moments = _moments(store, *played)
-            return film_time(moments, shown, path, start.size, start.theme, view=start.view, progress=told)
+            past = palette.in_the_past(start.theme)
+            return film_time(moments, shown, path, start.size, past, view=start.view, progress=told)
         return film_flight(shown, path, start.size, theme, progress=told)
 
 

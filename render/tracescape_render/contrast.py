@@ -339,8 +339,9 @@ def _caption(before: tuple[int, int], after: tuple[int, int], location: str) -> 
 
 def _headline(contrast: Contrast, names: Sequence[str]) -> str:
     """How many did what; of a single thing that happened also who, the most that changed first."""
-    there = (contrast.states >= 0).all(axis=1)
-    was, now = np.where(there[:, None], _HOW_BAD[contrast.states], 0).T
+    there = (contrast.states >= 0).all(axis=1, keepdims=True)
+    both: IntArray = np.where(there, _HOW_BAD[contrast.states], 0)
+    was, now = both[:, 0], both[:, 1]
     groups = {CHANGES[code]: contrast.change == code for code in (VANISHED, APPEARED, GREW, SHRANK)}
     groups |= {"worse": now > was, "better": now < was}
     found = {word: np.flatnonzero(bodies) for word, bodies in groups.items() if bodies.any()}

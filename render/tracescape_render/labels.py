@@ -45,7 +45,7 @@ _GAP: Final = 3.0
 #: What a label that stands a clearance farther away is worth, in covered bodies: near ones are read sooner.
 _STRAYING: Final = 0.6
 #: A label stays where it is until another place covers more than so many bodies less.
-_PATIENCE: Final = 2.0
+_PATIENCE: Final = 1.0
 #: Pixels of room to spare around a label that was not there a moment ago.
 _MARGIN: Final = 24.0
 

@@ -85,7 +85,7 @@ def screenshot(
         stage.proclaim(banner)
         if view is not None:
             stage.look(view)
-        stage.relabel()
+        stage.relabel(anew=True)
         stage.animate(1.7)
         return save_window(plotter.render_window, target)
     finally:

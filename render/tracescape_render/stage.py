@@ -384,8 +384,13 @@ class Stage:
         """Move the lights along the arcs to where they are ``seconds`` after the beginning."""
         self._lights.move(seconds)
 
-    def relabel(self) -> None:
-        """Place the labels and the head-up display for the camera and the window as they are now."""
+    def relabel(self, *, anew: bool = False) -> None:
+        """Place the labels and the head-up display for the camera and the window as they are now.
+
+        ``anew``: where it is best, wherever they were a moment ago.
+        """
+        if anew:
+            self._words.forget()
         if self.scene is not None:
             self._words.place(self.projection(), self.size)
 

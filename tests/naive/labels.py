@@ -9,7 +9,7 @@ Box = tuple[float, float, float, float]
 DIRECTIONS = ((0, -1), (0, 1), (1, 0), (-1, 0), (0.8, -0.9), (-0.8, -0.9), (0.8, 0.9), (-0.8, 0.9))
 DISTANCES = (1.0, 1.7, 2.6, 4.0, 6.0, 9.0)
 GAP, STRAYING = 3.0, 0.6
-PATIENCE, MARGIN = 2.0, 24.0
+PATIENCE, MARGIN = 1.0, 24.0
 
 
 def overlaps(a: Box, b: Box) -> bool:

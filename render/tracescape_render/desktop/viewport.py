@@ -410,5 +410,6 @@ class World:
         if part >= 1.0:
             self._flight = None
             self.stage.look(end)
+            self.stage.relabel(anew=True)
         else:
             self.stage.look(between(begin, end, part))
