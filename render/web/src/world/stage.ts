@@ -6,7 +6,7 @@ import type { Replay } from "../documents";
 import { ABSENT, colours, DEGRADED, FAILING, HEALTHY, IDLE, type Colours } from "./colours";
 import { Ground, middles } from "./floor";
 import { Frames } from "./frames";
-import { graphics } from "./graphics";
+import { graphics, isSoftware } from "./graphics";
 import { Labels, type Label } from "./labels";
 import { Levels } from "./levels";
 import { curveAt } from "./picking";
@@ -51,7 +51,7 @@ export class Stage {
   /** So many were drawn. */
   frames = 0;
   readonly camera = new PerspectiveCamera(40, 1, 0.1, 4000);
-  private readonly renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: "high-performance" });
+  private readonly renderer = new WebGLRenderer({ antialias: !isSoftware(), alpha: true, powerPreference: "high-performance" });
   private readonly scene = new Scene();
   private readonly controls: OrbitControls;
   private readonly labels: Labels;
