@@ -28,6 +28,7 @@ from tracescape_render.palette import (
     Theme,
     in_the_past,
 )
+from tracescape_render.renderer import profile_of
 from tracescape_render.web import page_paths, page_routes
 from tracescape_render.web.files import BUILT
 
@@ -134,6 +135,23 @@ def test_the_world_keeps_the_colour_law(theme: Theme) -> None:
     colours = declared(theme.name)
     assert {name: colours[name] for name in wanted} == {name: as_hex(rgb) for name, rgb in wanted.items()}
     assert float(colours["fading"]) == theme.fading
+
+
+def test_the_page_knows_the_same_renderers_for_slow() -> None:
+    source = (SOURCES / "src" / "world" / "graphics.ts").read_text(encoding="utf-8")
+    listed = re.search(r"const SOFTWARE = \[([^\]]*)\]", source)
+    assert listed is not None
+    words = re.findall(r'"([^"]+)"', listed[1])
+    assert words
+    for word in words:
+        assert profile_of(f"ANGLE ({word.title()} 5.1)").software
+    for known in (
+        "llvmpipe (LLVM 15.0.6)",
+        "SwiftShader Device",
+        "Microsoft Basic Render Driver",
+        "softpipe",
+    ):
+        assert any(word in known.lower() for word in words)
 
 
 def declared(theme: str) -> dict[str, str]:

@@ -16,3 +16,12 @@ export function graphics(): string | null {
   }
   return asked;
 }
+
+/** As `tracescape_render.renderer` tells it. */
+const SOFTWARE = ["llvmpipe", "softpipe", "swrast", "software", "swiftshader", "basic render"];
+
+/** Whether the processor draws, by which smooth edges take half of a frame. */
+export function isSoftware(): boolean {
+  const name = (graphics() ?? "").toLowerCase();
+  return SOFTWARE.some((word) => name.includes(word));
+}

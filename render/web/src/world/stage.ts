@@ -6,7 +6,7 @@ import type { Replay } from "../documents";
 import { ABSENT, colours, DEGRADED, FAILING, HEALTHY, IDLE, type Colours } from "./colours";
 import { Ground, middles } from "./floor";
 import { Frames } from "./frames";
-import { graphics } from "./graphics";
+import { graphics, isSoftware } from "./graphics";
 import { Labels, type Label } from "./labels";
 import { Levels } from "./levels";
 import { curveAt } from "./picking";
@@ -51,7 +51,7 @@ export class Stage {
   /** So many were drawn. */
   frames = 0;
   readonly camera = new PerspectiveCamera(40, 1, 0.1, 4000);
-  readonly renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: "high-performance" });
+  readonly renderer = new WebGLRenderer({ antialias: !isSoftware(), alpha: true, powerPreference: "high-performance" });
   readonly scene = new Scene();
   /** Who draws instead, as long as somebody has a headset on. */
   headset: object | null = null;
