@@ -10,6 +10,7 @@ from typing import Any, Final
 from tracescape.progress import counting
 from tracescape.store import Store
 from tracescape.times import format_time
+from tracescape_storage.clickhouse.address import is_clickhouse
 from tracescape_storage.duckdb_file import DuckDBStore, journal_folder
 from tracescape_storage.errors import StoreError
 
@@ -41,6 +42,8 @@ order by name, attributes
 
 def examine(store: Store) -> dict[str, Any]:
     """Everything that `report` tells, as plain values; times in nanoseconds, sizes in bytes."""
+    if is_clickhouse(store.location):
+        raise StoreError(f"{store.location} belongs to ClickHouse: its own system tables tell how it is.")
     extent = store.extent()
     size = store.sql(_SIZE_SQL).row(0, named=True)
     used = int(size["used_blocks"]) * int(size["block_size"])
