@@ -11,6 +11,7 @@ import resource
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -51,7 +52,11 @@ def main() -> int:
         _line("insert into chdb, the engine's work", spans, lambda: writer.insert(block, f"t{next(tokens)}"))
         numbers = iter(range(1, 1 << 30))
         for name, sink in (("discarded at the end", _Nowhere(writer)), ("into chdb", writer)):
-            _line(f"DirectIntake, {name}", spans, lambda sink=sink: _through(sink, spans, next(numbers)))
+            intake = DirectIntake(sink, linger_s=0)
+            intake.decoder.wait()
+            sent = [_requests(spans, next(numbers)) for _ in range(ROUNDS)]
+            _line(f"DirectIntake, {name}", spans, partial(_through, intake, sent))
+            intake.close()
         writer.close()
     return 0
 
@@ -67,14 +72,9 @@ class _Nowhere:
         pass
 
 
-def _through(sink: Any, spans: int, seed: int) -> None:
-    data = _requests(spans, seed)
-    intake = DirectIntake(sink, linger_s=0)
-    intake.decoder.wait()
-    done = [intake.submit(Signal.TRACES, each) for each in data]
-    for each in done:
+def _through(intake: DirectIntake, sent: list[list[bytes]]) -> None:
+    for each in [intake.submit(Signal.TRACES, request) for request in sent.pop()]:
         each.result(300)
-    intake.close()
 
 
 def _requests(spans: int, seed: int) -> list[bytes]:
