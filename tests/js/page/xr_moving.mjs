@@ -50,6 +50,19 @@ const ways = {
     await page.waitForFunction(() => !location.hash.includes("service="));
     await until(page, "!headset.panel.board.mesh.visible");
   },
+  async "one is put before whom one wants to see, and in nobody"(page) {
+    await enter(page, WELL);
+    for (const service of await ask(page, "[...stage.world.services]")) {
+      await ask(page, "void headset.goTo(given)", service);
+      const { away, room, ahead, level } = await ask(
+        page,
+        "(() => { const { rig, head, forward } = headset; const at = rig.toWorld(head.clone()); const own = rig.toOwn(window.placeOf(given)).sub(head); const turn = Math.atan2(own.x, -own.z) - Math.atan2(forward.x, -forward.z); return { away: own.length(), room: rig.room(at.x, at.y, (at.z - rig.ground) * rig.metres, stage.world), ahead: Math.cos(turn), level: Math.asin(own.y / own.length()) }; })()",
+        service,
+      );
+      check(away < 6 && ahead > 0.99 && Math.abs(level) < 0.3, `${service} is ${away} m away, ${ahead}, ${level}`);
+      check(room > 0.3, `before ${service} one stands ${room} m from somebody`);
+    }
+  },
   async "the panel comes along"(page) {
     await enter(page, `${PAST}&service=payment`);
     const away = () => ask(page, "headset.panel.board.mesh.position.clone().sub(headset.head).normalize().dot(headset.forward)");

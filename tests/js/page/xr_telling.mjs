@@ -53,7 +53,9 @@ const ways = {
     await until(page, "headset.ride.replay !== null && stage.ridden !== null");
     check((await ask(page, "headset.rig.scale")) === "room", "it is small");
     const middle = await ask(page, "(() => { const of = headset.ride.replay.nodes.map(({ service }) => window.placeOf(service)); return of.reduce((sum, place) => sum.add(place), headset.head.clone().set(0, 0, 0)).multiplyScalar(1 / of.length).toArray(); })()");
-    check(distance(middle.slice(0, 2), (await stands(page)).slice(0, 2)) < 0.1, "it is not around one");
+    const away = distance(middle.slice(0, 2), (await stands(page)).slice(0, 2)) * (await ask(page, "headset.rig.metres"));
+    check(away < 2, `it is not around one, but ${away} m away`);
+    check(await ask(page, "headset.rig.room(...headset.rig.toWorld(headset.head.clone()).toArray().slice(0, 2), headset.head.y, stage.world) > 0.5"), "one stands in somebody");
     const at = await ask(page, "headset.ride.at");
     await until(page, "headset.ride.at > given && stage.ridden.at === headset.ride.at", at);
     await until(page, "stage.travellers.visible");

@@ -56,7 +56,7 @@ export class Hands {
   readonly meshes: Mesh<InstancedBufferGeometry, ShaderMaterial>[];
   private readonly rays = arcs(20);
   private readonly marks = rings();
-  private readonly grips = bodies(4, 0);
+  private readonly grips = bodies(0, 0);
   private readonly groups: Group[];
   private readonly undo: (() => void)[] = [];
   private readonly begins = new Float32Array(9);
@@ -78,6 +78,7 @@ export class Hands {
   private readonly spot = new Vector3();
   private colour = new Color();
   private warning = new Color();
+  private quiet = new Color();
 
   constructor(
     renderer: WebGLRenderer,
@@ -103,7 +104,8 @@ export class Hands {
     }
   }
 
-  paint(colour: Color, warning: Color): void {
+  paint(colour: Color, warning: Color, quiet: Color): void {
+    this.quiet = quiet;
     this.colour = colour;
     this.warning = warning;
   }
@@ -163,8 +165,8 @@ export class Hands {
       }
       count += 1;
       from.toArray(this.gripPlaces, 3 * grips);
-      this.gripRadii[grips] = 0.022;
-      colour.toArray(this.gripShades, 3 * grips);
+      this.gripRadii[grips] = 0.014;
+      this.quiet.toArray(this.gripShades, 3 * grips);
       grips += 1;
     }
     fill(this.rays, count, { begin: [this.begins, 3], middle: [this.middles, 3], end: [this.ends, 3], radius: [this.radii, 1], colour: [this.shades, 4], flow: [this.flows, 2] });

@@ -132,9 +132,9 @@ export class Panel {
       told.push("The past");
       y = 122;
     }
-    board.font(48, 700);
-    line(name);
-    y += 8;
+    board.font(44, 700);
+    y = board.lines(name, LEFT, y, ROOM, 52, 2, look.text) + 4;
+    told.push(name);
     const body = world.services.indexOf(name);
     const table = world.table("bodies");
     const node = this.data?.node ?? null;

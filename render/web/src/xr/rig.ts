@@ -17,6 +17,10 @@ const BEFORE = 1.2;
 /** How far beyond its outermost bodies one may go, m. */
 const MARGIN = 6;
 const LOWEST = 0.25;
+/** Nobody is put nearer to a body, m from its surface; places are tried around the one that is meant. */
+const CLEAR = 0.55;
+const TRIES = 40;
+const GOLDEN = Math.PI * (3 - Math.sqrt(5));
 const X = new Vector3(1, 0, 0);
 const Z = new Vector3(0, 0, 1);
 const STANDING = new Quaternion().setFromAxisAngle(X, Math.PI / 2);
@@ -112,6 +116,29 @@ export class Rig {
     this.group.position.y += clamp(this.spot.y, y - most, y + most) - this.spot.y;
     this.group.position.z += clamp(this.spot.z, this.ground + LOWEST / this.metres, this.ground + most * 2) - this.spot.z;
     this.group.updateMatrixWorld(true);
+  }
+
+  /** How far a place is from the next body's surface, m; the head is at its height above the ground that one stands on. */
+  room(x: number, y: number, high: number, world: World): number {
+    const table = world.table("bodies");
+    if (table.rows === 0) return Infinity;
+    const [places, radii] = [table.numbers("position"), table.numbers("radius")];
+    const z = this.ground + high / this.metres;
+    let least = Infinity;
+    for (let body = 0; body < table.rows; body++) {
+      least = Math.min(least, Math.hypot(places[3 * body]! - x, places[3 * body + 1]! - y, places[3 * body + 2]! - z) - 1.3 * radii[body]!);
+    }
+    return least * this.metres;
+  }
+
+  /** A place near this one where one's head is in no body: further and further around it. */
+  clear(x: number, y: number, high: number, world: World): [x: number, y: number] {
+    for (let step = 0; step < TRIES; step++) {
+      const away = (0.3 * Math.sqrt(step)) / this.metres;
+      const place: [number, number] = [x + away * Math.cos(step * GOLDEN), y + away * Math.sin(step * GOLDEN)];
+      if (this.room(...place, high, world) >= CLEAR) return place;
+    }
+    return [x, y];
   }
 
   within(x: number, y: number): boolean {

@@ -213,7 +213,7 @@ export class Headset {
     const palette = colours(world.about.past);
     this.look = ink(STATES);
     this.tags.forget();
-    this.hands.paint(palette.selection, palette.states[2] ?? new Color());
+    this.hands.paint(palette.selection, palette.states[2] ?? new Color(), palette.way);
     this.stage.renderer.setClearColor(palette.ground, 1);
   }
 
@@ -324,11 +324,18 @@ export class Headset {
     rig.toWorld(this.spot);
     this.step.set(x - this.spot.x, y - this.spot.y, 0);
     if (this.step.length() < 0.1) this.step.set(0, 1, 0);
-    this.step.normalize();
-    rig.face(this.step.x, this.step.y, this.head, this.forward);
     const above = z * rig.metres - this.head.y;
     const away = Math.max(BEFORE, -above / STEEP) / rig.metres;
-    rig.moveTo(x - this.step.x * away, y - this.step.y * away, this.head);
+    this.step.setLength(away);
+    // From where one is, or from beside that: nobody stands in somebody else.
+    let [toX, toY] = [x - this.step.x, y - this.step.y];
+    for (let side = 1; side < 12 && rig.room(toX, toY, this.head.y + Math.max(0, above), world) < 0.5; side++) {
+      const turn = (Math.ceil(side / 2) * (side % 2 === 0 ? -1 : 1) * Math.PI) / 6;
+      const [cos, sin] = [Math.cos(turn), Math.sin(turn)];
+      [toX, toY] = [x - cos * this.step.x + sin * this.step.y, y - sin * this.step.x - cos * this.step.y];
+    }
+    rig.face(x - toX, y - toY, this.head, this.forward);
+    rig.moveTo(toX, toY, this.head);
     if (above > 0) rig.fly(this.step.set(0, above, 0), this.head);
     this.gather();
     this.arrive();
@@ -344,6 +351,7 @@ export class Headset {
     if (rig.scale !== "room") this.enter("room");
     let [x, y] = [0, 0];
     for (const body of touched) [x, y] = [x + places[3 * body]! / touched.length, y + places[3 * body + 1]! / touched.length];
+    [x, y] = rig.clear(x, y, this.head.y, world);
     const first = touched[0]!;
     rig.face(places[3 * first]! - x, places[3 * first + 1]! - y, this.head, this.forward);
     rig.moveTo(x, y, this.head);

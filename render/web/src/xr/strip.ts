@@ -14,8 +14,8 @@ import { clamp } from "./rig";
 const WIDE = 1536;
 const TALL = 420;
 const PIXEL = 0.00068;
-const AHEAD = 0.74;
-const BELOW = 0.5;
+const AHEAD = 0.66;
+const BELOW = 0.58;
 /** Turned away from it so far, it comes along. */
 const BEYOND = 0.8;
 const LEFT = 40;
