@@ -28,6 +28,14 @@ _FRAME: Final = _Frame()
 #: With a flag above everything.
 _FLAGGED: Final = _Frame(up=-0.08, half_height=0.71)
 
+#: Pixels that are written on: the title above, a flag under it, the legend below.
+_TITLE: Final = 90
+_FLAG: Final = 44
+_LEGEND: Final = 56
+_TALL: Final = 900
+#: However small a window is, so much of it is the world's.
+_LEAST_HALF: Final = 0.25
+
 Matrix = NDArray[np.float64]
 
 
@@ -38,20 +46,33 @@ class View(NamedTuple):
     focus: tuple[float, float, float]
 
 
-def overview(scene: Scene, aspect: float) -> View:
-    """From in front and above, as near as everything with its labels still fits a window of ``aspect``."""
-    frame = _FRAME if scene.beacon is None else _FLAGGED
+def overview(scene: Scene, aspect: float, height: int = _TALL) -> View:
+    """From in front and above, as near as everything with its labels still fits a window of ``aspect``.
+
+    What is written above and below takes the more of it the fewer pixels in ``height`` it has.
+    """
+    flagged = scene.beacon is not None
+    frame = _beside_words(_FLAGGED if flagged else _FRAME, height, _TITLE + flagged * _FLAG)
     return framed(_extent(scene), _back(), aspect, **frame._asdict())
 
 
-def around(scene: Scene, bodies: NDArray[np.int64], aspect: float) -> View:
+def around(scene: Scene, bodies: NDArray[np.int64], aspect: float, height: int = _TALL) -> View:
     """The same for some of the bodies, with their neighbourhood."""
     if not len(bodies):
-        return overview(scene, aspect)
+        return overview(scene, aspect, height)
+    frame = _beside_words(_FRAME, height, _TITLE)
     middle = scene.positions[bodies].astype(np.float64)
     room = 2.2 * scene.radii[bodies][:, None].astype(np.float64) * np.ones(3)
     feet = middle * [1.0, 1.0, 0.0]
-    return framed(np.vstack([middle + room, middle - room, feet]), _back(), aspect, **_FRAME._asdict())
+    return framed(np.vstack([middle + room, middle - room, feet]), _back(), aspect, **frame._asdict())
+
+
+def _beside_words(frame: _Frame, height: int, title: int) -> _Frame:
+    """As much of ``frame`` as a ``title`` and the legend, in pixels, leave free of a window."""
+    top = min(frame.up + frame.half_height, 1.0 - 2.0 * title / height)
+    foot = max(frame.up - frame.half_height, 2.0 * _LEGEND / height - 1.0)
+    half = max((top - foot) / 2.0, _LEAST_HALF)
+    return frame._replace(up=(top + foot) / 2.0, half_height=half)
 
 
 def _back() -> NDArray[np.float64]:

@@ -130,7 +130,7 @@ class Stage:
         width, height = self.size
         if self._ride is None or len(self.scene.services) <= _SMALL_WORLD:
             return self.overview()
-        return around(self.scene, self._ride.bodies, width / height)
+        return around(self.scene, self._ride.bodies, width / height, height)
 
     def _kept(self, scene: Scene) -> NDArray[np.int64] | None:
         if self._route is None:
@@ -280,7 +280,7 @@ class Stage:
         """The view that shows everything."""
         assert self.scene is not None
         width, height = self.size
-        return overview(self.scene, width / height)
+        return overview(self.scene, width / height, height)
 
     def look(self, view: View) -> None:
         """Put the camera there; up stays up."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from support.cameras import projection
 from support.scenes import SHOP_EDGES, SHOP_NODES, crowd, edges, nodes
-from tracescape_render.camera import VIEW_ANGLE, View, close_up, overview, pick, to_screen
+from tracescape_render.camera import VIEW_ANGLE, View, around, close_up, overview, pick, to_screen
 from tracescape_render.scene import Scene, build_scene
 
 SIZE = (1600, 900)
@@ -87,3 +87,15 @@ def test_going_to_a_body_keeps_the_direction_and_comes_nearer() -> None:
     before, after = np.subtract(view.position, view.focus), np.subtract(near.position, near.focus)
     assert np.linalg.norm(after) < np.linalg.norm(before)
     assert np.allclose(before / np.linalg.norm(before), after / np.linalg.norm(after))
+
+
+@pytest.mark.parametrize("size", [(640, 360), (480, 320), (1280, 720)])
+def test_in_a_small_picture_neither_the_title_nor_the_legend_covers_a_body(size: tuple[int, int]) -> None:
+    scene = build_scene(*crowd(30), seconds=1.0)
+    for view in (
+        overview(scene, size[0] / size[1], size[1]),
+        around(scene, np.arange(30), size[0] / size[1], size[1]),
+    ):
+        xy, _ = to_screen(scene.positions, projection(view, size), size)
+        assert (xy[:, 1] < size[1] - 86).all()
+        assert (xy[:, 1] > 56).all()

@@ -234,8 +234,8 @@ def test_a_request_of_the_past_is_ridden_in_the_world_of_then(window: Running) -
     assert "riding trace" in window.ask("window.status.texts()[2]")
     window.wait("window.time.banner.isVisible()")
     texts = window.ask("window.time._banner_words(window.snapshot.at_ns)")
-    assert texts[0].endswith("Home, End: where the request begins, ends   ·   Esc: back")
-    assert not any("live" in text for text in texts)
+    assert texts[0].endswith("the world of the request   ·   Esc: back   ·   End: where it ends")
+    assert not any("live" in text or "still" in text for text in texts)
     window.key("End")  # it does what the banner says
     window.wait("window.riding.player.at_ns == window.riding.player.range_ns[1]")
     at = window.ask("window.snapshot.at_ns")

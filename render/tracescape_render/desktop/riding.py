@@ -31,7 +31,7 @@ _RELABEL_S: Final = 0.12
 _ROOM_AROUND: Final = 2.2
 _MS: Final = 1_000_000
 #: What the banner says in the past, where keys of time are the request's.
-_KEYS: Final = ("Home, End: where the request begins, ends", "Esc: back")
+_KEYS: Final = ("the world of the request", "Esc: back", "End: where it ends")
 
 _Asked = tuple[RideWish, Questions]
 

@@ -60,7 +60,8 @@ class Travelling:
     Attributes:
         against_ns: the other moment, which every moment that is shown is compared with; None for none.
         split: the two stand beside each other; else they are blended.
-        guest_keys: what keys of time do while somebody else has them, for the banner.
+        guest_keys: what the banner says while somebody else has the keys of time: what of the past this is,
+            and what those keys do.
     """
 
     def __init__(
@@ -375,8 +376,8 @@ class Travelling:
         if self.against_ns is not None and self.against_ns != at_ns:
             how, other = ("beside each other", "blended") if self.split else ("blended", "beside each other")
             return both_words(at_ns, self.against_ns, how, self._how(), f"v: {other}", "o: one moment")
-        keys = self.guest_keys or (f"End: {'live' if self._live else 'everything'}",)
-        return past_words(at_ns, time.time_ns(), self._how(), *keys)
+        told = self.guest_keys or (self._how(), f"End: {'live' if self._live else 'everything'}")
+        return past_words(at_ns, time.time_ns(), *told)
 
     def _banner_width(self, text: str) -> int:
         return self.banner.fontMetrics().horizontalAdvance(text) + _BANNER_PADDING
