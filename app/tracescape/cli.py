@@ -364,7 +364,8 @@ def export(
         Path | None, typer.Option("--output", "-o", help="A file. Without one a trace is printed.")
     ] = None,
     target: Annotated[
-        str, typer.Option("--store", envvar="TRACESCAPE_STORE", help="A store file or HOST:PORT.")
+        str,
+        typer.Option("--store", envvar="TRACESCAPE_STORE", help="A store file, HOST:PORT or clickhouse://…"),
     ] = "localhost:4318",
     parquet: Annotated[
         Path | None,

@@ -24,7 +24,7 @@ FilterArgument = Annotated[
     str, typer.Argument(metavar="[FILTER]", help="""E.g. 'http.route = "/cart" and duration > 200ms'.""")
 ]
 StoreOption = Annotated[
-    str, typer.Option("--store", envvar="TRACESCAPE_STORE", help="A store file or HOST:PORT.")
+    str, typer.Option("--store", envvar="TRACESCAPE_STORE", help="A store file, HOST:PORT or clickhouse://…")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="A JSON object a line.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Comma-separated, with a header.")]

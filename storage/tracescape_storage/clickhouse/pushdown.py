@@ -17,7 +17,7 @@ import duckdb
 from tracescape_storage.attribute_columns import WELL_KNOWN
 from tracescape_storage.clickhouse.columns import KIND_WORDS, STATUS_WORDS, Source
 from tracescape_storage.clickhouse.literals import Bound, instant, literal, number
-from tracescape_storage.schema import PROMOTED, TABLES, TRACE_KEY, store_columns
+from tracescape_storage.schema import CONTENT_KEYS, PROMOTED, TABLES, store_columns
 
 Node = dict[str, Any]
 
@@ -65,6 +65,7 @@ class Pull(NamedTuple):
         where: a condition in the server's words, ``""`` for every row.
         order, limit: where the question itself takes the first rows of this table and nothing else.
         distinct: whether rows that are alike in ``columns`` may come once.
+        of_spans: of resources and scopes: those of such spans alone, ``""`` for all.
     """
 
     columns: tuple[str, ...]
@@ -72,6 +73,7 @@ class Pull(NamedTuple):
     order: str = ""
     limit: int | None = None
     distinct: bool = False
+    of_spans: str = ""
 
 
 class Plan(NamedTuple):
@@ -92,11 +94,13 @@ OfTraces = Callable[[tuple[str, ...]], str]
 
 
 class _Condition(NamedTuple):
-    """``exact``: true of the same rows. ``partial``: some part of it was not understood."""
+    """``exact``: true of the same rows; else of these and perhaps others. ``of_spans``: it chooses what spans
+    under this condition have, and nothing else.
+    """
 
     sql: str
     exact: bool
-    partial: bool = False
+    of_spans: str = ""
 
 
 class _Scope(NamedTuple):
@@ -147,10 +151,7 @@ def condition_of(
     of_traces: OfTraces,
     bound: Bound,
 ) -> str | None:
-    """The ``WHERE`` of a ``SELECT`` over one table in the server's words.
-
-    What tells traces by `schema.TRACE_KEY` may let others in; None where any other part is not understood.
-    """
+    """The ``WHERE`` of a ``SELECT`` over one table in the server's words; None where it is not understood."""
     return _Planner(sources, conditions, frozenset(), of_traces, bound).whole(tree["node"])
 
 
@@ -173,7 +174,7 @@ class _Planner:
         """See `condition_of`."""
         ((_, scope),) = _scopes(select)
         found = self._condition(select["where_clause"], scope)
-        return None if found is None or found.partial else found.sql
+        return found.sql if found is not None and found.exact else None
 
     def plan(self, tree: Node) -> Plan:
         nodes = list(_nodes(tree))
@@ -181,9 +182,10 @@ class _Planner:
         asked = [node for node in nodes if node.get("type") == "BASE_TABLE"]
         names = {node["table_name"].lower() for node in asked}
         known = {*TABLES, *VIEWS}
-        columns, everything = _named(nodes)
+        columns = _named(nodes)
         found: dict[int, _Condition | None] = {}
         selects = [node for node in nodes if node.get("type") == "SELECT_NODE"]
+        everything = any(_takes_all(select, inner) for select in selects)
         for select in selects:
             for node, scope in _scopes(select):
                 if scope.table in TABLES and node["table_name"].lower() not in inner:
@@ -196,6 +198,9 @@ class _Planner:
             where = _any_of([each.sql for each in conditions if each is not None]) if whole else ""
             wanted = self._columns(table, columns, everything, {node["table_name"].lower() for node in reads})
             pull = Pull(wanted, where)
+            if table in CONTENT_KEYS and all(each is not None and each.of_spans for each in conditions):
+                of_spans = _any_of([each.of_spans for each in conditions if each is not None])
+                pull = pull._replace(where="", of_spans=of_spans)
             if len(reads) == 1 and len(selects) == 1 and not _joins(nodes):
                 pull = self._first_rows(pull, selects[0], reads[0], conditions[0])
             pulls[table] = pull
@@ -285,16 +290,14 @@ class _Planner:
         if kind == "CONJUNCTION_AND":
             known = [self._condition(part, scope) for part in parts]
             some = [each for each in known if each is not None]
-            partial = len(some) < len(known) or any(each.partial for each in some)
-            exact = not partial and all(each.exact for each in some)
-            return _Condition(_all_of(some), exact, partial) if some else None
+            exact = len(some) == len(known) and all(each.exact for each in some)
+            return _Condition(_all_of(some), exact) if some else None
         if kind == "CONJUNCTION_OR":
             known = [self._condition(part, scope) for part in parts]
             if any(each is None for each in known):
                 return None
             some = [each for each in known if each is not None]
-            exact, partial = all(each.exact for each in some), any(each.partial for each in some)
-            return _Condition(_any_of([each.sql for each in some]), exact, partial)
+            return _Condition(_any_of([each.sql for each in some]), all(each.exact for each in some))
         if kind == "OPERATOR_NOT":
             inner = self._condition(parts[0], scope)
             return _Condition(f"NOT ({inner.sql})", True) if inner is not None and inner.exact else None
@@ -370,8 +373,6 @@ class _Planner:
 
     def _among(self, what: Node, values: list[Node], scope: _Scope) -> _Condition | None:
         name = self._column(what, scope)
-        if name == TRACE_KEY:
-            return None
         if name in ("trace_id", "span_id"):
             digits = [_digits(each, name) for each in values]
             if all(each is not None for each in digits):
@@ -412,12 +413,13 @@ class _Planner:
         if name != outer or condition is None or not condition.exact:
             return None
         source = self._sources[scopes[0].table]
-        if name == TRACE_KEY:  # a trace that has one of these keys may as well be told by its id
-            return _Condition(
-                f"TraceId IN (SELECT TraceId FROM {source.origin} WHERE {condition.sql})", False
-            )
         inner = f"SELECT {source.columns[name]} FROM {source.origin} WHERE {condition.sql}"
-        return _Condition(f"{self._sources[scope.table].columns[outer]} IN ({inner})", True)
+        chosen = scopes[0].table == "spans" and name == CONTENT_KEYS.get(scope.table)
+        return _Condition(
+            f"{self._sources[scope.table].columns[outer]} IN ({inner})",
+            True,
+            of_spans=condition.sql if chosen else "",
+        )
 
     def _contains(self, node: Node, scope: _Scope) -> _Condition | None:
         arguments = [each["expression"] for each in node.get("arguments") or []]
@@ -472,16 +474,28 @@ def _kind(node: Node, planner: _Planner, scope: _Scope) -> str:
     return "text" if name in texts else "number" if name else "unknown"
 
 
-def _named(nodes: Iterable[Node]) -> tuple[frozenset[str], bool]:
-    """All names of columns, wherever they stand, and whether some part asks for all columns."""
+def _named(nodes: Iterable[Node]) -> frozenset[str]:
+    """All names of columns, wherever they stand."""
     names: set[str] = set()
-    everything = False
     for node in nodes:
         if node.get("class") == "COLUMN_REF":
             names.update(str(part) for part in node["column_names"])
-        everything = everything or node.get("class") == "STAR"
         names.update(str(each) for each in node.get("using_columns") or ())
-    return frozenset(names), everything
+    return frozenset(names)
+
+
+def _takes_all(select: Node, inner: set[str]) -> bool:
+    """Whether it asks for all columns of a table; ``inner`` are names of none."""
+    parts = {name: part for name, part in select.items() if name not in ("from_table", "cte_map")}
+    if not any(node.get("class") == "STAR" for node in _nodes(parts)):
+        return False
+    waiting = [select.get("from_table") or {}]
+    while waiting:
+        each = waiting.pop()
+        if each.get("type") == "BASE_TABLE" and each["table_name"].lower() not in inner:
+            return True
+        waiting += [each[side] for side in ("left", "right") if each.get("type") == "JOIN"]
+    return False
 
 
 def _scopes(select: Node) -> Iterator[tuple[Node, _Scope]]:

@@ -29,14 +29,14 @@ from tracescape_storage.filters import Filter
 from tracescape_storage.known_shapes import KnownShapes
 from tracescape_storage.reader import Extent
 from tracescape_storage.rollups import LAST_ARRIVAL_SQL
-from tracescape_storage.schema import SPANS_FULL, TABLES
+from tracescape_storage.schema import CONTENT_KEYS, SPANS_FULL, TABLES
 from tracescape_storage.search import Page, Question, summaries_sql
 from tracescape_storage.select import EXTENT_SQL, dictionary_coded
 from tracescape_storage.sql_reader import SqlReader
 
 #: Resources, scopes and the extent change slowly, and to tell them takes a look at everything.
 _KEPT_S: Final = 30.0
-_EXTENT_S: Final = 1.0
+_EXTENT_S: Final = 5.0
 _CONDITIONS: Final = 10_000
 #: Whoever mistyped an attribute is told what so many of the last spans have.
 _SAMPLED: Final = 100_000
@@ -256,6 +256,9 @@ class ClickHouseReader(SqlReader):
                 return None
             return Plan({}, frozenset(), Bound(), frozenset())  # DuckDB says what is wrong with it
         plan = planned(tree, self._sources, self._condition, self._aggregates, self._of_traces)
+        own = sorted(name for name in plan.foreign if name.startswith("tracescape_"))
+        if own:
+            raise QueryError(f"There is no table {own[0]}: {self.location} is no store of Tracescape's own.")
         return None if plan.foreign else plan
 
     def _condition(self, name: str, bound: Bound) -> str | None:
@@ -280,8 +283,11 @@ class ClickHouseReader(SqlReader):
         source = self._sources.get(table)
         if source is None:
             return
+        if pull.of_spans:  # to look at all that there is for those of one trace would take for ever
+            some = f"(SELECT * FROM {self._layout.traces} WHERE {pull.of_spans})"
+            source = sources_of(self._layout._replace(traces=some, logs=""))[table]
         sql = self._pull_sql(source, pull, plan.bound)
-        if table in ("resources", "scopes") and not pull.where:
+        if table in CONTENT_KEYS and not pull.where and not pull.of_spans:
             yield from self._kept_table(sql, _KEPT_S).to_batches()
             return
         with self._connection.batches(sql, plan.bound.values) as (_, batches):
@@ -310,10 +316,11 @@ class ClickHouseReader(SqlReader):
         of_traces = f"TraceId IN ({listed})"
         if not self._layout.lookup:
             return of_traces
-        found = self._connection.table(
+        found = self._kept_table(
             "SELECT uniqExact(TraceId) AS n, toUnixTimestamp64Nano(toDateTime64(min(Start), 9)) AS first,"
             f" toUnixTimestamp64Nano(toDateTime64(max(End), 9)) AS last FROM {self._layout.lookup}"
-            f" WHERE {of_traces}"
+            f" WHERE {of_traces}",
+            _EXTENT_S,
         )
         (row,) = found.to_pylist()
         if row["n"] < len(set(ids)):  # it may be younger than the spans, or forget earlier
