@@ -218,3 +218,18 @@ def test_what_serve_cannot_do_is_one_sentence(arguments: list[str], words: str) 
     assert done.exit_code == 1
     assert words in str(done.exception)
     assert "secret" not in str(done.exception)
+
+
+def test_what_is_in_clickhouse_can_be_exported_too(
+    collector: WarehouseCollector, server: Server, database: str, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as pq
+
+    send(collector, request(span("GET /", attributes={"user.id": "42"}), service="cart").SerializeToString())
+    send(collector, logs_request(log("said")).SerializeToString(), Signal.LOGS)
+    with ts.connect(server.address(database)) as store:
+        assert store.export_parquet(tmp_path / "lake").rows == 2
+    (row,) = pq.read_table(tmp_path / "lake" / "spans" / "day=1970-01-01").to_pylist()
+    assert (row["service"], row["operation"], row["kind"]) == ("cart", "GET /", "server")
+    assert row["attributes"] == [("user.id", "42")]
+    assert len(pq.read_table(tmp_path / "lake" / "logs")) == 1

@@ -150,14 +150,33 @@ def test_an_insert_has_no_more_rows_than_it_may(make: Callable[..., Direct], sin
     assert [len(block) for block, _ in sink.attempts] == [1, 4, 4, 2]
 
 
-def test_each_signal_has_inserts_of_its_own_and_none_overtakes_for_ever(direct: Direct, sink: Sink) -> None:
+def test_each_signal_has_inserts_of_its_own_and_none_is_overtaken_twice(
+    make: Callable[..., Direct], sink: Sink
+) -> None:
+    direct = make(insert_rows=2)
     first_one = held(direct, sink)
     said = DECODER.decode(Signal.LOGS, logs_request(log("said")).SerializeToString())
-    futures = [first_one, *map(direct.submit, (accepted("a"), said, accepted("b")))]
+    waiting = [accepted("a"), said, accepted("b"), accepted("c"), accepted("d")]
+    futures = [first_one, *map(direct.submit, waiting)]
     sink.gate.set()
     for future in futures:
         future.result(10)
-    assert [len(block) for block, _ in sink.attempts] == [1, 2, 1]
+    assert [block for block, _ in sink.attempts] == [["held"], ["a", "b"], ['"said"'], ["c", "d"]]
+
+
+def test_what_is_refused_for_its_content_after_doubt_is_not_stored_and_may_come_again(
+    direct: Direct, sink: Sink
+) -> None:
+    sink.after = first(1, InDoubtError("cut off"))
+    tries = itertools.count()
+    sink.before = lambda block: [InDoubtError("cut off"), UnstorableError("no"), None][min(next(tries), 2)]
+    one = accepted("a")
+    assert isinstance(direct.submit(one).exception(10), InDoubtError)
+    until(lambda: not direct.held_bytes)
+    assert sink.names == []
+    sink.after = lambda block: None
+    direct.submit(again(one)).result(10)
+    assert sink.names == ["a"]
 
 
 def test_a_little_waits_for_company_and_much_does_not(make: Callable[..., Direct], sink: Sink) -> None:

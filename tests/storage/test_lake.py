@@ -308,3 +308,20 @@ def test_progress_counts_rows_to_the_end(store: DuckDBStore, tmp_path: Path) -> 
     export_parquet(store.reader(), tmp_path / "lake", progress=lambda done, total: said.append((done, total)))
     assert said == sorted(said)
     assert said[-1] == (33, 33)
+
+
+@pytest.mark.parametrize("engine", ["Polars", "DuckDB"])
+def test_the_recipes_of_the_page_run(
+    store: DuckDBStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "lake.md").read_text()
+    code = page.split(f"## {engine}\n")[1].split("```python\n")[1].split("```")[0]
+    export_parquet(store.reader(), tmp_path / "lake")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code, names)  # the page is ours
+    if engine == "Polars":
+        assert names["slow"].select("service", "method", "len").rows() == [("shop", "GET", 12)]
+    else:
+        assert [row[:2] for row in names["routes"]] == [("GET", 12)]
+        assert names["of_services"] == [("shop", 12)]

@@ -32,9 +32,7 @@ def connected(address: Address, timeout_s: int) -> Client:
     try:
         if address.path:
             Path(address.path).mkdir(parents=True, exist_ok=True)
-            return clickhouse_connect.get_client(
-                interface="chdb", path=address.path, autogenerate_session_id=False
-            )
+            return clickhouse_connect.get_client(interface="chdb", path=address.path)
         return clickhouse_connect.get_client(
             host=address.host,
             port=address.port,

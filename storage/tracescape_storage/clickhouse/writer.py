@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import pyarrow as pa
 
@@ -128,7 +128,7 @@ class Writer:
             self._client.raw_insert(
                 f"`{self._address.database}`.`{block.table}`",
                 block.columns,
-                block.data,
+                cast("bytes", block.data),
                 settings=settings,
                 fmt="ArrowStream",
             )
