@@ -30,7 +30,7 @@ export class Labels {
       const above = label.look === "flag" || label.look === "suspect";
       const x = label.certain ? Math.min(Math.max(label.x, wide / 2), width - wide / 2) : label.x;
       let y = above ? label.y - tall : label.y;
-      if (label.certain) y = Math.min(Math.max(y, 0), height - tall);
+      if (label.certain) y = Math.min(Math.max(y, GAP + 1), height - tall);
       const box: [number, number, number, number] = [x - wide / 2 - GAP, y - GAP, x + wide / 2 + GAP, y + tall + GAP];
       const outside = box[2] < 0 || box[0] > width || box[3] < 0 || box[1] > height;
       if (outside || (!label.certain && taken.some((other) => overlap(box, other)))) continue;
