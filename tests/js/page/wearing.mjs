@@ -105,7 +105,11 @@ export async function on(page, board, name, share = 0.5, side = "right") {
   await frames(page);
 }
 export async function press(page, board, name, share = 0.5) {
-  await on(page, board, name, share);
+  // A board may hang elsewhere a moment later, or say more.
+  for (let tries = 0; tries < 10; tries++) {
+    await on(page, board, name, share);
+    if (await ask(page, "headset[given[0]].board.pointed?.name === given[1]", [board, name])) break;
+  }
   await pull(page);
 }
 export const distance = (a, b) => Math.hypot(...a.map((value, axis) => value - b[axis]));

@@ -63,6 +63,30 @@ const ways = {
       check(room > 0.3, `before ${service} one stands ${room} m from somebody`);
     }
   },
+  async "names are legible from anywhere and never lie on each other"(page) {
+    await enter(page, WELL);
+    for (const scale of ["table", "room"]) {
+      await ask(page, "void headset.enter(given)", scale);
+      await frames(page, 4);
+      const { names, metres } = await ask(
+        page,
+        "({ metres: headset.rig.metres, names: headset.tags.shown.map((_, at) => { const way = headset.head.clone().fromArray(headset.tags.places, 3 * at).sub(headset.rig.toWorld(headset.head.clone())); const [radius, side, wide, tall] = headset.tags.hung.slice(4 * at); return { way: way.toArray(), radius, side, wide, tall }; }) })",
+      );
+      check(names.length > 5, `${names.length} names`);
+      const boxes = names.map(({ way: [x, y, z], radius, side, wide, tall }) => {
+        const away = Math.hypot(x, y, z) * metres;
+        const pixel = Math.max(0.0003 / away, (1.3 / 36) * (Math.PI / 180));
+        check((pixel * 28 * 180) / Math.PI >= 1, "the second line is too small");
+        return { across: Math.atan2(x, y), up: Math.asin((z * metres) / away) + side * ((tall * pixel) / 2 + (radius * metres) / away), wide: wide * pixel, tall: tall * pixel };
+      });
+      boxes.forEach((one, at) => {
+        for (const other of boxes.slice(at + 1)) {
+          const apart = Math.abs(one.across - other.across) > (one.wide + other.wide) / 2 || Math.abs(one.up - other.up) > (one.tall + other.tall) / 2;
+          check(apart, `on the ${scale} two lie on each other`);
+        }
+      });
+    }
+  },
   async "the panel comes along"(page) {
     await enter(page, `${PAST}&service=payment`);
     const away = () => ask(page, "headset.panel.board.mesh.position.clone().sub(headset.head).normalize().dot(headset.forward)");

@@ -9,7 +9,7 @@ const HELP = "docs/vr.md has the five steps.";
 /** Why there is no headset here; null where there is one. */
 export async function obstacle(): Promise<string | null> {
   if (!isSecureContext)
-    return `Headsets open a world only from localhost or over HTTPS, and ${location.origin} is neither: forward the port (adb reverse tcp:${location.port} tcp:${location.port}) and open http://localhost:${location.port}, or start the collector with --tls-self-signed. ${HELP}`;
+    return `Headsets open a world only from localhost or over HTTPS, and ${location.origin} is neither: forward the port (adb reverse tcp:${location.port} tcp:${location.port}) and open ${location.protocol}//localhost:${location.port}, or start the collector with --tls-self-signed. ${HELP}`;
   if (!("xr" in navigator) || navigator.xr === undefined) return `This browser has no WebXR: open this page in the headset's own browser. ${HELP}`;
   const there = await navigator.xr.isSessionSupported("immersive-vr").catch(() => false);
   return there ? null : `No headset is connected to this browser: open this page in the headset's own browser, or connect one. ${HELP}`;

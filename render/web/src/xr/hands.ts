@@ -73,6 +73,8 @@ export class Hands {
   private readonly ringReach = new Float32Array(8);
   private readonly ringShades = new Float32Array(16);
   private readonly ringParts = new Float32Array(4);
+  private world: World | null = null;
+  private boards: readonly Board[] = [];
   private readonly origin = new Vector3();
   private readonly direction = new Vector3();
   private readonly spot = new Vector3();
@@ -118,18 +120,12 @@ export class Hands {
   /** A frame: what the rays meet, what the sticks say. */
   update(world: World | null, boards: readonly Board[]): void {
     this.aimed = "no";
+    this.world = world;
+    this.boards = boards;
     for (let number = 0; number < this.hands.length; number++) {
       const hand = this.hands[number]!;
-      const group = this.groups[number]!;
-      hand.there = hand.source !== null && group.visible;
-      if (!hand.there) {
-        [hand.body, hand.board] = [null, null];
-        continue;
-      }
-      hand.from.copy(group.position);
-      hand.way.set(0, 0, -1).applyQuaternion(group.quaternion);
-      this.meet(hand, world, boards);
-      this.sticks(hand);
+      this.look(hand, this.groups[number]!);
+      if (hand.there) this.sticks(hand);
     }
   }
 
@@ -225,6 +221,8 @@ export class Hands {
     });
     on("selectstart", () => {
       hand.pressed = true;
+      // A pinch that is there only while it presses has met nothing before.
+      this.look(hand, group);
       this.asked.press(hand);
     });
     on("selectend", () => {
@@ -233,6 +231,16 @@ export class Hands {
       this.asked.release(hand);
     });
     return hand;
+  }
+
+  /** Where a hand is now, and what its ray meets. */
+  private look(hand: Hand, group: Group): void {
+    hand.there = hand.source !== null && group.visible;
+    [hand.body, hand.board] = [null, null];
+    if (!hand.there) return;
+    hand.from.copy(group.position);
+    hand.way.set(0, 0, -1).applyQuaternion(group.quaternion);
+    this.meet(hand, this.world, this.boards);
   }
 
   /** What a ray meets first: a board, or a body. */

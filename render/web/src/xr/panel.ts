@@ -158,7 +158,7 @@ export class Panel {
     if (this.problem !== null) lines(this.problem, 3, look.failing);
     y += 10;
     if (node !== null || body >= 0) for (const row of this.figures(world, body)) y = this.figure(row, y, look, told);
-    y = this.traces(y + 8, look, told);
+    this.traces(y + 8, look, told);
     board.button("Go there", { name: "go", x: LEFT, y: TALL - 100, wide: 300, tall: 68, press: () => this.asks.goTo(name) }, look);
     board.button("Close", { name: "close", x: WIDE - LEFT - 220, y: TALL - 100, wide: 220, tall: 68, press: () => this.asks.close() }, look);
     board.end();
@@ -202,19 +202,20 @@ export class Panel {
     return y + PITCH;
   }
 
-  private traces(y: number, look: Ink, told: string[]): number {
+  private traces(y: number, look: Ink, told: string[]): void {
     const { board } = this;
+    // From below, so that a line more above moves nothing away from under a ray.
     const traces = (this.data?.traces ?? []).slice(0, Math.floor(clamp((TALL - 130 - y - PITCH) / 76, 0, 3)));
-    if (traces.length === 0) return y;
-    board.line(`${plural(traces.length, "trace")} worth replaying`, LEFT, y + 20, ROOM, look.quiet);
-    y += 40;
+    if (traces.length === 0) return;
+    y = TALL - 122 - 76 * traces.length;
+    board.font(TEXT);
+    board.line(`${plural(traces.length, "trace")} worth replaying`, LEFT, y - 18, ROOM, look.quiet);
     traces.forEach((each, number) => {
       const text = `▶ ${each.why}: ${each.name} ${each.duration_ns === null ? "" : duration(each.duration_ns)}`;
       board.button(text, { name: `trace ${number}`, x: LEFT, y, wide: ROOM, tall: 64, press: () => this.asks.replay(each.trace_id) }, look);
       told.push(text);
       y += 76;
     });
-    return y;
   }
 
   /** Never colour alone. */

@@ -110,6 +110,8 @@ export class Headset {
     this.stage.lend(this);
     renderer.xr.enabled = true;
     renderer.xr.setReferenceSpaceType(floor ? "local-floor" : "local");
+    // Names and panels are beside where one looks, too.
+    renderer.xr.setFoveation(0);
     renderer.xr.addEventListener("sessionend", this.end);
     try {
       await renderer.xr.setSession(this.session);
