@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -106,7 +107,7 @@ def film_time(
     """Write the world at one moment after the other, seen as all of ``frame`` is. As `film_ride`."""
 
     def frames(stage: Stage, fps: int) -> Iterator[None]:
-        stage.show(frame)
+        stage.show(dataclasses.replace(frame, cause=None, beacon=None, suspect=None))  # no moment has a flag
         stage.look(view or stage.overview())
         each = max(1, round(_MOMENT_S * fps))
         for number, moment in enumerate(moments):
