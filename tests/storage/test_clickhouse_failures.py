@@ -16,6 +16,8 @@ from tracescape.cli import app
 from tracescape.store import connect
 from tracescape.target import open_target
 from tracescape_storage.clickhouse.address import parse_address
+from tracescape_storage.clickhouse.connection import Connection
+from tracescape_storage.clickhouse.literals import Bound, literal
 from tracescape_storage.errors import QueryError, StoreError
 
 PASSWORD = "se%2Fcret"
@@ -80,12 +82,13 @@ def test_every_question_is_read_only_and_bounded(place: Place) -> None:
         assert {"max_execution_time", "max_result_rows", "max_memory_usage", "query_id"} <= set(settings)
 
 
-def test_no_server() -> None:
+def test_no_server(caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("clickhouse_connect")
     with pytest.raises(
         StoreError, match=r"No ClickHouse answers at clickhouse://127.0.0.1:1/x \(nothing listens"
     ):
         connect("clickhouse://127.0.0.1:1/x")
+    assert not caplog.records
 
 
 def test_a_wrong_password_is_not_repeated(place: Place) -> None:
@@ -149,6 +152,15 @@ def test_hostile_names_are_names(place: Place) -> None:
         assert store.extent().spans == 30_000
 
 
+@pytest.mark.parametrize("text", ["\\", "'", "\\'; --", "\\t", "\t\n", "\\\\", "é", "{p0:String}", "%s", ""])
+def test_values_stay_what_they_are(place: Place, text: str) -> None:
+    bound = Bound()
+    connection = Connection(parse_address(place.address()))
+    asked = connection.table(f"SELECT {literal(text)} AS one, {bound.text(text)} AS other", bound.values)
+    connection.close()
+    assert asked.to_pylist() == [{"one": text, "other": text}]
+
+
 def test_closed_means_closed(place: Place) -> None:
     store = connect(place.address())
     store.close()
@@ -210,3 +222,28 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     pytest.importorskip("clickhouse_connect")
     with pytest.raises(StoreError, match="There is no folder"):
         connect(f"clickhouse+chdb://{tmp_path}/nowhere")
+
+
+def test_tables_of_an_older_exporter(place: Place) -> None:
+    """It had no columns for scopes, other words for kinds, and perhaps no table of traces and no logs."""
+    place.client.command("CREATE DATABASE IF NOT EXISTS older")
+    place.client.command("CREATE TABLE IF NOT EXISTS older.otel_traces AS default.otel_traces")
+    for column in ("ScopeName", "ScopeVersion"):
+        place.client.command(f"ALTER TABLE older.otel_traces DROP COLUMN IF EXISTS {column}")
+    place.client.command(
+        "INSERT INTO older.otel_traces (Timestamp, TraceId, SpanId, SpanName, SpanKind, ServiceName,"
+        " Duration, StatusCode, SpanAttributes) VALUES (fromUnixTimestamp64Nano(toInt64(5000)),"
+        " '0102030405060708090a0b0c0d0e0f10', '00000000000000ff', 'a\\nb', 'SPAN_KIND_CLIENT', '', 7,"
+        " 'STATUS_CODE_ERROR', map('otel.scope.name', 'lib', '$odd', 'it''s \\\\ \"so\"', 'tab', '\\t'))"
+    )
+    with connect(place.address("older")) as store:
+        found = store.search('kind = client and status = error and scope.name = "lib"', spans=True).rows
+        assert found["service"].to_list() == ["unknown_service"]
+        assert store.search('service = "unknown_service"').rows.height == 1
+        assert store.search('operation matches "a[^x]b"').rows.height == 1
+        assert store.search('operation matches "a.b"').rows.is_empty()  # as RE2 has it elsewhere
+        (root,) = store.trace("0102030405060708090a0b0c0d0e0f10").spans["span_id"]
+        span = store.trace("0102030405060708090a0b0c0d0e0f10").span(root)
+        assert span.attributes == {"otel.scope.name": "lib", "$odd": 'it\'s \\ "so"', "tab": "\t"}
+        assert (span.kind, span.status, span.scope) == ("client", "error", "lib")
+        assert store.logs().is_empty()

@@ -38,7 +38,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
-        given = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+        given = {
+            key: values[0]
+            for key, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()
+        }
         query = given.pop("query", "") or body
         if self._password() != PASSWORD:
             self._fail(
