@@ -260,7 +260,8 @@ def _print_certificate(own: SelfSigned) -> None:
         f"certificate {own.tls.cert}   ({'new' if own.made else 'as before'}, until {own.until:%Y-%m-%d})"
     )
     out.print(f"            for {', '.join(own.names)}", markup=False)
-    out.print(f"            SHA-256 {own.fingerprint}", soft_wrap=True)
+    # A pair such as :AB: would become an emoji.
+    out.print(f"            SHA-256 {own.fingerprint}", soft_wrap=True, emoji=False, markup=False)
     out.print(
         "            Nobody vouches for it: compare this with what the browser shows before you trust it."
     )

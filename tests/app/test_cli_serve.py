@@ -27,6 +27,7 @@ from support.endings import without_bindings_list
 from support.otlp import request, span
 from tracescape import cli
 from tracescape_ingest.grpc_server import SERVICE
+from tracescape_ingest.self_signed import self_signed
 from tracescape_storage.errors import StoreError
 
 COMMAND = [sys.executable, "-c", "from tracescape.cli import main; main()"]
@@ -211,6 +212,12 @@ def test_a_certificate_of_its_own_is_said_aloud_and_holds(tmp_path: Path) -> Non
                 ts.connect(address[1]).services()
         finally:
             process.terminate()
+
+
+def test_a_fingerprint_is_printed_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = self_signed(tmp_path / "tls", ["localhost"])
+    cli._print_certificate(own._replace(fingerprint="00:AB:CD:00"))
+    assert "SHA-256 00:AB:CD:00" in capsys.readouterr().out
 
 
 def test_a_certificate_of_its_own_is_never_made_unasked(tmp_path: Path, files: Certificates) -> None:
