@@ -80,12 +80,13 @@ def test_every_question_is_read_only_and_bounded(place: Place) -> None:
         assert {"max_execution_time", "max_result_rows", "max_memory_usage", "query_id"} <= set(settings)
 
 
-def test_no_server() -> None:
+def test_no_server(caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("clickhouse_connect")
     with pytest.raises(
         StoreError, match=r"No ClickHouse answers at clickhouse://127.0.0.1:1/x \(nothing listens"
     ):
         connect("clickhouse://127.0.0.1:1/x")
+    assert not caplog.records
 
 
 def test_a_wrong_password_is_not_repeated(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import re
 import threading
 import uuid
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _CONNECT_S: Final = 5
+_LOGGERS: Final = ("clickhouse_connect", "urllib3.connectionpool")
 _AUTHENTICATION, _NO_TABLE, _NO_DATABASE, _NO_COLUMN, _DENIED = 516, 60, 81, 47, 497
 _TIME, _MEMORY = (159, 160), (241,)
 _MANY: Final = (158, 307, 396)
@@ -158,6 +160,8 @@ def _client(address: Address) -> Client:
         from clickhouse_connect.driver.exceptions import Error
     except ImportError as error:
         raise StoreError(f"{_EXTRA} ({error})") from None
+    for name in _LOGGERS:  # what they tell is told by the errors that are raised
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if address.path:
             return _embedded(address)
