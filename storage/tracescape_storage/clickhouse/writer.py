@@ -28,33 +28,12 @@ _LONGEST_WORDS: Final = 300
 _OF_CONTENT: Final = frozenset({69, 117, 131, 321, 349, 469, 691})
 _MANY_PARTS: Final = 252
 _MANY_DAYS: Final = "Too many partitions"
-#: What is wrong with the table, the rights or the server's state, and known before anything is written:
-#: names, passwords, rights, limits of the user, a server that is starting, shutting down or overloaded.
+#: What is wrong with names, types, passwords, rights or a quota: known before anything is written. Not what
+#: is found when the rows are there, such as too many parts: it may be of the view's table, after the other's.
 _BEFORE: Final = frozenset(
     {
-        10,
-        16,
-        20,
-        44,
-        47,
-        60,
-        62,
-        81,
-        115,
-        164,
-        192,
-        193,
-        194,
-        195,
-        201,
-        202,
-        203,
-        242,
-        291,
-        452,
-        497,
-        516,
-        723,
+        *(10, 16, 20, 44, 47, 53, 60, 62, 70, 81, 115, 164),
+        *(192, 193, 194, 195, 201, 202, 291, 452, 497, 516),
     }
 )
 _NO_SPACE: Final = 243
@@ -154,7 +133,7 @@ def failure_of(error: Exception, address: Address) -> StoreError:
     if code in _OF_CONTENT or (code == _MANY_PARTS and _MANY_DAYS in words):
         return UnstorableError(words)
     if code == _MANY_PARTS:
-        return StoreError(f"{address.location} merges more slowly than is inserted: {words}")
+        return InDoubtError(f"{address.location} merges more slowly than is inserted: {words}")
     if code in _BEFORE:
         return StoreError(str(said(error, address)))
     if code == _NO_SPACE:

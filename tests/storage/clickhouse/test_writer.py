@@ -87,6 +87,14 @@ def test_spans_of_many_days_are_stored_once_too(server: Server, writer: Writer) 
     assert server.count(SPANS) == 59
 
 
+def test_of_an_insert_of_which_some_days_are_there_the_others_follow(server: Server, writer: Writer) -> None:
+    """A server that ended between two of its parts: each has the token."""
+    spans = [span("a", start=day * DAY, end=day * DAY) for day in range(1, 6)]
+    for some in (spans[:2], spans):
+        writer.insert(writer.prepare(batch(*some)), "t")
+    assert server.count(SPANS) == 5
+
+
 def test_more_days_than_the_server_takes_at_once_is_for_the_content(writer: Writer) -> None:
     spans = [span("a", start=day * DAY, end=day * DAY) for day in range(1, 150)]
     with pytest.raises(UnstorableError, match="Too many partitions"):
@@ -134,7 +142,9 @@ def test_nothing_listens_any_more_is_certain(server: Server, writer: Writer) -> 
         (497, StoreError, "does not let"),
         (516, StoreError, "name or the password"),
         (60, StoreError, "why"),
-        (252, StoreError, "merges more slowly"),
+        (252, InDoubtError, "merges more slowly"),
+        (242, InDoubtError, "failed at an insert"),
+        (53, StoreError, "why"),
         (321, UnstorableError, "why"),
     ],
 )
