@@ -16,6 +16,7 @@ from tracescape_native.memory import INTERPRETED
 
 #: Seconds of a processor that files take, those of ten and more, with kernels to compile.
 SECONDS = {
+    "app/test_xr.py": 95,
     "app/test_page_browser.py": 90,
     "analytics/test_rollups.py": 65,
     "native/test_scan_bounds.py": 50,
