@@ -158,7 +158,9 @@ class WarehouseCollector(Serving[WarehouseLane]):
     @property
     def asked_by(self) -> str:
         """See `Serving.asked_by`."""
-        return f"tracescape explore {next(iter(self.lanes.values())).location}"
+        first = next(iter(self.lanes.values())).location
+        held = "the page; once this has ended: " if "+chdb" in first else ""  # one process a folder
+        return f"{held}tracescape explore {first}"
 
 
 def databases(address: Address, keys: Keys | None) -> dict[str, Address]:

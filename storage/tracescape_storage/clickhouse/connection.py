@@ -31,6 +31,8 @@ _MOST_WORDS: Final = 300
 _TRAILER: Final = re.compile(r"\s*\(version .*$", re.DOTALL)
 _HEADER: Final = re.compile(r"^.*?DB::Exception:\s*", re.DOTALL)
 _CLOSED: Final = "The store was closed before the question was answered. Open it again, and ask again."
+#: What chdb says when it cannot open a folder; why not is on its stderr alone.
+_UNOPENED: Final = "Error initializing EmbeddedServer"
 _EXTRA: Final = "Reading from ClickHouse takes one more package: pip install 'tracescape[clickhouse]'"
 
 
@@ -232,6 +234,11 @@ def said(error: Exception, address: Address) -> StoreError:
     """What a driver's error means to a person, in one sentence or two, without the password."""
     code, where = _code(error), address.location
     words = _words(error, address)
+    if address.path and _UNOPENED in str(error):
+        return StoreError(
+            f"{where} cannot be opened: another process holds it, or it is damaged. One process reads or writes"
+            " a folder at a time; a server lets many."
+        )
     if code in (_AUTHENTICATION, 193, 194):
         return StoreError(f"{where} does not let {address.user!r} in: the name or the password is wrong.")
     if code == _NO_DATABASE:
