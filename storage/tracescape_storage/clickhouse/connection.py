@@ -236,8 +236,8 @@ def said(error: Exception, address: Address) -> StoreError:
     words = _words(error, address)
     if address.path and _UNOPENED in str(error):
         return StoreError(
-            f"{where} cannot be opened: another process holds it, or it is damaged. One process reads or writes"
-            " a folder at a time; a server lets many."
+            f"{where} cannot be opened: another process holds it, or it is damaged. One process reads or"
+            " writes a folder at a time; a server lets many."
         )
     if code in (_AUTHENTICATION, 193, 194):
         return StoreError(f"{where} does not let {address.user!r} in: the name or the password is wrong.")
