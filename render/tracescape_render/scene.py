@@ -93,6 +93,7 @@ class Scene:
         headline: what is wrong, in one line; caption: what is seen, in one line.
         suspect: where there is no cause, whom the diagnosis suspects without proof, if anybody.
         contrast: how everybody differs from another moment; None for a scene of one.
+        halves: whether two moments stand beside each other in it.
     """
 
     services: list[str]
@@ -126,6 +127,7 @@ class Scene:
     caption: str
     suspect: Suspect | None = None
     contrast: Contrast | None = None
+    halves: bool = False
 
     def worst(self) -> int | None:
         """The body that most needs a look: the cause, else the worst state, then the most errors.

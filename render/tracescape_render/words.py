@@ -98,6 +98,7 @@ class Words:
         self._label_style = self._free[0].GetTextProperty()
         self._writers: dict[int, vtkTextActor] = {}  # body: the actor that writes its label
         self._always: frozenset[int] = frozenset()
+        self._short: frozenset[int] = frozenset()  # bodies that have no room for their second line
         self._sizes: dict[str, tuple[float, float]] = {}
         self._name = text_actor(14, face=BOLD)
         self._headline = text_actor(_HEADLINE_LETTERS[0], face=BOLD)
@@ -116,6 +117,7 @@ class Words:
         self.flag_rect: Rect | None = None
         self.island_rects: dict[int, Rect] = {}
         self.leaders: NDArray[np.float64] = np.zeros((0, 2, 2))
+        self.circles: NDArray[np.float64] = np.zeros((0, 3))  # where bodies are: x, y, radius in pixels
         self._leaders = Leaders()
         self.shown = True
         self._kept_labels: dict[str, int] | None = None  # by service: where its label was a moment ago
@@ -151,6 +153,7 @@ class Words:
             self._named_islands, self._kept_islands = list(scene.island_names), None
         self._scene, self._theme = scene, theme
         self._always = always
+        self._short = frozenset()
         self._sizes = {}
         self.rects = {}
         self._write_labels()  # every label of the old scene goes
@@ -177,6 +180,11 @@ class Words:
         """What the legend says, and where."""
         shown = [actor for actor in self._legend if actor.GetVisibility() and actor.GetInput()]
         return [(actor.GetInput() or "", _rect_of(actor)) for actor in shown]
+
+    def told(self, body: int) -> str | None:
+        """What is written at a body, None where nothing is."""
+        writer = self._writers.get(body)
+        return None if writer is None else writer.GetInput()
 
     def forget(self) -> None:
         """What is seen next is seen from elsewhere: labels stand where it is best, wherever they were."""
@@ -371,22 +379,22 @@ class Words:
             (-1.0 / np.maximum(w, 1e-9), -scene.priority, ~named, -np.floor(scene.priority / _AS_MUCH))
         )
         wanted = order[seen[order]][: 4 * LABEL_POOL]
-        sizes = [self._size_of(self._label(body)) for body in wanted.tolist()]
         minded = np.flatnonzero(w > 0)
         minded = minded[np.argsort(-clearance[minded], kind="stable")[:_MINDED]]
+        self.circles = circles = np.column_stack([xy, np.minimum(clearance, 200.0)])
         sick = minded[np.isin(scene.state[minded], SICK)]
-        minded = np.concatenate([minded, sick, sick])  # covering one of those is as bad as three others
         suffering = 0 if scene.cause is None else len(scene.cause.victims)
-        placed = arrange(
-            xy[wanted],
-            np.minimum(clearance[wanted], 200.0),
-            sizes,
-            range(len(wanted)),
-            size,
-            taken,
-            self._most(),
+        placing = partial(
+            arrange,
+            circles[wanted, :2],
+            circles[wanted, 2],
+            order=range(len(wanted)),
+            frame=size,
+            taken=taken,
+            most=self._most(),
             urgent=suffering,
-            obstacles=np.column_stack([xy[minded], np.minimum(clearance[minded], 200.0)]),
+            # Covering one of the sick is as bad as three others.
+            obstacles=circles[np.concatenate([minded, sick, sick])],
             kept=None
             if self._kept_labels is None
             else {
@@ -394,7 +402,17 @@ class Words:
                 for index, body in enumerate(wanted.tolist())
                 if scene.services[body] in there
             },
+            # Where everybody is there twice, a label beside another's body tells of the wrong one.
+            rivals=circles[minded] if scene.halves else None,
         )
+        short, self._short = self._short, frozenset()
+        placed = placing(sizes=[self._size_of(self._label(body)) for body in wanted.tolist()])
+        if scene.halves and len(placed.rects) < len(wanted):
+            left_out = set(wanted.tolist()) - set(wanted[list(placed.rects)].tolist())
+            self._short = frozenset(body for body in left_out if scene.subtitles[body])
+            placed = placing(sizes=[self._size_of(self._label(body)) for body in wanted.tolist()])
+        for body in (short ^ self._short) & self._writers.keys():
+            self._write(self._writers[body], body)
         rects = {int(wanted[index]): rect for index, rect in placed.rects.items()}
         self._kept_labels = {scene.services[wanted[index]]: place for index, place in placed.places.items()}
         self.leaders = leader_lines(rects, xy, np.minimum(clearance, 200.0))
@@ -446,7 +464,7 @@ class Words:
         told = body in self._always or (scene.cause is not None and body in scene.cause.victims)
         most = _ALL_NAMED if scene.cause is not None else _ALL_NUMBERED
         aside = not told and (len(scene.state) > most or bool(self._always))
-        if aside or not scene.subtitles[body]:
+        if aside or body in self._short or not scene.subtitles[body]:
             return scene.labels[body]
         return f"{scene.labels[body]}\n{scene.subtitles[body]}"
 
