@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -98,6 +98,7 @@ class Words:
         self._label_style = self._free[0].GetTextProperty()
         self._writers: dict[int, vtkTextActor] = {}  # body: the actor that writes its label
         self._always: frozenset[int] = frozenset()
+        self._state_words: Mapping[int, tuple[str, str]] = {}
         self._short: frozenset[int] = frozenset()  # bodies that have no room for their second line
         self._sizes: dict[str, tuple[float, float]] = {}
         self._name = text_actor(14, face=BOLD)
@@ -143,16 +144,19 @@ class Words:
         note: str = "",
         always: frozenset[int] = frozenset(),
         legend: Sequence[str] = (),
+        states: Mapping[int, tuple[str, str]] | None = None,
     ) -> None:
         """Write about ``scene`` from now on, in the colours of ``theme``; ``note`` follows the caption.
 
         Bodies that are ``always`` told have their second line in any world; ``legend``, the most important
-        first, stands instead of the legend of shapes.
+        first, stands instead of the legend of shapes, and ``states`` says what colours of states mean there,
+        in full and where there is little room.
         """
         if self._named_islands != list(scene.island_names):
             self._named_islands, self._kept_islands = list(scene.island_names), None
         self._scene, self._theme = scene, theme
         self._always = always
+        self._state_words = states or {IDLE: (_IDLE_WORDS, STATES[IDLE])}
         self._short = frozenset()
         self._sizes = {}
         self.rects = {}
@@ -492,7 +496,6 @@ class Words:
         first.SetInput(_CAUSE_SIGN if self._scene.cause is not None else suspected)
         colour(first, theme.cause if self._scene.cause is not None else theme.text_quiet)
         for code, actor in enumerate(states):
-            actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {STATES[code]}")
             colour(actor, theme.states[code] if code in (HEALTHY, IDLE) else theme.marks[code])
         grouped = bool((self._scene.shape == GROUP).any())
         rim = [_RIM_SIGN] if np.isin(self._scene.state, SICK).any() else []
@@ -502,9 +505,10 @@ class Words:
 
     def _place_legend(self, width: int) -> float:
         """States in a line, signs in one below; as many as there is room for. How far they reach."""
-        idle = _IDLE_WORDS if width >= _NARROW else STATES[IDLE]
-        self._legend[1 + IDLE].SetInput(f"{_STATE_SIGNS.get(IDLE, '●')} {idle}")
         first, *states, signs = self._legend
+        for code, actor in enumerate(states):
+            words = self._state_words.get(code, (STATES[code], STATES[code]))
+            actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {words[width < _NARROW]}")
         met = set(self._scene.state.tolist())
         x = width + 1.0
         for shown in (states, [states[code] for code in sorted(met)], []):

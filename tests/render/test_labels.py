@@ -17,7 +17,7 @@ from tracescape_render.camera import VIEW_ANGLE, View, overview
 from tracescape_render.labels import Rect, arrange
 from tracescape_render.moving import nearer, turned
 from tracescape_render.palette import DARK, STATES
-from tracescape_render.riding_words import LEGEND
+from tracescape_render.riding_words import LEGEND, STATE_LEGEND
 from tracescape_render.scene import Scene
 from tracescape_render.words import Words
 
@@ -224,17 +224,18 @@ def nearest_of(flight: Flight) -> dict[int, int]:
 def test_a_legend_has_whole_words_in_pictures_of_any_size(width: int) -> None:
     shop = build_scene(SHOP_NODES, SHOP_EDGES, seconds=60.0)
     whole: set[str] = set()
-    for legend in ((), LEGEND):
+    for legend, states in (((), None), (LEGEND, STATE_LEGEND)):
         for size in ((4_000, 900), (width, 360)):
             words = Words(vtkRenderer())
-            words.use(shop, DARK, legend=legend)
+            words.use(shop, DARK, legend=legend, states=states)
             words.place(np.eye(4), size)
             told = [text for text, _ in words.legend]
             signs = told[-1].split("    ") if told else []
             if size[0] == 4_000:
                 whole = {*told, *signs}
                 assert len(told) == len(STATES) + 1
-            assert {*told[:-1], *signs} <= whole | {"● idle"}
+            assert {*told[:-1], *signs} <= whole | {"● idle", "◎ silent", "● not yet"}
             assert all(rect.within(size) for _, rect in words.legend)
             assert disjoint([rect for _, rect in words.legend])
-            assert size[0] < 480 or "● healthy" in told
+            assert size[0] < 480 or ("● reached" if states else "● healthy") in told
+            assert not states or not {"● healthy", "● idle", "● idle: too few calls to judge"} & {*told}
