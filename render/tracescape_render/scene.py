@@ -355,6 +355,11 @@ def _headline(state: IntArray, arc_state: IntArray, cause: Cause | None, causes:
     """The cause; else what is unwell, bodies before connections, and what the diagnosis says of it."""
     if cause is not None:
         suffering = len(cause.victims)
+        if cause.over:
+            others = f" · {suffering} suffered from it" if suffering else ""
+            if not np.isin(state, _SICK).any() and not np.isin(arc_state, _SICK).any():
+                others = " · nothing is degraded or failing"
+            return f"{cause.name} {cause.over}{others}"
         others = f" · {suffering} suffer{'s' if suffering == 1 else ''} from it" if suffering else ""
         if not np.isin(state, _SICK).any() and not np.isin(arc_state, _SICK).any():
             others = " of what changed · nothing is degraded or failing"

@@ -419,7 +419,8 @@ class Stage:
         else:
             self._lights.clear()
         if scene.cause is not None:
-            actors.append(mesh_actor(meshes.beacon(scene, theme.cause), "rgba"))
+            light = theme.text_quiet if scene.cause.over else theme.cause
+            actors.append(mesh_actor(meshes.beacon(scene, light), "rgba"))
         if scene.suspect is not None:
             actors.append(mesh_actor(meshes.suspicion(scene, theme.text_quiet), "rgba"))
         if self._ride is not None:

@@ -52,6 +52,7 @@ _CONTRAST_SIGNS: Final = (
     "pale: the same",
 )
 _CAUSE_SIGN: Final = "┃ likely cause"
+_OVER_SIGN: Final = "┃ was the likely cause"
 _SUSPECT_SIGN: Final = "┆ suspect, not proved"
 #: A suspect's flag looks for room in steps of so many pixels.
 _FLAG_STEP: Final = 14.0
@@ -167,7 +168,8 @@ class Words:
         colour(self._name, theme.text_quiet)
         sick = np.flatnonzero(np.bincount(scene.state, minlength=len(STATES))[list(SICK)])
         calm = theme.text if not len(sick) else theme.marks[SICK[int(sick[-1])]]
-        colour(self._headline, theme.cause if scene.cause is not None else calm, theme.ground[1], 0.75)
+        alarming = scene.cause is not None and not scene.cause.over
+        colour(self._headline, theme.cause if alarming else calm, theme.ground[1], 0.75)
         colour(self._caption, theme.text_quiet, theme.ground[1], 0.75)
         colour(self._banner, theme.past_ink, theme.past, 1.0)
         colour(self._tooltip, theme.text, theme.label_ground, 0.88)
@@ -206,13 +208,17 @@ class Words:
                 self._write(self._writers[body], body)
 
     def _write_flag(self) -> None:
-        """Large and bright on the cause; on a suspect small, on the ground of labels."""
+        """Large and bright on the cause; on a suspect, or where it is over, small and quiet."""
         scene, theme = self._scene, self._theme
         cause, suspect = scene.cause, scene.suspect
-        letters = _CAUSE_LETTERS if cause is not None else _SUSPECT_LETTERS
+        letters = _CAUSE_LETTERS if cause is not None and not cause.over else _SUSPECT_LETTERS
         for actor, size in zip((self._flag, self._reason), letters, strict=True):
             actor.GetTextProperty().SetFontSize(size)
-        if cause is not None:
+        if cause is not None and cause.over:
+            colour(self._flag, theme.text, theme.label_ground, 0.88)
+            colour(self._reason, theme.text_quiet, theme.label_ground, 0.88)
+            self._why = f" {cause.over} \n {cause.reason} "
+        elif cause is not None:
             colour(self._flag, theme.cause_ink, theme.cause, 1.0)
             colour(self._reason, theme.text, theme.label_ground, 0.88)
             self._why = f" likely cause · {cause.reason} "
@@ -493,8 +499,10 @@ class Words:
         theme = self._theme
         first, *states, shapes = self._legend
         suspected = _SUSPECT_SIGN if self._scene.suspect is not None else ""
-        first.SetInput(_CAUSE_SIGN if self._scene.cause is not None else suspected)
-        colour(first, theme.cause if self._scene.cause is not None else theme.text_quiet)
+        cause = self._scene.cause
+        sign = _OVER_SIGN if cause is not None and cause.over else _CAUSE_SIGN
+        first.SetInput(sign if cause is not None else suspected)
+        colour(first, theme.cause if cause is not None and not cause.over else theme.text_quiet)
         for code, actor in enumerate(states):
             colour(actor, theme.states[code] if code in (HEALTHY, IDLE) else theme.marks[code])
         grouped = bool((self._scene.shape == GROUP).any())
