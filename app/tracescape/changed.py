@@ -28,6 +28,7 @@ class Changed:
         self._store = store
         self._lock = threading.Lock()
         self._known: list[tuple[int, int]] | None = None
+        self._near: tuple[tuple[int, int], list[tuple[int, int]]] | None = None  # what was looked for last
 
     def knows(self, marks: pl.DataFrame) -> None:
         """Take the changes among the marks of a whole timeline (``kind, start_ns, end_ns``)."""
@@ -41,13 +42,25 @@ class Changed:
         begins is known no better than to the length of what is compared, so that much before it is left out.
         """
         length = until_ns - since_ns
+        change = self._change(since_ns, until_ns, look=look)
+        return None if change is None else self._before(change[0] - length, length)
+
+    def over(self, since_ns: int, until_ns: int, *, look: bool) -> int | None:
+        """When the change in which a moment lies was over, epoch ns; None where it lasts, or is none."""
+        change = self._change(since_ns, until_ns, look=look)
+        return None if change is None or change[1] >= until_ns else change[1]
+
+    def _change(self, since_ns: int, until_ns: int, *, look: bool) -> tuple[int, int] | None:
+        length = until_ns - since_ns
         with self._lock:
             changes = self._known
-            if changes is None:
-                changes = self._around(since_ns, until_ns) if look else []
-        for start, end in changes:
+            if changes is None and look:
+                if self._near is None or self._near[0] != (since_ns, until_ns):
+                    self._near = (since_ns, until_ns), self._around(since_ns, until_ns)
+                changes = self._near[1]
+        for start, end in changes or []:
             if start - length < since_ns < end + length:
-                return self._before(start - length, length)
+                return start, end
         return None
 
     def _before(self, end_ns: int, length: int) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from tracescape import pictures, stepping_in
 from tracescape.moment import WIDTH
 from tracescape.panels import StorePanels
 from tracescape.past import Past
+from tracescape.places import places_of
 from tracescape.times import format_time
 from tracescape.view import beginning_at, explore_command, follow, recent, snapshot_of
 from tracescape.watching import Watch
@@ -170,7 +171,7 @@ def _seen(store: Store, target: str, shown: TimeShown) -> tuple[Snapshot, Topolo
     topology = _topology(store, shown)
     watch = Watch(store, given=shown.given)
     causes = watch.causes(topology)
-    seen = snapshot_of(watch.completed(topology), store, store.reader.positions(), causes)
+    seen = snapshot_of(watch.completed(topology), store, places_of(store), causes)
     return seen, topology, [] if topology.spans else [_nothing_there(store)]
 
 

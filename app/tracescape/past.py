@@ -82,6 +82,9 @@ class Past:
         if wish.causes:
             watch = Watch(self._store, given=True, usual=usual)
             causes = watch.causes(topology)
+            over = self._changed.over(moment.since_ns, moment.until_ns, look=True)
+            if causes is not None and over is not None:
+                causes = causes.with_columns(over_ns=pl.lit(over, pl.Int64))
             topology = watch.completed(topology)
         with self.places as positions:
             shown = snapshot_of(topology, self._store, positions, causes, settled=bool(positions))

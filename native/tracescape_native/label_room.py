@@ -28,6 +28,7 @@ def find_places(
     kept: IntArray,
     patience: float,
     margin: float,
+    rivals: FloatArray,
 ) -> tuple[IntArray, FloatArray, IntArray]:
     """Who gets a label, in that order, the rectangles, and their places: int64 (p,), float64 (p, 4),
     int64 (p,).
@@ -47,6 +48,8 @@ def find_places(
         kept: the place that each label had a moment ago, -1 for none, (n,). It keeps that unless another
             one costs less by more than ``patience``.
         margin: who had none gets one only with so much room to spare, lest it goes again at once.
+        rivals: x, y and radius of bodies, (r, 3): no label stands nearer to one of these than to its own
+            body, edge to edge.
     """
     blocked = np.empty((len(taken) + min(most, len(order)), 4))
     blocked[: len(taken)] = taken
@@ -73,6 +76,8 @@ def find_places(
                     continue
                 if _met(blocked, occupied, left - room, bottom - room, right + room, top + room, 1):
                     continue
+                if _taken_for_another(rivals, anchors[body], left, bottom, right, top):
+                    continue
                 cost = away + _met(minded, len(minded), left, bottom, right, top, len(minded))
                 if cost < least:
                     least, chosen = cost, number * len(directions) + direction
@@ -85,7 +90,8 @@ def find_places(
                 anchors[body], reach[body] * distances[number], sizes[body], directions[direction], frame
             )
             inside = left >= 0 and bottom >= 0 and right <= frame[0] and top <= frame[1]
-            if inside and not _met(blocked, occupied, left, bottom, right, top, 1):
+            free = inside and not _met(blocked, occupied, left, bottom, right, top, 1)
+            if free and not _taken_for_another(rivals, anchors[body], left, bottom, right, top):
                 cost = straying * (distances[number] - distances[0])
                 cost += _met(minded, len(minded), left, bottom, right, top, len(minded))
                 if cost <= least + patience:
@@ -122,3 +128,20 @@ def _met(
             if found >= enough:
                 break
     return found
+
+
+@njit(cache=True, nogil=True)
+def _taken_for_another(
+    rivals: FloatArray, anchor: FloatArray, left: float, bottom: float, right: float, top: float
+) -> bool:
+    """Whether a rectangle is nearer to the edge of a rival than of all rivals in the place of its body."""
+    own, least = np.inf, np.inf
+    for i in range(len(rivals)):
+        across = max(left - rivals[i, 0], rivals[i, 0] - right, 0.0)
+        up = max(bottom - rivals[i, 1], rivals[i, 1] - top, 0.0)
+        away = np.sqrt(across * across + up * up) - rivals[i, 2]
+        if rivals[i, 0] == anchor[0] and rivals[i, 1] == anchor[1]:
+            own = min(own, away)
+        else:
+            least = min(least, away)
+    return least <= own and least < np.inf

@@ -320,6 +320,7 @@ def _joined(scene: Scene, halves: list[Scene], shifts: list[FloatArray]) -> Scen
         plates=plates,
         size=size_of_world([plate.astype(np.float64) for plate in plates]),
         contrast=None,
+        halves=True,
     )
 
 

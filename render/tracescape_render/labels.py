@@ -68,6 +68,7 @@ def arrange(
     obstacles: NDArray[np.float64] | None = None,
     urgent: int = 0,
     kept: Mapping[int, int] | None = None,
+    rivals: NDArray[np.float64] | None = None,
 ) -> Arranged:
     """A place for as many labels as there is room for.
 
@@ -83,6 +84,8 @@ def arrange(
         obstacles: x, y and radius of what a label had better not cover, shape (o, 3); by default the bodies.
         kept: the places that labels had a moment ago: they stay there while they can, and who had none gets
             one only with some room to spare. None where there was no moment before this one.
+        rivals: x, y and radius of all bodies, shape (r, 3), where no label may stand nearer to another's body
+            than to its own; by default it may, and has a line.
 
     Rectangles do not overlap each other or ``taken`` and lie in the frame.
     """
@@ -107,6 +110,7 @@ def arrange(
         before,
         _PATIENCE,
         0.0 if kept is None else _MARGIN,
+        np.zeros((0, 3)) if rivals is None else np.ascontiguousarray(rivals, np.float64),
     )
     named = bodies.tolist()
     return Arranged(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracescape_render.arcs import along, control_points, polylines
-from tracescape_render.palette import FAILING, HEALTHY, IDLE, RGB, Theme
+from tracescape_render.palette import DEGRADED, FAILING, HEALTHY, IDLE, RGB, Theme
 from tracescape_render.riding_words import facts, says, subtitle
 from tracescape_render.route import HOLDS, NOT_YET, WAITS, WORKS, Route, RouteMoment
 from tracescape_render.scene import Scene
@@ -76,7 +76,8 @@ class RidePicture(NamedTuple):
 
     Attributes:
         ways: the colour of each point of each way, uint8 RGBA (v, steps, 4).
-        state: codes of states (b,): idle before the request is there, failing once an error is known.
+        state: codes of states (b,): idle before the request is there, failing once an error is known,
+            degraded once somebody has given up waiting for an answer.
         colours: of bodies, uint8 (b, 3).
         lights: float32 (t, 3); light_colours: uint8 (t, 3); light_sizes: float32 (t,).
         works, waits, origins: which bodies have that sign, bool (b,).
@@ -138,9 +139,12 @@ def picture_of(ride: Ride, moment: RouteMoment, theme: Theme) -> RidePicture:
     """What is drawn of ``moment`` in the colours of ``theme``."""
     nodes = ride.nodes
     doing, failed = moment.doing[nodes], moment.failed[nodes]
-    state = np.where(failed, FAILING, np.where(doing == NOT_YET, IDLE, HEALTHY))
+    silent = np.isin(nodes, ride.route.ends[moment.lost, 1])
+    state = np.select([failed, silent, doing == NOT_YET], [FAILING, DEGRADED, IDLE], HEALTHY)
     colours = np.array(theme.states, np.float64)[state]
-    quiet = np.select([failed, np.isin(doing, (WORKS, HOLDS)), doing == WAITS], [1.0, 1.0, 0.8], 0.55)
+    quiet = np.select(
+        [failed | silent, np.isin(doing, (WORKS, HOLDS)), doing == WAITS], [1.0, 1.0, 0.8], 0.55
+    )
     colours = np.array(theme.plate) + (colours - np.array(theme.plate)) * quiet[:, None]
     lights = _lights(ride, moment, theme)
     names = names_of(ride.route)
@@ -170,7 +174,7 @@ def with_picture(ride: Ride, picture: RidePicture) -> Scene:
     scene, bodies = ride.scene, ride.bodies
     state, priority = scene.state.copy(), scene.priority.copy()
     state[bodies] = picture.state
-    urgent = 1.0 * picture.works + 2.0 * (picture.state == FAILING) + 3.0 * picture.origins
+    urgent = 1.0 * picture.works + 2.0 * np.isin(picture.state, (FAILING, DEGRADED)) + 3.0 * picture.origins
     if picture.critical >= 0:
         urgent[picture.critical] += 4.0
     priority[bodies] += urgent.astype(np.float32) * 10.0

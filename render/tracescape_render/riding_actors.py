@@ -11,7 +11,7 @@ from vtkmodules.vtkRenderingCore import vtkActor
 
 from tracescape_render import meshes
 from tracescape_render.actors import glyphs, mesh_actor, recolour, resize, signs, splats
-from tracescape_render.palette import FAILING, Theme
+from tracescape_render.palette import DEGRADED, FAILING, Theme
 from tracescape_render.riding import (
     FULL_LIGHTS,
     STEPS,
@@ -150,12 +150,12 @@ class RidingActors:
             return []
         shapes = meshes.body_shapes(len(bodies))
         made = [glyphs(scene.positions[bodies], self._radii, picture.colours, shapes, scene.shape[bodies])]
-        bad = np.flatnonzero(picture.state == FAILING)
+        bad = np.flatnonzero(np.isin(picture.state, (FAILING, DEGRADED)))
         if len(bad):
             rings = meshes.mark_shapes(len(bad))
-            inks = np.tile(np.array(self._theme.marks[FAILING], np.uint8), (len(bad), 1))
-            places = scene.positions[bodies[bad]]
-            made.append(glyphs(places, self._radii[bad], inks, rings, np.ones(len(bad), np.int64), lit=False))
+            inks = np.array(self._theme.marks, np.uint8)[picture.state[bad]]
+            two = (picture.state[bad] == FAILING).astype(np.int64)
+            made.append(glyphs(scene.positions[bodies[bad]], self._radii[bad], inks, rings, two, lit=False))
         return made
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from tracescape_render.palette import DEGRADED, FAILING, HEALTHY, IDLE
 from tracescape_render.route import HOLDS, WAITS, WORKS, Route, RouteMoment
 from tracescape_render.text import display_name, duration
 
@@ -19,7 +20,15 @@ LEGEND: Final = (
     "✕ error happened here",
     "╌✕ does not come back",
     "─ other calls",
+    "dim: not on its way",
 )
+#: What the colours of bodies mean then, by the state whose they are; and where there is little room.
+STATE_LEGEND: Final = {
+    HEALTHY: ("reached", "reached"),
+    DEGRADED: ("gave no answer", "silent"),
+    FAILING: ("failed", "failed"),
+    IDLE: ("not reached yet", "not yet"),
+}
 _OPERATION: Final = 40
 _NAMED: Final = 3
 
@@ -54,14 +63,14 @@ def title(route: Route) -> str:
 
 
 def says(route: Route, names: Sequence[str], moment: RouteMoment) -> str:
-    """One sentence on what happens: who works or waits for whom, since when, and what went wrong so far."""
+    """One sentence: what went wrong so far, and what happens: who works or waits for whom, since when."""
     replay, at = route.replay, moment.frame.at_ns
     begin, end = replay.root_ns
     wrong = _wrong(route, names, moment)
     said = _main(route, names, moment, brief=bool(wrong))
     if begin <= at < end:
         said += f", at {duration(at - begin)} of {duration(end - begin)}"
-    return f"{said} · {wrong}" if wrong else said
+    return f"{wrong} · {said}" if wrong else said
 
 
 def subtitle(route: Route, names: Sequence[str], moment: RouteMoment, node: int) -> str:
@@ -79,6 +88,9 @@ def subtitle(route: Route, names: Sequence[str], moment: RouteMoment, node: int)
         return " · ".join(part for part in ("✕ error here", said) if part)
     if moment.failed[node]:
         return " · ".join(part for part in ("✕ failed", said) if part)
+    callers = route.ends[moment.lost & (route.ends[:, 1] == node), 0]
+    if len(callers):
+        return " · ".join(part for part in (f"no answer to {_name(names, int(callers[0]))}", said) if part)
     return said
 
 
@@ -105,11 +117,16 @@ def _main(route: Route, names: Sequence[str], moment: RouteMoment, *, brief: boo
 
 
 def _wrong(route: Route, names: Sequence[str], moment: RouteMoment) -> str:
-    """The first error and where it happened; who was given up on."""
+    """The first error and where it happened; who was given up on, after how long."""
     nodes = [int(node) for node in moment.origin.nonzero()[0]]
-    lost = [route.ends[way].tolist() for way in moment.lost.nonzero()[0]]
-    given_up = f"{_name(names, lost[0][0])} gave up on {_name(names, lost[0][1])}" if lost else ""
-    if not nodes or (lost and lost[0][0] in nodes):
+    lost = moment.lost.nonzero()[0]
+    given_up, who = "", -1
+    if len(lost):
+        way = int(lost[np.argmin(route.lost_ns[lost, 1])])
+        who, whom = route.ends[way].tolist()
+        asked, given = route.lost_ns[way].tolist()
+        given_up = f"{_name(names, who)} gave up on {_name(names, whom)} after {duration(given - asked)}"
+    if not nodes or who in nodes:
         return given_up
     first = min(nodes, key=lambda node: int(route.broken_ns[node]))
     when = duration(int(route.broken_ns[first]) - route.replay.start_ns)

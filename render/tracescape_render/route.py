@@ -118,6 +118,13 @@ class Route:
         """When an error happened in each node, int64 (k,); `NEVER` where none did."""
         return self._node.broken
 
+    @property
+    def lost_ns(self) -> IntArray:
+        """When the first call of each way that did not come back was made and given up, int64 (w, 2);
+        `NEVER` where all did.
+        """
+        return np.column_stack([self._way.last, self._way.broken])
+
     def at(self, at_ns: int, linger_ns: int = 0) -> RouteMoment:
         """The moment ``at_ns``; what arrived less than ``linger_ns`` ago is still seen, fading."""
         frame = self.replay.at(at_ns)
@@ -264,8 +271,9 @@ class _Legs(NamedTuple):
 
 
 class _Times(NamedTuple):
-    # Of nodes or ways, `NEVER` for never: first begin, last end, first known error, and when an error
-    # happened there (nodes) or a call was known not to come back (ways).
+    # Of nodes or ways, `NEVER` for never: first begin, last end (nodes) or when the call was made that is the
+    # first not to come back (ways), first known error, and when an error happened there (nodes) or a call was
+    # known not to come back (ways).
     first: IntArray
     last: IntArray
     failed: IntArray
@@ -308,7 +316,7 @@ def route_of(replay: Replay) -> Route:
     lost = _lost(kind, span)
     on_ways = _Times(
         _earliest(len(ends), way, begin),
-        np.zeros(0, np.int64),
+        _asked(len(ends), way, span, kind, begin, until, lost),
         _earliest(len(ends), way[bad], end[span[bad]]),
         _earliest(len(ends), way[lost], until[lost]),
     )
@@ -400,6 +408,25 @@ def _lost(kind: NDArray[np.object_], span: IntArray) -> BoolArray:
     gone, came = span[kind == "request"], span[kind == "response"]
     lost: BoolArray = (kind == "work") & np.isin(span, gone) & ~np.isin(span, came)
     return lost
+
+
+def _asked(
+    ways: int,
+    way: IntArray,
+    span: IntArray,
+    kind: NDArray[np.object_],
+    begin: IntArray,
+    until: IntArray,
+    lost: BoolArray,
+) -> IntArray:
+    """When the call was made that is the first of each way not to come back; `NEVER` where all do."""
+    found, made = np.full(ways, NEVER, np.int64), np.zeros(int(span.max(initial=-1)) + 1, np.int64)
+    gone = np.flatnonzero(kind == "request")
+    made[span[gone]] = begin[gone]
+    rows = np.flatnonzero(lost)
+    rows = rows[np.argsort(-until[rows], kind="stable")]
+    found[way[rows]] = made[span[rows]]  # the first is written last
+    return found
 
 
 def _origins(parent: IntArray, failed: BoolArray) -> IntArray:

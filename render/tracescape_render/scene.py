@@ -93,6 +93,7 @@ class Scene:
         headline: what is wrong, in one line; caption: what is seen, in one line.
         suspect: where there is no cause, whom the diagnosis suspects without proof, if anybody.
         contrast: how everybody differs from another moment; None for a scene of one.
+        halves: whether two moments stand beside each other in it.
     """
 
     services: list[str]
@@ -126,6 +127,7 @@ class Scene:
     caption: str
     suspect: Suspect | None = None
     contrast: Contrast | None = None
+    halves: bool = False
 
     def worst(self) -> int | None:
         """The body that most needs a look: the cause, else the worst state, then the most errors.
@@ -353,6 +355,11 @@ def _headline(state: IntArray, arc_state: IntArray, cause: Cause | None, causes:
     """The cause; else what is unwell, bodies before connections, and what the diagnosis says of it."""
     if cause is not None:
         suffering = len(cause.victims)
+        if cause.over:
+            others = f" · {suffering} suffered from it" if suffering else ""
+            if not np.isin(state, _SICK).any() and not np.isin(arc_state, _SICK).any():
+                others = " · nothing is degraded or failing"
+            return f"{cause.name} {cause.over}{others}"
         others = f" · {suffering} suffer{'s' if suffering == 1 else ''} from it" if suffering else ""
         if not np.isin(state, _SICK).any() and not np.isin(arc_state, _SICK).any():
             others = " of what changed · nothing is degraded or failing"

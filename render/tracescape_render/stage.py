@@ -22,7 +22,7 @@ from tracescape_render.palette import DARK, DEGRADED, FAILING, Theme
 from tracescape_render.renderer import UNKNOWN, Budget, Profile, profile_of, renderer_named
 from tracescape_render.riding import Ride, numbers_of, picture_of, ride_on, with_picture
 from tracescape_render.riding_actors import RidingActors
-from tracescape_render.riding_words import LEGEND
+from tracescape_render.riding_words import LEGEND, STATE_LEGEND
 from tracescape_render.route import Route, RouteMoment
 from tracescape_render.scene import GROUP, KINDS, Scene
 from tracescape_render.shells import shells, sleeves
@@ -213,7 +213,8 @@ class Stage:
         self._begin_ride()
         scene = self._levels.scene if self._ride is None else self._ride.scene
         always = frozenset() if self._ride is None else frozenset(self._ride.bodies.tolist())
-        self._words.use(scene, self.theme, self._note(), always, () if self._ride is None else LEGEND)
+        legend = ((), None) if self._ride is None else (LEGEND, STATE_LEGEND)
+        self._words.use(scene, self.theme, self._note(), always, *legend)
         self._actors = self._world(scene)
         for actor in self._actors:
             self._plotter.add_actor(actor, reset_camera=False, render=False, pickable=False)
@@ -418,7 +419,8 @@ class Stage:
         else:
             self._lights.clear()
         if scene.cause is not None:
-            actors.append(mesh_actor(meshes.beacon(scene, theme.cause), "rgba"))
+            light = theme.text_quiet if scene.cause.over else theme.cause
+            actors.append(mesh_actor(meshes.beacon(scene, light), "rgba"))
         if scene.suspect is not None:
             actors.append(mesh_actor(meshes.suspicion(scene, theme.text_quiet), "rgba"))
         if self._ride is not None:

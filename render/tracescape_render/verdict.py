@@ -7,6 +7,7 @@ measured (``benches/root_cause/suspects.py``, docs/scene.md): so much must speak
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -56,6 +57,7 @@ class Cause(NamedTuple):
         arc: the connection at fault, None for a body; ends: what it joins, or the body.
         victims: the unhealthy bodies that suffer from it, nearest first.
         links: the arcs by which they do.
+        over: until when it was at fault, in words, where that is past and it is well again; else empty.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Cause(NamedTuple):
     ends: list[int]
     victims: IntArray
     links: IntArray
+    over: str = ""
 
 
 class Suspect(NamedTuple):
@@ -117,6 +120,8 @@ def first_suspect(causes: pl.DataFrame | None, graph: Graph) -> Suspect | None:
 def first_cause(causes: pl.DataFrame | None, graph: Graph) -> Cause | None:
     """The first row of what `leading` gives; None if there is none, if it is a suspect, or not in the scene.
 
+    ``over_ns``, if the row has it, is when it was over.
+
     A connection is at fault if the calls are, of one caller to one callee, and the callee has spans of its
     own: a database is known by the calls to it alone, so what is wrong with them is wrong with it.
     """
@@ -138,14 +143,19 @@ def first_cause(causes: pl.DataFrame | None, graph: Graph) -> Cause | None:
         victims, links = [start, *victims], [arc, *links]
     if not victims:
         victims, links = _sufferers(start if arc is None else int(graph.target[arc]), graph, upstream=False)
+    sick = np.isin(graph.state[ends], SICK).any()
+    over, why = "" if sick else _over(row), reason(row)
+    if sick and row.get("over_ns"):
+        why = f"{why} · until {_clock(row['over_ns'])}"
     return Cause(
         display_name(name, 2 * LABEL_LENGTH),
-        reason(row),
+        why,
         body,
         arc,
         ends,
         np.array(victims, np.int64),
         np.array(links, np.int64),
+        over,
     )
 
 
@@ -159,7 +169,7 @@ def reason(row: dict[str, Any]) -> str:
     if item is not None and kind in _OF_ITEMS:
         what += f"{_short(str(item))} "
     for name, unit, written in (
-        ("ns", "", duration),
+        ("ns", " a trace (geometric mean)", duration),
         ("share", _of_what(kind), _share),
         ("times", " a request", _times),
     ):
@@ -167,6 +177,21 @@ def reason(row: dict[str, Any]) -> str:
         if before is not None and after is not None:
             return f"{what}{written(before)} → {written(after)}{unit}"
     return what.rstrip(": ")
+
+
+def _over(row: dict[str, Any]) -> str:
+    """What was wrong and until when; empty where it is not over."""
+    if not row.get("over_ns"):
+        return ""
+    kind, before, after = str(row["kind"]), row.get("before_ns"), row.get("after_ns")
+    slower = before is not None and after is not None and after > before
+    failed = "error" in kind or "fail" in kind
+    what = "was slow" if slower else "failed" if failed else "was at fault"
+    return f"{what} until {_clock(row['over_ns'])}"
+
+
+def _clock(at_ns: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(round(at_ns / 1e9)))
 
 
 #: Kinds of which `item` says what is done more or less often.

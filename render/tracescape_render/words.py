@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -52,6 +52,7 @@ _CONTRAST_SIGNS: Final = (
     "pale: the same",
 )
 _CAUSE_SIGN: Final = "┃ likely cause"
+_OVER_SIGN: Final = "┃ was the likely cause"
 _SUSPECT_SIGN: Final = "┆ suspect, not proved"
 #: A suspect's flag looks for room in steps of so many pixels.
 _FLAG_STEP: Final = 14.0
@@ -98,6 +99,8 @@ class Words:
         self._label_style = self._free[0].GetTextProperty()
         self._writers: dict[int, vtkTextActor] = {}  # body: the actor that writes its label
         self._always: frozenset[int] = frozenset()
+        self._state_words: Mapping[int, tuple[str, str]] = {}
+        self._short: frozenset[int] = frozenset()  # bodies that have no room for their second line
         self._sizes: dict[str, tuple[float, float]] = {}
         self._name = text_actor(14, face=BOLD)
         self._headline = text_actor(_HEADLINE_LETTERS[0], face=BOLD)
@@ -116,6 +119,7 @@ class Words:
         self.flag_rect: Rect | None = None
         self.island_rects: dict[int, Rect] = {}
         self.leaders: NDArray[np.float64] = np.zeros((0, 2, 2))
+        self.circles: NDArray[np.float64] = np.zeros((0, 3))  # where bodies are: x, y, radius in pixels
         self._leaders = Leaders()
         self.shown = True
         self._kept_labels: dict[str, int] | None = None  # by service: where its label was a moment ago
@@ -141,16 +145,20 @@ class Words:
         note: str = "",
         always: frozenset[int] = frozenset(),
         legend: Sequence[str] = (),
+        states: Mapping[int, tuple[str, str]] | None = None,
     ) -> None:
         """Write about ``scene`` from now on, in the colours of ``theme``; ``note`` follows the caption.
 
         Bodies that are ``always`` told have their second line in any world; ``legend``, the most important
-        first, stands instead of the legend of shapes.
+        first, stands instead of the legend of shapes, and ``states`` says what colours of states mean there,
+        in full and where there is little room.
         """
         if self._named_islands != list(scene.island_names):
             self._named_islands, self._kept_islands = list(scene.island_names), None
         self._scene, self._theme = scene, theme
         self._always = always
+        self._state_words = states or {IDLE: (_IDLE_WORDS, STATES[IDLE])}
+        self._short = frozenset()
         self._sizes = {}
         self.rects = {}
         self._write_labels()  # every label of the old scene goes
@@ -160,7 +168,8 @@ class Words:
         colour(self._name, theme.text_quiet)
         sick = np.flatnonzero(np.bincount(scene.state, minlength=len(STATES))[list(SICK)])
         calm = theme.text if not len(sick) else theme.marks[SICK[int(sick[-1])]]
-        colour(self._headline, theme.cause if scene.cause is not None else calm, theme.ground[1], 0.75)
+        alarming = scene.cause is not None and not scene.cause.over
+        colour(self._headline, theme.cause if alarming else calm, theme.ground[1], 0.75)
         colour(self._caption, theme.text_quiet, theme.ground[1], 0.75)
         colour(self._banner, theme.past_ink, theme.past, 1.0)
         colour(self._tooltip, theme.text, theme.label_ground, 0.88)
@@ -178,6 +187,11 @@ class Words:
         shown = [actor for actor in self._legend if actor.GetVisibility() and actor.GetInput()]
         return [(actor.GetInput() or "", _rect_of(actor)) for actor in shown]
 
+    def told(self, body: int) -> str | None:
+        """What is written at a body, None where nothing is."""
+        writer = self._writers.get(body)
+        return None if writer is None else writer.GetInput()
+
     def forget(self) -> None:
         """What is seen next is seen from elsewhere: labels stand where it is best, wherever they were."""
         self._kept_labels = self._kept_islands = self._kept_flag = None
@@ -194,13 +208,17 @@ class Words:
                 self._write(self._writers[body], body)
 
     def _write_flag(self) -> None:
-        """Large and bright on the cause; on a suspect small, on the ground of labels."""
+        """Large and bright on the cause; on a suspect, or where it is over, small and quiet."""
         scene, theme = self._scene, self._theme
         cause, suspect = scene.cause, scene.suspect
-        letters = _CAUSE_LETTERS if cause is not None else _SUSPECT_LETTERS
+        letters = _CAUSE_LETTERS if cause is not None and not cause.over else _SUSPECT_LETTERS
         for actor, size in zip((self._flag, self._reason), letters, strict=True):
             actor.GetTextProperty().SetFontSize(size)
-        if cause is not None:
+        if cause is not None and cause.over:
+            colour(self._flag, theme.text, theme.label_ground, 0.88)
+            colour(self._reason, theme.text_quiet, theme.label_ground, 0.88)
+            self._why = f" {cause.over} \n {cause.reason} "
+        elif cause is not None:
             colour(self._flag, theme.cause_ink, theme.cause, 1.0)
             colour(self._reason, theme.text, theme.label_ground, 0.88)
             self._why = f" likely cause · {cause.reason} "
@@ -371,22 +389,22 @@ class Words:
             (-1.0 / np.maximum(w, 1e-9), -scene.priority, ~named, -np.floor(scene.priority / _AS_MUCH))
         )
         wanted = order[seen[order]][: 4 * LABEL_POOL]
-        sizes = [self._size_of(self._label(body)) for body in wanted.tolist()]
         minded = np.flatnonzero(w > 0)
         minded = minded[np.argsort(-clearance[minded], kind="stable")[:_MINDED]]
+        self.circles = circles = np.column_stack([xy, np.minimum(clearance, 200.0)])
         sick = minded[np.isin(scene.state[minded], SICK)]
-        minded = np.concatenate([minded, sick, sick])  # covering one of those is as bad as three others
         suffering = 0 if scene.cause is None else len(scene.cause.victims)
-        placed = arrange(
-            xy[wanted],
-            np.minimum(clearance[wanted], 200.0),
-            sizes,
-            range(len(wanted)),
-            size,
-            taken,
-            self._most(),
+        placing = partial(
+            arrange,
+            circles[wanted, :2],
+            circles[wanted, 2],
+            order=range(len(wanted)),
+            frame=size,
+            taken=taken,
+            most=self._most(),
             urgent=suffering,
-            obstacles=np.column_stack([xy[minded], np.minimum(clearance[minded], 200.0)]),
+            # Covering one of the sick is as bad as three others.
+            obstacles=circles[np.concatenate([minded, sick, sick])],
             kept=None
             if self._kept_labels is None
             else {
@@ -394,7 +412,17 @@ class Words:
                 for index, body in enumerate(wanted.tolist())
                 if scene.services[body] in there
             },
+            # Where everybody is there twice, a label beside another's body tells of the wrong one.
+            rivals=circles[minded] if scene.halves else None,
         )
+        short, self._short = self._short, frozenset()
+        placed = placing(sizes=[self._size_of(self._label(body)) for body in wanted.tolist()])
+        if scene.halves and len(placed.rects) < len(wanted):
+            left_out = set(wanted.tolist()) - set(wanted[list(placed.rects)].tolist())
+            self._short = frozenset(body for body in left_out if scene.subtitles[body])
+            placed = placing(sizes=[self._size_of(self._label(body)) for body in wanted.tolist()])
+        for body in (short ^ self._short) & self._writers.keys():
+            self._write(self._writers[body], body)
         rects = {int(wanted[index]): rect for index, rect in placed.rects.items()}
         self._kept_labels = {scene.services[wanted[index]]: place for index, place in placed.places.items()}
         self.leaders = leader_lines(rects, xy, np.minimum(clearance, 200.0))
@@ -446,7 +474,7 @@ class Words:
         told = body in self._always or (scene.cause is not None and body in scene.cause.victims)
         most = _ALL_NAMED if scene.cause is not None else _ALL_NUMBERED
         aside = not told and (len(scene.state) > most or bool(self._always))
-        if aside or not scene.subtitles[body]:
+        if aside or body in self._short or not scene.subtitles[body]:
             return scene.labels[body]
         return f"{scene.labels[body]}\n{scene.subtitles[body]}"
 
@@ -471,10 +499,11 @@ class Words:
         theme = self._theme
         first, *states, shapes = self._legend
         suspected = _SUSPECT_SIGN if self._scene.suspect is not None else ""
-        first.SetInput(_CAUSE_SIGN if self._scene.cause is not None else suspected)
-        colour(first, theme.cause if self._scene.cause is not None else theme.text_quiet)
+        cause = self._scene.cause
+        sign = _OVER_SIGN if cause is not None and cause.over else _CAUSE_SIGN
+        first.SetInput(sign if cause is not None else suspected)
+        colour(first, theme.cause if cause is not None and not cause.over else theme.text_quiet)
         for code, actor in enumerate(states):
-            actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {STATES[code]}")
             colour(actor, theme.states[code] if code in (HEALTHY, IDLE) else theme.marks[code])
         grouped = bool((self._scene.shape == GROUP).any())
         rim = [_RIM_SIGN] if np.isin(self._scene.state, SICK).any() else []
@@ -484,9 +513,10 @@ class Words:
 
     def _place_legend(self, width: int) -> float:
         """States in a line, signs in one below; as many as there is room for. How far they reach."""
-        idle = _IDLE_WORDS if width >= _NARROW else STATES[IDLE]
-        self._legend[1 + IDLE].SetInput(f"{_STATE_SIGNS.get(IDLE, '●')} {idle}")
         first, *states, signs = self._legend
+        for code, actor in enumerate(states):
+            words = self._state_words.get(code, (STATES[code], STATES[code]))
+            actor.SetInput(f"{_STATE_SIGNS.get(code, '●')} {words[width < _NARROW]}")
         met = set(self._scene.state.tolist())
         x = width + 1.0
         for shown in (states, [states[code] for code in sorted(met)], []):

@@ -12,11 +12,18 @@ import pytest
 
 import tracescape as ts
 from support.otlp import request, span
+from support.shop_store import broken_shop
+from tracescape import exploring, riding
 from tracescape.collector import Collector
 from tracescape.panels import StorePanels
-from tracescape.view import follow, placed
+from tracescape.past import Past
+from tracescape.pictures import route_in
+from tracescape.places import places_of
+from tracescape.time_shown import TimeShown
+from tracescape.view import follow, placed, recent
 from tracescape_ingest.intake import Signal
 from tracescape_render import Scene
+from tracescape_render.snapshot import MomentWish
 
 _traces = itertools.count(1)
 
@@ -126,3 +133,53 @@ def test_a_view_that_cannot_keep_places_is_still_a_view(
         monkeypatch.setattr(type(store.reader), "keep_positions", refuse)
         assert set(scenes(store)().services) >= {"web", "cart"}
     assert "are not kept: The disk is full." in caplog.text
+
+
+BEGIN = 1_760_000_040_000_000_000
+
+
+def test_every_moment_and_every_command_of_a_closed_file_has_everybody_at_the_same_place(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "shop.db"
+    with broken_shop(path, BEGIN, 3, 2, 1):
+        pass
+    minute = 60_000_000_000
+    looks = []
+    for at, width in ((0.1, "5s"), (4, "1m"), (6, "2m")):
+        with ts.open(path) as store:  # of its own: nothing is remembered between two commands
+            wish = MomentWish(BEGIN + round(at * minute), causes=False)
+            looks.append(Past(store, width=width).moment(wish)[1].scene)
+    with ts.open(path) as store:
+        late = MomentWish(BEGIN + 5 * minute, causes=False, against_ns=BEGIN + minute)
+        both = Past(store, width="1m").moment(late)[1].both
+        assert both is not None
+        looks.append(both)
+    with ts.open(path) as store:
+        route = route_in(store, store.search(order="slowest", limit=1).rows["trace_id"][0])
+        looks.append(riding._world_of(store, route).scene)
+    for shown in (TimeShown(), TimeShown(since="2m"), TimeShown(until=str(BEGIN + minute))):
+        with ts.open(path) as store:
+            looks.append(exploring._seen(store, "shop.db", shown)[0].scene)
+    with ts.open(path) as store:
+        looks.append(follow(store, recent)().scene)
+    everybody = where(looks[-1])
+    assert len(everybody) > 20
+    assert len({len(look.services) for look in looks}) > 1, "the test is of moments that differ"
+    for look in looks:
+        assert where(look).items() <= everybody.items()
+
+
+def test_a_closed_file_that_keeps_places_has_those_and_others_stand_around_them(
+    collector: Collector, tmp_path: Path
+) -> None:
+    send(collector, "web", "cart", "db")
+    with ts.connect(collector.http_url) as live:
+        live.reader.keep_positions({"web": (70.0, 5.0, 2.0, 3.0), "left": (0.0, 0.0, 2.0, 3.0)})
+    collector.close()
+    with ts.open(tmp_path / "t.db") as store:
+        places = places_of(store)
+    assert places["web"] == (70.0, 5.0, 2.0, 3.0)
+    assert places["left"] == (0.0, 0.0, 2.0, 3.0)
+    assert {"cart", "db"} <= places.keys()
+    assert places["cart"][3] == 3.0, "on the island of whom it talks to"

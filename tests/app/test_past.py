@@ -1,6 +1,7 @@
 """What a window shows of a past moment equals what the core says of it."""
 
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -202,7 +203,7 @@ def test_compared_with_a_moment_of_which_nothing_is_stored_everybody_appeared_an
 ) -> None:
     both = panels.moment(MomentWish(END, causes=False, against_ns=BEGIN - 60 * MINUTE_NS)).both
     assert both is not None
-    assert both.headline.endswith("appeared")
+    assert " appeared: " in both.headline
     assert both.caption.startswith("nothing is stored from")
     empty = panels.moment(MomentWish(BEGIN - 60 * MINUTE_NS, causes=False)).scene
     assert empty.headline == "Nothing is stored of this moment"
@@ -268,7 +269,7 @@ def test_two_moments_of_a_pruned_store_say_why_one_of_them_is_empty(tmp_path: Pa
         for at, against in ((now, then), (then, now)):
             shown = panels.moment(MomentWish(at, causes=False, against_ns=against))
             assert shown.both is not None
-            assert shown.both.headline.endswith("appeared"), "the earlier one is what was before"
+            assert " appeared: " in shown.both.headline, "the earlier one is what was before"
             assert "has been pruned, up to" in shown.both.caption
         beside_nothing = panels.moment(MomentWish(now, causes=False, against_ns=then)).questions
         assert beside_nothing is not None
@@ -314,3 +315,15 @@ def test_in_the_midst_of_an_incident_a_moment_is_compared_with_the_time_before_i
 def test_a_pair_that_is_none_is_no_baseline(store: ts.Store) -> None:
     with pytest.raises(ValueError, match="needs both of its ends"):
         store.at(END).topology((BEGIN, None))
+
+
+def test_a_moment_after_an_incident_says_until_when_it_was(store: ts.Store) -> None:
+    past = Past(store, width="2m")
+    _, during = past.moment(MomentWish(END - MINUTE_NS // 2, causes=True))
+    _, after = past.moment(MomentWish(END + MINUTE_NS - 1_000_000_000, causes=True))
+    assert during.scene.cause is not None and after.scene.cause is not None
+    assert "until" not in during.scene.cause.reason and not during.scene.cause.over
+    told = " ".join((after.scene.cause.over, after.scene.cause.reason))
+    over = int(store.marks().filter(kind="change")["end_ns"][0])
+    assert abs(over - END) < 10_000_000_000
+    assert time.strftime("%H:%M:%S", time.localtime(round(over / 1e9))) in told

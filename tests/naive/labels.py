@@ -16,6 +16,15 @@ def overlaps(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
+def nearest(box: Box, bodies: NDArray[np.float64]) -> set[tuple[float, float]]:
+    """Where the bodies are whose edge is nearest to a box."""
+    away = {}
+    for x, y, radius in bodies.tolist():
+        across, up = max(box[0] - x, x - box[2], 0.0), max(box[1] - y, y - box[3], 0.0)
+        away[x, y] = min(away.get((x, y), np.inf), float(np.sqrt(across * across + up * up)) - radius)
+    return {place for place, far in away.items() if far == min(away.values())}
+
+
 def arrange(
     bodies: NDArray[np.float64],
     sizes: list[tuple[float, float]],
@@ -25,6 +34,7 @@ def arrange(
     most: int,
     urgent: int,
     kept: dict[int, int] | None = None,
+    strict: bool = False,
 ) -> dict[int, Box]:
     """``bodies``: x, y, radius, (n, 3), which labels had better not cover."""
     minded = [(x - r, y - r, x + r, y + r) for x, y, r in bodies.tolist()]
@@ -39,6 +49,8 @@ def arrange(
                 left, bottom, right, top = box
                 wide = left - room, bottom - room, right + room, top + room
                 inside = left >= 0 and wide[1] >= 0 and right <= frame[0] and wide[3] <= frame[1]
+                if strict and nearest(box, bodies) != {tuple(bodies[body, :2].tolist())}:
+                    continue
                 if inside and not any(overlaps(wide, other) for other in [*taken, *placed.values()]):
                     covered = sum(overlaps(box, other) for other in minded)
                     cost = STRAYING * (distance - 1.0) + covered

@@ -209,6 +209,7 @@ def test_a_moment_with_nothing_in_it(empty_first: bool) -> None:
 
 def test_side_by_side_each_half_has_who_was_there_at_the_same_places(both: Scene) -> None:
     beside = split(both)
+    assert (both.halves, beside.halves) == (False, True)
     left = [i for i, key in enumerate(beside.services) if key != name_of(key)]
     right = [i for i, key in enumerate(beside.services) if key == name_of(key)]
     assert {name_of(beside.services[i]) for i in left} == set(BEFORE.nodes["service"])

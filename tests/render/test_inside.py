@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vtkmodules.vtkRenderingCore import vtkRenderer
 
-from memory_reader import KINDS, span, span_number, span_table
+from memory_reader import KINDS, span, span_number, span_table, trace_bytes
 from naive.forest import Span
 from naive.spans import nested_spans, tangled_spans
 from support.cameras import projection
@@ -494,6 +494,31 @@ def test_two_traces_stand_over_each_other_from_the_same_moment_on() -> None:
     assert change_words(found, 3) == "◇ only here"
     assert set(told_changes(found).tolist()) >= {charge, name["web retry"], 3}
     assert "beside the other trace: ✓ works here" in span_words(found, charge)
+
+
+def test_where_an_error_began_is_told_from_who_passes_it_on() -> None:
+    good = [
+        span("A", service="web", operation="GET /", kind="server", start=0, end=100),
+        span("B", "A", service="web", operation="call", kind="client", start=10, end=90),
+        span("C", "B", service="pay", operation="charge", kind="server", start=20, end=80),
+        span("D", "A", service="web", operation="log", start=91, end=95),
+    ]
+    bad = [{**row, "trace_id": trace_bytes("o")} for row in good]
+    for failed, told in (
+        ("ABC", ["passes the error on", "passes the error on", "fails here", ""]),
+        ("AB", ["passes the error on", "fails here", "", ""]),
+        ("A", ["fails here", "", "", ""]),
+        ("AC", ["passes the error on", "", "fails here", ""]),  # through one that says nothing of it
+        ("AD", ["passes the error on", "", "", "fails here"]),
+        ("BD", ["", "fails here", "", "fails here"]),
+    ):
+        rows = [{**row, "status": 2 * (name in failed)} for row, name in zip(bad, "ABCD", strict=True)]
+        given_answer = answer(good, rows)
+        found = standing(given_answer.walls, given_answer.pairs)
+        assert [change_words(found, span) for span in range(4, 8)] == told, failed
+        below = [number for number, words in enumerate(told, 4) if words.startswith("passes")]
+        assert np.flatnonzero(found.passed_on).tolist() == below
+        assert "✕ error, of a call below it" not in span_words(found, 7)
 
 
 def test_names_that_are_hostile_are_tamed() -> None:

@@ -1,5 +1,6 @@
 """Labels: nothing overlaps, nothing leaves the frame, and the important ones come first."""
 
+import dataclasses
 from random import Random
 
 import numpy as np
@@ -16,7 +17,7 @@ from tracescape_render.camera import VIEW_ANGLE, View, overview
 from tracescape_render.labels import Rect, arrange
 from tracescape_render.moving import nearer, turned
 from tracescape_render.palette import DARK, STATES
-from tracescape_render.riding_words import LEGEND
+from tracescape_render.riding_words import LEGEND, STATE_LEGEND
 from tracescape_render.scene import Scene
 from tracescape_render.words import Words
 
@@ -49,6 +50,7 @@ def test_labels_never_overlap_and_never_leave_the_frame(
     st.integers(0, 20),
     st.integers(0, 5),
     st.none() | st.dictionaries(st.integers(0, 29), st.integers(0, 47)),
+    st.booleans(),
     st.randoms(use_true_random=False),
 )
 def test_each_label_has_the_place_that_trying_all_of_them_finds(
@@ -57,6 +59,7 @@ def test_each_label_has_the_place_that_trying_all_of_them_finds(
     most: int,
     urgent: int,
     kept: dict[int, int] | None,
+    strict: bool,
     random: Random,
 ) -> None:
     kept = kept and {body: place for body, place in kept.items() if body < len(bodies)}
@@ -65,10 +68,19 @@ def test_each_label_has_the_place_that_trying_all_of_them_finds(
     sizes = [(float(width + i), 20.0) for i in range(len(bodies))]
     taken = [Rect(0, 250, 200, 300), Rect(150, 100, 180, 200)]
     found = arrange(
-        places[:, :2], places[:, 2], sizes, order, (400, 300), taken, most, urgent=urgent, kept=kept
+        places[:, :2],
+        places[:, 2],
+        sizes,
+        order,
+        (400, 300),
+        taken,
+        most,
+        urgent=urgent,
+        kept=kept,
+        rivals=places if strict else None,
     )
     boxes = [(*map(float, rect),) for rect in taken]
-    expected = naive.arrange(places, sizes, order, (400, 300), boxes, most, urgent, kept)
+    expected = naive.arrange(places, sizes, order, (400, 300), boxes, most, urgent, kept, strict)
     assert list(found.rects.items()) == list(expected.items())
     assert found.places.keys() == found.rects.keys()
 
@@ -162,21 +174,68 @@ def _first(scene: Scene, view: View) -> dict[int, Rect]:
     return flight.words.rects
 
 
+@pytest.mark.parametrize("size", [12, 24, 48])
+def test_where_everybody_is_there_twice_each_label_is_nearest_to_its_own_body(size: int) -> None:
+    nodes, edges = crowd(size)
+    sick = pl.when(pl.col("calls") > pl.col("calls").median()).then(pl.lit("failing")).otherwise("state")
+    scene = build_scene(nodes.with_columns(state=sick), edges, seconds=60.0)
+    far = overview(scene, FRAME[0] / FRAME[1])
+    whole, beside = Flight(scene), Flight(dataclasses.replace(scene, halves=True))
+    for step in range(0, 360, 30):
+        for flight in (whole, beside):
+            flight.words.forget()
+            flight.see(turned(far, float(step)))
+        wrong = {body for body, other in nearest_of(beside).items() if body != other}
+        assert not wrong
+        assert len(beside.words.rects) > size / 6
+    for _ in range(2):  # what was kept from a moment ago is no excuse
+        beside.see(turned(far, 40.0))
+        assert all(body == other for body, other in nearest_of(beside).items())
+
+
+def test_who_has_no_room_for_a_second_line_has_a_name_and_gets_the_line_back_when_there_is() -> None:
+    nodes, edges = crowd(24)
+    scene = build_scene(nodes.with_columns(state=pl.lit("failing")), edges, seconds=60.0)
+    flight = Flight(dataclasses.replace(scene, halves=True))
+    view = overview(scene, FRAME[0] / FRAME[1])
+    flight.see(view)
+    told = {body: flight.words.told(body) for body in flight.words.rects}
+    short = [body for body, text in told.items() if text == scene.labels[body]]
+    assert len(short) > 0
+    assert any(text == f"{scene.labels[body]}\n{scene.subtitles[body]}" for body, text in told.items())
+    again: set[int] = set()
+    for step in range(0, 360, 15):
+        flight.see(turned(nearer(view, 0.6), float(step)))
+        again |= {body for body in short if "\n" in (flight.words.told(body) or "")}
+    assert again
+
+
+def nearest_of(flight: Flight) -> dict[int, int]:
+    """To whose body, by its edge, each label that is shown is nearest."""
+    xy, reach = flight.words.circles[:, :2], flight.words.circles[:, 2]
+    found = {}
+    for body, rect in flight.words.rects.items():
+        near = np.clip(xy, [rect.left, rect.bottom], [rect.right, rect.top])
+        found[body] = int(np.argmin(np.linalg.norm(near - xy, axis=1) - reach))
+    return found
+
+
 @pytest.mark.parametrize("width", [160, 240, 320, 480, 640, 900, 1600])
 def test_a_legend_has_whole_words_in_pictures_of_any_size(width: int) -> None:
     shop = build_scene(SHOP_NODES, SHOP_EDGES, seconds=60.0)
     whole: set[str] = set()
-    for legend in ((), LEGEND):
+    for legend, states in (((), None), (LEGEND, STATE_LEGEND)):
         for size in ((4_000, 900), (width, 360)):
             words = Words(vtkRenderer())
-            words.use(shop, DARK, legend=legend)
+            words.use(shop, DARK, legend=legend, states=states)
             words.place(np.eye(4), size)
             told = [text for text, _ in words.legend]
             signs = told[-1].split("    ") if told else []
             if size[0] == 4_000:
                 whole = {*told, *signs}
                 assert len(told) == len(STATES) + 1
-            assert {*told[:-1], *signs} <= whole | {"● idle"}
+            assert {*told[:-1], *signs} <= whole | {"● idle", "◎ silent", "● not yet"}
             assert all(rect.within(size) for _, rect in words.legend)
             assert disjoint([rect for _, rect in words.legend])
-            assert size[0] < 480 or "● healthy" in told
+            assert size[0] < 480 or ("● reached" if states else "● healthy") in told
+            assert not states or not {"● healthy", "● idle", "● idle: too few calls to judge"} & {*told}

@@ -173,6 +173,7 @@ def test_keys_of_time_are_those_of_the_request(window: Running) -> None:
     assert window.ask("window.snapshot.at_ns") is None, "End is not that of the timeline"
     window.key("Home", "period", "period")
     window.wait("window.riding.player.at_ns == window.riding.route.replay.start_ns + 20 * MS")
+    assert window.ask("window.riding.track.pace").startswith("evenly paced")
     window.key("u", "minus")
     window.wait("not window.riding.player.even")
     window.key("o")

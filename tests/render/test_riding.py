@@ -12,7 +12,7 @@ from support.scenes import crowd, edges, nodes
 from tracescape_analytics.replay import load_replay
 from tracescape_render.arcs import along
 from tracescape_render.detail import detailed
-from tracescape_render.palette import DARK, FAILING, HEALTHY, IDLE, THEMES
+from tracescape_render.palette import DARK, DEGRADED, FAILING, HEALTHY, IDLE, THEMES
 from tracescape_render.picture import off_screen_plotter
 from tracescape_render.renderer import Budget
 from tracescape_render.riding import (
@@ -134,7 +134,30 @@ def test_who_gave_up_sees_a_broken_way_and_a_cross_where_the_answer_is() -> None
     number = way(ride, "web", "pay")
     assert picture.lost.tolist() == ride.curves[[number], 2].tolist()
     assert (picture.ways[number, :, 3] == 0).sum() == STEPS // 2
-    assert picture.sentence.endswith("web gave up on pay")
+    assert picture.sentence == "web gave up on pay after 40 ns · web works for user, at 55 ns of 100 ns"
+    assert states(ride, picture) == {"user": HEALTHY, "web": HEALTHY, "pay": DEGRADED}
+    told = with_picture(ride, picture)
+    pay = told.services.index("pay")
+    assert told.subtitles[pay].startswith("no answer to web")
+    assert told.state[pay] == DEGRADED
+    assert states(ride, picture_of(ride, ride.route.at(145), DARK))["pay"] == HEALTHY
+
+
+def test_of_several_calls_that_do_not_come_back_the_first_is_told() -> None:
+    rows = [SPANS[0]]
+    for name, begin, end in (("pay", 150, 190), ("log", 110, 160), ("pay", 105, 120)):
+        number = len(rows)
+        rows.append(span(f"c{number}", "A", service="web", kind="client", start=begin, end=end))
+        rows.append(span(f"s{number}", f"c{number}", service=name, kind="server", start=begin + 2, end=199))
+    found = route_of(load_replay(reader(*rows), trace_bytes("t")))
+    ride = ride_on(found, world())
+    pay, log = (
+        found.ends.tolist().index([found.names.index("web"), found.names.index(n)]) for n in ("pay", "log")
+    )
+    assert found.lost_ns[[pay, log]].tolist() == [[105, 120], [110, 160]]
+    for moment in (125, 165, 195):
+        said = picture_of(ride, found.at(moment), DARK).sentence
+        assert said.startswith("web gave up on pay after 15 ns · ")
 
 
 def test_travellers_are_on_their_arcs_with_their_tails_behind_them() -> None:
@@ -156,8 +179,8 @@ def test_travellers_are_on_their_arcs_with_their_tails_behind_them() -> None:
         (105, "web works for user (GET /), at 5 ns of 100 ns"),
         (115, "web waits for pay (work), at 15 ns of 100 ns"),
         (140, "pay works for web (charge), at 40 ns of 100 ns"),
-        (170, "web waits for pay, at 70 ns of 100 ns · error in pay at 60 ns"),
-        (200, "all is over after 100 ns · error in pay at 60 ns"),
+        (170, "error in pay at 60 ns · web waits for pay, at 70 ns of 100 ns"),
+        (200, "error in pay at 60 ns · all is over after 100 ns"),
     ],
 )
 def test_one_sentence_says_what_happens(moment: int, sentence: str) -> None:
@@ -250,13 +273,13 @@ def test_a_ride_is_drawn_and_the_world_comes_back(theme: object) -> None:
             stage.relabel()
             plotter.render_window.Render()
             pictures.append(np.asarray(plotter.screenshot(return_img=True), int))
-            assert stage.sentence.startswith(("web", "pay", "all"))
+            assert stage.sentence.startswith(("web", "pay", "error in pay at 60 ns"))
         for one, other in pairwise(pictures):
             assert np.abs(one - other).sum() > 0
         assert stage.scene is not None
         assert stage.scene.state[stage.scene.services.index("pay")] == FAILING
         stage.ride(None)
-        stage.relabel()
+        stage.relabel(anew=True)
         plotter.render_window.Render()
         after = np.asarray(plotter.screenshot(return_img=True), int)
         assert np.abs(before - after).max() <= 2

@@ -1,10 +1,12 @@
 """A diagnosis in the scene: one beacon, on whom the diagnosis names; who suffers, and by which way."""
 
+import time
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from vtkmodules.vtkRenderingCore import vtkRenderer
 
 from support.scenes import SHOP_EDGES, SHOP_NODES, crowd, edges, nodes
 from tracescape_render.camera import close_up, overview
@@ -12,6 +14,7 @@ from tracescape_render.painting import LEAST_ARC, paint, rim_segments
 from tracescape_render.palette import DARK, STATES, THEMES
 from tracescape_render.scene import REST_SEEN, VICTIM_SEEN, Scene, build_scene, top_of_beacon
 from tracescape_render.verdict import reason
+from tracescape_render.words import Words
 
 #: web and checkout suffer because the bank is slow; cart has trouble of its own.
 SICK_NODES = nodes(
@@ -74,7 +77,7 @@ def test_the_beacon_stands_on_the_first_cause_and_ends_above_everything() -> Non
     assert np.array_equal(scene.beacon, scene.positions[body])
     assert top_of_beacon(scene)[:2].tolist() == scene.beacon[:2].tolist()
     assert top_of_beacon(scene)[2] > scene.positions[:, 2].max() + 2
-    assert scene.cause.reason == "slow calls: 8 ms → 212 ms"
+    assert scene.cause.reason == "slow calls: 8 ms → 212 ms a trace (geometric mean)"
     assert scene.headline == "bank.example is the likely cause · 2 suffer from it"
 
 
@@ -83,6 +86,56 @@ def test_where_nobody_is_unwell_the_headline_says_so_beside_the_cause() -> None:
     scene = build_scene(well, SHOP_EDGES, seconds=60.0, causes=causes(service="bank.example"))
     said = "bank.example is the likely cause of what changed · nothing is degraded or failing"
     assert scene.headline == said
+
+
+def test_a_cause_that_is_over_and_well_again_is_told_as_past_and_calmly() -> None:
+    over_ns = 1_760_000_100_000_000_000
+    clock = time.strftime("%H:%M:%S", time.localtime(over_ns / 1e9))
+    well = SHOP_NODES.with_columns(state=pl.lit("healthy"))
+    first = causes(service="bank.example", kind="slow calls to it", over_ns=over_ns)
+    scene = build_scene(well, SHOP_EDGES, seconds=60.0, causes=first)
+    assert scene.cause is not None
+    assert scene.cause.over == f"was slow until {clock}"
+    assert scene.headline == f"bank.example was slow until {clock} · nothing is degraded or failing"
+    words = Words(vtkRenderer())
+    words.use(scene, DARK)
+    words.place(np.eye(4), (1280, 720))
+    legend = [text for text, _ in words.legend]
+    assert "┃ was the likely cause" in legend and "┃ likely cause" not in legend
+    inks = {actor.GetTextProperty().GetColor() for actor in (words._headline, words._flag)}
+    assert inks == {tuple(part / 255 for part in DARK.text)}
+    partly = build_scene(
+        SICK_NODES.with_columns(
+            state=pl.when(pl.col("service") == "bank.example").then(pl.lit("healthy")).otherwise("state")
+        ),
+        SICK_EDGES,
+        seconds=60.0,
+        causes=first,
+    )
+    assert partly.headline == f"bank.example was slow until {clock} · 2 suffered from it"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"kind": "errors", "before_ns": None, "after_ns": None}, "failed"),
+        ({"kind": "changed behaviour", "before_ns": None, "after_ns": None}, "was at fault"),
+        ({"kind": "slow work", "before_ns": 9, "after_ns": 8}, "was at fault"),
+    ],
+)
+def test_what_is_over_is_told_by_its_kind(more: dict[str, Any], words: str) -> None:
+    well = SHOP_NODES.with_columns(state=pl.lit("healthy"))
+    first = causes(service="bank.example", over_ns=1_760_000_100_000_000_000, **more)
+    scene = build_scene(well, SHOP_EDGES, seconds=60.0, causes=first)
+    assert scene.cause is not None and scene.cause.over.startswith(f"{words} until ")
+
+
+def test_who_is_still_sick_in_the_time_that_is_looked_back_on_is_the_likely_cause_until_then() -> None:
+    scene = diagnosed(service="checkout", over_ns=1_760_000_100_000_000_000)
+    assert scene.cause is not None
+    assert not scene.cause.over and " · until " in scene.cause.reason
+    assert "is the likely cause" in scene.headline
+    assert "until" not in (diagnosed(service="checkout").cause or scene.cause).reason
 
 
 def test_those_who_suffer_are_the_sick_above_the_cause_and_linked_to_it() -> None:
@@ -238,7 +291,7 @@ def test_the_worst_is_the_cause_though_another_looks_worse_and_going_there_is_go
 @pytest.mark.parametrize(
     ("row", "text"),
     [
-        ({}, "slow work: 8 ms → 212 ms"),
+        ({}, "slow work: 8 ms → 212 ms a trace (geometric mean)"),
         (
             {"kind": "errors", "before_ns": None, "after_ns": None, "before_share": 0.0, "after_share": 0.19},
             "errors: 0 % → 19 % of traces",

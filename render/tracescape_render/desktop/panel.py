@@ -130,7 +130,9 @@ class Panel(QFrame):
             return
         suffers = service not in concerned[: 1 + len(cause.ends)]
         prefix = f"Suffers from {cause.name}. " if suffers else "Likely cause. "
-        self._quote(prefix + snapshot.sentence, "sentence")
+        if cause.over:
+            prefix = f"Suffered from {cause.name}. " if suffers else f"{cause.over.capitalize()}. "
+        self._quote(prefix + snapshot.sentence, "suspicion" if cause.over else "sentence")
         self._example(snapshot)
 
     def _example(self, snapshot: Snapshot) -> None:

@@ -19,6 +19,8 @@ _ERRORS_HEIGHT: Final = 20
 _TICKS_HEIGHT: Final = 18
 _TICK_PIXELS: Final = 95
 _NAMED_PIXELS: Final = 34
+_EVENLY: Final = "evenly paced: short steps are drawn long, long ones short  (u: to scale)"
+_EVENLY_BRIEF: Final = "evenly paced, not to scale"
 
 
 class RideTrack(QWidget):
@@ -54,6 +56,15 @@ class RideTrack(QWidget):
         if at_ns != self._at:
             self._at = at_ns
             self.update()
+
+    @property
+    def pace(self) -> str:
+        """What is written over the strip: that it is not to scale, as far as there is room; else nothing."""
+        if self._tempo is None or not self._tempo.even:
+            return ""
+        room = self._room() * min((fault.at for fault in self.faults), default=1.0) - 14
+        width = self.fontMetrics().horizontalAdvance
+        return next((text for text in (_EVENLY, _EVENLY_BRIEF) if width(text) <= room), "")
 
     def x_of(self, at_ns: int) -> float:
         """The pixel of a moment."""
@@ -102,6 +113,8 @@ class RideTrack(QWidget):
         height = max(self.height() - top - _TICKS_HEIGHT - 4, 8.0)
         for number, piece in enumerate(self.pieces):
             self._draw_piece(painter, piece, number, QRectF(0, top, 0, height), here)
+        painter.setPen(_colour(self.theme.text_quiet))
+        painter.drawText(QPointF(_SIDE, top - 6), self.pace)
         for fault in self.faults:
             self._draw_fault(painter, _SIDE + self._room() * fault.at, top + height)
         self._draw_ticks(painter)

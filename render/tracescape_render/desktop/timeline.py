@@ -46,15 +46,15 @@ _SIDE: Final = 252
 class Track(QWidget):
     """The lines, marks and the cursor.
 
-    ``on_moment`` hears of each moment that is clicked or dragged to, ``on_zoom`` of the stretch of time that
-    shall be shown, ``on_mark`` of a mark that is clicked.
+    ``on_moment`` hears of each moment that is clicked or dragged to, ``on_zoom`` of the wheel: about
+    which share of it, and by which factor; ``on_mark`` of a mark that is clicked.
     """
 
     def __init__(
         self,
         theme: Theme,
         on_moment: Callable[[float], object],
-        on_zoom: Callable[[int, int], object],
+        on_zoom: Callable[[float, float], object],
         on_mark: Callable[[Spot], object],
     ) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class Track(QWidget):
         """A shorter or longer stretch of time, about the pointer."""
         if not self._line.empty:
             share = min(max(self._share(event.position().x()), 0.0), 1.0)
-            self._on_zoom(*self._line.zoomed(share, _ZOOM ** (event.angleDelta().y() / 120.0)))
+            self._on_zoom(share, _ZOOM ** (event.angleDelta().y() / 120.0))
         event.accept()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name

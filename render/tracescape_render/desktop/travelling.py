@@ -93,7 +93,7 @@ class Travelling:
         self.split = False
         self.guest_keys: tuple[str, ...] = ()
         self._ticked = time.monotonic()
-        track = Track(theme, self.go, self.zoom, on_mark)
+        track = Track(theme, self.go, self.stretch, on_mark)
         self.strip = Strip(
             track,
             {
@@ -217,6 +217,12 @@ class Travelling:
         first, last = self.line.stored_ns
         self._shown_range = None if (since_ns, until_ns) == (first, last) else (since_ns, until_ns)
         self._ask_line()
+
+    def stretch(self, share: float, factor: float) -> None:
+        """Show a longer or shorter stretch of time about a spot: of what was asked for, shown or not yet."""
+        since_ns, until_ns = self._shown_range or self.line.stored_ns
+        asked = dataclasses.replace(self.line, since_ns=since_ns, until_ns=until_ns)
+        self.zoom(*asked.zoomed(share, factor))
 
     def select(self, service: str | None) -> None:
         """Show these lines besides."""

@@ -32,7 +32,7 @@ from tracescape_render.picture import save_window
 from tracescape_render.text import display_name
 from tracescape_render.view_command import written_part, written_view
 
-WALL_KEYS: Final = """\
+_KEYS: Final = """\
 Inside a trace
 drag            turn the wall        wheel           zoom in time (Ctrl: nearer)
 right drag      along the wall       double click, g zoom to the span
@@ -41,8 +41,14 @@ w s a d e x     nearer, along, up    f               all of it
 [ ]             parent, first child  { }             back, on along the critical path
 v               beside a typical one V               beside the one on the clipboard
 c               copy the span        u               read the trace again
-b k             bookmark, link       R               ride it through the world
 Backspace       what was seen before Esc             let go, then out"""
+WALL_KEYS: Final = f"""\
+{_KEYS}
+b k             bookmark, link       R               ride it through the world"""
+#: In a window of its own there is no world, and no command leads there.
+LONE_WALL_KEYS: Final = f"""\
+{_KEYS}
+t               theme                q               close"""
 
 _TURN_DEGREES: Final = 3.0
 _ZOOM: Final = 0.75

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from tracescape_render.desktop.pieces import Elided
 from tracescape_render.desktop.style import style_sheet
-from tracescape_render.desktop.wall_page import WALL_KEYS, WallPage
+from tracescape_render.desktop.wall_page import LONE_WALL_KEYS, WallPage
 from tracescape_render.inside.asked import InsideAnswer, InsideWish
 from tracescape_render.inside.standing import standing
 from tracescape_render.palette import THEMES, Theme
@@ -44,7 +44,7 @@ class WallWindow(QWidget):
         whole.setSpacing(0)
         whole.addWidget(self.page, 1)
         whole.addWidget(self._said)
-        self._help = QLabel(WALL_KEYS, self)
+        self._help = QLabel(LONE_WALL_KEYS, self)
         self._help.setObjectName("help")
         self._help.setTextFormat(Qt.TextFormat.PlainText)
         self._help.hide()

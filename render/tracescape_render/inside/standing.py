@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -113,6 +114,18 @@ class Standing:
             return f"missing span {self.span_id[span]}"
         operation = display_name(self.operation[span], length)
         return f"{display_name(self.service[span])} {operation}"
+
+    @cached_property
+    def passed_on(self) -> BoolArray:
+        """Which spans failed after one below them had: the error began there, bool (n,)."""
+        found = np.zeros(len(self.start), np.bool_)
+        for span in np.flatnonzero(self.failed).tolist():
+            up = int(self.parent[span])
+            while up >= 0 and not found[up]:
+                found[up] = True
+                up = int(self.parent[up])
+        passed: BoolArray = found & self.failed
+        return passed
 
     @property
     def headline(self) -> str:

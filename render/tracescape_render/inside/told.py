@@ -17,6 +17,7 @@ from tracescape_render.text import TOOLTIP_LENGTH, display_name, duration, share
 _NOTES: Final = 3
 _SIGNS: Final = {
     "fails": "fails here",
+    "passes": "passes the error on",
     "works": "✓ works here",
     "left": "◇ only here",
     "right": "◇ only here",
@@ -38,7 +39,7 @@ def change_words(wall: Standing, span: int) -> str:
     gain, longest = int(wall.gain[span]), max(block.root_ns for block in wall.blocks)
     worth = abs(gain) >= _WORTH * longest and wall.partner[span] >= 0
     grown = f"{'▲ +' if gain > 0 else '▼ −'}{duration(abs(gain))}" if worth else ""
-    sign = _SIGNS.get(change, "")
+    sign = _SIGNS.get("passes" if change == "fails" and wall.passed_on[span] else change, "")
     return " ".join(part for part in (sign, grown) if part)
 
 
@@ -77,7 +78,7 @@ def span_words(wall: Standing, span: int) -> str:
     else:
         lines.append("not on the critical path")
     if wall.failed[span]:
-        lines.append("✕ error")
+        lines.append("✕ error, of a call below it" if wall.passed_on[span] else "✕ error")
     different = change_words(wall, span)
     if different:
         lines.append(f"beside the other trace: {different}")
