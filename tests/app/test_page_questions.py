@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,9 +25,13 @@ from tracescape.collector import Collector
 from tracescape.page import questions
 from tracescape.page.present import Present
 from tracescape.page.questions import QUESTIONS, Question
+from tracescape.page.riding import ridden
 from tracescape.shop import Fault, ShopConfig
 from tracescape_ingest.intake import Signal
 from tracescape_render.palette import STATES
+from tracescape_render.riding import names_of
+from tracescape_render.riding_words import says, subtitle
+from tracescape_render.route import route_of
 from tracescape_storage.query_guard import running as queries_running
 
 MINUTES = 6
@@ -612,3 +617,33 @@ def test_a_replay_is_that_of_the_store(shop: Collector, store: ts.Store) -> None
     assert lit
     assert all(0 <= enters <= ends <= told["length_ns"] for enters, ends in lit)
     assert 0 <= told["telling_ns"] <= told["length_ns"]
+
+
+def test_a_replay_says_what_everybody_does_at_any_moment(shop: Collector, store: ts.Store) -> None:
+    trace_id = store.search(service="checkout", order="slowest").rows["trace_id"][0]
+    told, route = asked(shop, "replay", id=trace_id), route_of(store.trace(trace_id).replay())
+    names, start = names_of(route), route.replay.start_ns
+    for at_ns in range(start, start + told["length_ns"], max(1, told["length_ns"] // 50)):
+        now = route.at(at_ns)
+        sentence = re.sub(r", at \S+ \S+ of \S+ \S+", "", says(route, names, now))
+        assert words_at(told["says"], at_ns - start) == sentence
+        for node, each in enumerate(told["nodes"]):
+            assert words_at(each["says"], at_ns - start) == subtitle(route, names, now, node)
+    assert told["title"] == "web POST /checkout"
+    root = route.replay.spans.filter(pl.col("parent") == -1)
+    assert told["outcome"].startswith("fails after" if root["failed"][0] else "is answered after")
+
+
+def words_at(words: list[list[Any]], at_ns: int) -> str:
+    """What was said last; nothing before anything was."""
+    return next((said for since, said in reversed(words) if since <= at_ns), "")
+
+
+def test_of_a_request_of_very_many_steps_some_are_said(
+    shop: Collector, store: ts.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracescape.page.riding.MOST_MOMENTS", 3)
+    trace_id = store.search(service="checkout", order="slowest").rows["trace_id"][0]
+    told = ridden(store.trace(trace_id).replay())
+    assert 1 < len(told["says"]) <= 3
+    assert told["says"][-1][0] == told["length_ns"]

@@ -128,7 +128,7 @@ def _bodies(scene: Scene, nodes: pl.DataFrame, level: Level | None) -> Table:
             "service": scene.services,
             "label": list(scene.labels),
             # Who is well has none: it is not asked for.
-            "subtitle": [scene.subtitles[body] if is_sick else "" for body, is_sick in enumerate(sick)],
+            "subtitle": [_why(scene.subtitles[body]) if is_sick else "" for body, is_sick in enumerate(sick)],
             # Who is inside of a group, which nobody can tell from outside.
             "inside": [
                 scene.tooltips[body].split("\n")[1] if of >= 0 else ""
@@ -137,6 +137,11 @@ def _bodies(scene: Scene, nodes: pl.DataFrame, level: Level | None) -> Table:
         },
         keys=scene.services,
     )
+
+
+def _why(subtitle: str) -> str:
+    """Whose errors are no reason to be sick is slower than before: a p95 alone does not say so."""
+    return f"slower: {subtitle}" if subtitle.startswith("p95") else subtitle
 
 
 def _quantiles(scene: Scene, nodes: pl.DataFrame) -> NDArray[np.float32]:

@@ -234,13 +234,19 @@ export interface Trace {
 }
 
 /** A request's way through the world; times are ns from its start, null for never. */
+export type Words = [at_ns: number, words: string][];
+
 export interface Replay {
   trace_id: string;
   start_ns: Moment;
   end_ns: Moment;
   length_ns: number;
   telling_ns: number;
-  nodes: { service: string; from_ns: number | null; failed_ns: number | null }[];
+  title: string;
+  outcome: string;
+  /** What happens, from each of these moments on. */
+  says: Words;
+  nodes: { service: string; from_ns: number | null; failed_ns: number | null; says: Words }[];
   ways: { source: string; target: string; lit_ns: [number | null, number | null] }[];
   legs: { way: number; leg: "request" | "work" | "away" | "response" | "message"; at_ns: number; for_ns: number; failed: boolean; critical: boolean }[];
   all_legs: number;

@@ -65,6 +65,19 @@ export function when(moment: Moment | number, fine = false): string {
   return day.format(at) === day.format(new Date()) ? time : `${day.format(at)} ${time}`;
 }
 
+/** Local time with its date, whatever day it is. */
+export function dated(moment: Moment | number): string {
+  const at = new Date(typeof moment === "number" ? moment : ms(moment));
+  return `${day.format(at)} ${clocks.seconds.format(at)}`;
+}
+
+/** What is wrong with a cause, in the beacon's words: "slow calls now: 9 ms → 94 ms". */
+export function urgent(reason: string, past: boolean): string {
+  const [what = "", ...rest] = reason.split(": ");
+  const since = `${what} ${past ? "then" : "now"}`;
+  return rest.length === 0 ? since : `${since}: ${rest.join(": ")}`;
+}
+
 /** For an axis that spans `range` ms. */
 export function tick(at: number, range: number): string {
   const date = new Date(at);

@@ -38,6 +38,9 @@ export async function walk(ways) {
   console.log(JSON.stringify(seen));
 }
 
+/** The first world of a machine compiles code, which the page says: minutes where others work at the same time. */
+export const FIRST_MS = 120_000;
+
 export const open = (page, hash) => page.goto(`${told.url}/#/${hash}`);
 export const text = (page) => page.locator("body").innerText().catch(() => "").then((all) => all.slice(0, 1500));
 

@@ -1,7 +1,7 @@
 // What a hand with an emulated headset does: Meta's iwer, given to the page before it loads.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
-import { open, told } from "./walking.mjs";
+import { FIRST_MS, open, told } from "./walking.mjs";
 
 const require = createRequire(`${told.packages}/package.json`);
 export const EMULATOR = readFileSync(require.resolve("iwer/build/iwer.min.js"), "utf8");
@@ -67,7 +67,7 @@ export async function drawn(page, hash) {
   // Two small eyes: without a graphics card each pixel counts.
   await page.setViewportSize({ width: 800, height: 400 });
   await open(page, `world${hash}`);
-  await page.waitForFunction(() => document.querySelector(".sight")?.stage?.frames > 0);
+  await page.waitForFunction(() => document.querySelector(".sight")?.stage?.frames > 0, null, { timeout: FIRST_MS });
   await page.evaluate(() => (window.sight = document.querySelector(".sight")));
 }
 

@@ -1,7 +1,7 @@
 // Through the world of a shop whose database of inventory is slow.
-import { axe, check, open, says, settled, told, walk } from "./walking.mjs";
+import { FIRST_MS, axe, check, open, says, settled, told, walk } from "./walking.mjs";
 
-const drawn = (page) => page.waitForFunction(() => document.querySelector(".sight")?.stage?.frames > 0);
+const drawn = (page) => page.waitForFunction(() => document.querySelector(".sight")?.stage?.frames > 0, null, { timeout: FIRST_MS });
 const seen = (page, ask, given) => page.evaluate(([code, value]) => new Function("stage", "given", `return ${code}`)(document.querySelector(".sight").stage, value), [ask, given]);
 const body = (page, service) => seen(page, "stage.world.services.indexOf(given)", service);
 const world = async (page, hash = "") => {
@@ -99,12 +99,18 @@ const ways = {
     await tip.getByText(`${edge.source} → ${edge.target}`).waitFor();
     check((await tip.innerText()).includes(`${edge.calls.toLocaleString("en")} calls`), await tip.innerText());
     check(/p50 .*p95/.test(await tip.innerText()), await tip.innerText());
+    const tall = await tip.locator("div").boundingBox();
+    for (const service of [edge.source, edge.target]) {
+      const spot = await seen(page, "stage.spot(stage.world.services.indexOf(given))", service);
+      const [x, y] = [box.x + spot.x, box.y + spot.y];
+      check(x < tall.x || x > tall.x + tall.width || y < tall.y || y > tall.y + tall.height, `the tip hides ${service}`);
+    }
     await page.mouse.click(box.x + at.x, box.y + at.y);
     await page.waitForURL(/service=.*to=/);
     const other = await context.newPage();
     await other.goto(page.url());
     await other.getByRole("complementary").getByRole("heading", { name: `${edge.source} → ${edge.target}` }).waitFor();
-    await other.getByRole("complementary").getByText("As the caller sees it").waitFor();
+    for (const told of [`${edge.source} waited`, `${edge.target} worked`]) await other.getByRole("complementary").getByText(told, { exact: true }).waitFor();
     await drawn(other);
     check(JSON.stringify(await seen(other, "stage.selectedWay")) === JSON.stringify([edge.source, edge.target]), "it is not marked");
     check((await axe(other)) === "", await axe(other));
@@ -161,8 +167,26 @@ const ways = {
     await page.keyboard.press("Home");
     await page.waitForURL(/share=0/);
     check((await flows()).every((reach) => reach === 0), "it has begun before its begin");
+    const label = async (name) => (await page.locator(".names > div:not([hidden])").filter({ has: page.getByText(name, { exact: true }) }).locator("span").allInnerTexts()).join();
+    const words = (at) => bytes.says.filter(([since]) => since <= at).at(-1)[1];
+    // Names are written with the next frame.
+    const becomes = async (name, wanted) => {
+      for (const end = Date.now() + 15_000; (await label(name)) !== wanted; await page.waitForTimeout(50)) check(Date.now() < end, `${name} ${await label(name)} instead of ${wanted}`);
+    };
+    await becomes("checkout", "not reached yet");
+    await page.getByText(`${bytes.title} · ${bytes.outcome}`, { exact: true }).waitFor();
+    await page.getByText(words(0)).waitFor();
+    // Half way, everybody says what the collector says that they do then.
+    await far.fill("0.5");
+    await page.waitForURL(/share=0.5/);
+    await page.getByText(words(bytes.length_ns / 2)).waitFor();
+    const waits = bytes.nodes.find(({ service }) => service === "checkout").says.filter(([since]) => since <= bytes.length_ns / 2).at(-1)[1];
+    check(waits !== "", "checkout does nothing");
+    await becomes("checkout", waits);
+    check(!(await page.locator(".names").innerText()).includes("% errors"), "somebody has the figures of all requests");
     const idle = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--idle").trim());
     check((await seen(page, "stage.colourOf(stage.world.services.indexOf(given))", "inventory")) === idle, "it is there already");
+    await far.focus();
     await page.keyboard.press("End");
     await page.waitForURL(/share=1/);
     check((await flows()).every((reach) => reach === 1), "it has not come to its end");

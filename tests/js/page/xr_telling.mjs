@@ -34,6 +34,8 @@ const ways = {
     const sky = () => ask(page, "stage.renderer.getClearColor(stage.palette.ground.clone()).getHexString()");
     const now = await sky();
     check((await ask(page, "headset.strip.told")).includes("Now"), "it does not say when it is");
+    const lit = () => ask(page, "headset.strip.board.spots.find(({ name }) => name === 'now').lit");
+    check(await lit(), "now is not lit");
     await on(page, "strip", "time", 0.75);
     await trigger(page, "right", true);
     await on(page, "strip", "time", 0.5);
@@ -45,13 +47,14 @@ const ways = {
     await trigger(page, "right", false);
     await until(page, "stage.world.about.past");
     check(/since=\d{19}&until=\d{19}/.test(page.url()), `the address does not say when: ${page.url()}`);
-    await until(page, "headset.strip.told.some((line) => line.startsWith('The past'))");
+    await until(page, "headset.strip.told.some((line) => /^PAST \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d$/.test(line))");
+    check(!(await lit()), "now is lit in the past");
     check((await sky()) !== now, "the sky is the same");
     check((await ask(page, "stage.ways.material.uniforms.lights.value")) === 0, "lights move");
     check((await ask(page, "stage.world.table('bodies').numbers('state')[stage.world.services.indexOf(given)]", told.database)) === 0, "it is broken before its fault");
     await press(page, "strip", "now");
     await until(page, "!stage.world.about.past");
-    await until(page, "headset.strip.told.includes('Now') && !headset.strip.told.some((line) => line.startsWith('The past'))");
+    await until(page, "headset.strip.told.includes('Now') && !headset.strip.told.some((line) => line.startsWith('PAST'))");
     check((await sky()) === now, "the sky of the past stays");
   },
   async "a request from the panel is replayed around one"(page) {
@@ -64,6 +67,8 @@ const ways = {
     const away = distance(middle.slice(0, 2), (await stands(page)).slice(0, 2)) * (await ask(page, "headset.rig.metres"));
     check(away < 2, `it is not around one, but ${away} m away`);
     check(await ask(page, "headset.rig.room(...headset.rig.toWorld(headset.head.clone()).toArray().slice(0, 2), headset.head.y, stage.world) > 0.5"), "one stands in somebody");
+    check(await ask(page, "headset.strip.told.some((line) => line.includes(headset.ride.replay.title) && line.includes(headset.ride.replay.outcome))"), "the strip does not say which request it is");
+    check(await ask(page, "headset.ride.replay.says.some(([, words]) => headset.strip.told.some((line) => line.startsWith(words)))"), "the strip does not say what happens");
     const at = await ask(page, "headset.ride.at");
     await until(page, "headset.ride.at > given && stage.ridden.at === headset.ride.at", at);
     await until(page, "stage.travellers.visible");

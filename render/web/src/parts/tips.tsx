@@ -1,9 +1,10 @@
 /** What is told of a body or a connection of the world when somebody points at it. */
 
-import { count, digits, duration, share } from "../format";
+import { count, digits, duration, share, urgent } from "../format";
+import { STATES } from "../world/codes";
+import type { Box } from "../world/stage";
 import type { World } from "../world/tables";
 
-const STATES = ["healthy", "degraded", "failing", "idle", "absent"];
 const KINDS = ["service", "database", "queue", "external", "entry", "island"];
 
 export interface Hovered {
@@ -13,14 +14,17 @@ export interface Hovered {
   y: number;
 }
 
-/** Beside the pointer; nothing where nothing is there any more. */
-export function Tip({ world, hovered }: { world: World; hovered: Hovered }) {
-  const { body, arc, x, y } = hovered;
+/** Beside what it is about, which stays in sight; nothing where nothing is there any more. */
+export function Tip({ world, hovered, stage }: { world: World; hovered: Hovered; stage: Surroundings | null }) {
+  const { body, arc } = hovered;
   const lines = body !== null ? ofBody(world, body) : arc !== null ? ofArc(world, arc) : null;
   const [title, ...rest] = lines ?? [];
   if (title === undefined) return null;
+  const table = world.table("arcs");
+  const about = body !== null ? [body] : arc !== null ? ["source", "target"].map((end) => table.numbers(end)[arc] ?? 0) : [];
+  const [x, y] = beside(stage?.extent(about) ?? null, hovered, stage?.sight ?? { width: 0, height: 0 }, measured([title, ...rest]), stage?.flag() ?? null);
   return (
-    <div class={`tooltip${x > 260 ? " left" : ""}`} role="tooltip" style={{ transform: `translate(${Math.round(x)}px, ${Math.round(y)}px)` }}>
+    <div class="tooltip" role="tooltip" style={{ transform: `translate(${Math.round(x)}px, ${Math.round(y)}px)` }}>
       <div>
         <b>{title}</b>
         {rest.map((line) => (
@@ -29,6 +33,42 @@ export function Tip({ world, hovered }: { world: World; hovered: Hovered }) {
       </div>
     </div>
   );
+}
+
+/** What a tip has to know of the picture that it lies on. */
+export interface Surroundings {
+  extent(bodies: readonly number[]): Box | null;
+  flag(): Box | null;
+  readonly sight: Size;
+}
+
+interface Size {
+  width: number;
+  height: number;
+}
+
+const GAP = 12;
+
+/** Where a tip of that size has its corner: on the side of the box that is nearest to the pointer and has room. */
+export function beside(box: Box | null, at: { x: number; y: number }, sight: Size, tip: Size, flag: Box | null): [x: number, y: number] {
+  const across = (x: number) => Math.max(0, Math.min(x, sight.width - tip.width));
+  const along = (y: number) => Math.max(0, Math.min(y, sight.height - tip.height));
+  if (box === null) return [across(at.x + GAP), along(at.y + GAP)];
+  const places: [x: number, y: number][] = [
+    [box.right + GAP, along(at.y - tip.height / 2)],
+    [box.left - GAP - tip.width, along(at.y - tip.height / 2)],
+    [across(at.x - tip.width / 2), box.bottom + GAP],
+    [across(at.x - tip.width / 2), box.top - GAP - tip.height],
+  ];
+  const away = ([x, y]: [number, number]) => Math.hypot(x + tip.width / 2 - at.x, y + tip.height / 2 - at.y);
+  const hides = ([x, y]: [number, number]) => flag !== null && x < flag.right && flag.left < x + tip.width && y < flag.bottom && flag.top < y + tip.height;
+  const room = places.filter(([x, y]) => x >= 0 && y >= 0 && x + tip.width <= sight.width && y + tip.height <= sight.height && !hides([x, y]));
+  return room.sort((one, other) => away(one) - away(other))[0] ?? [across(at.x > sight.width / 2 ? 0 : sight.width), along(0)];
+}
+
+/** About as large as it is written. */
+function measured(lines: readonly string[]): Size {
+  return { width: Math.min(26 + 7.4 * Math.max(...lines.map((line) => line.length)), 352), height: 16 + 20 * lines.length };
 }
 
 function ofBody(world: World, body: number): string[] | null {
@@ -41,7 +81,9 @@ function ofBody(world: World, body: number): string[] | null {
   const figures = traffic(calls, errors, world.about.seconds);
   if (group) return [table.words("label")[body] ?? "", table.words("inside")[body] ?? "", ...figures, "come nearer or click to open"];
   const quantiles = table.numbers("quantiles").slice(3 * body, 3 * body + 3);
-  return [name, `${KINDS[of("shape")]} · ${STATES[of("state")]}`, ...figures, told(["p50", "p95", "p99"], quantiles)];
+  const { cause, past } = world.about;
+  const wrong = cause !== null && cause.body === body && cause.arc === null ? [`likely cause · ${urgent(cause.reason, past)}`] : [];
+  return [name, ...wrong, `${KINDS[of("shape")]} · ${STATES[of("state")]}`, ...figures, told(["p50", "p95", "p99"], quantiles)];
 }
 
 function ofArc(world: World, arc: number): string[] | null {

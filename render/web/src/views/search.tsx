@@ -60,6 +60,11 @@ export function Search({ params }: { params: Record<string, string> }) {
         <Shown of={found} waiting="Searching">
           {(data) => (
             <>
+              {cloud !== null && data.rows.length > 0 && (
+                <p class="quiet small" role="status">
+                  The table has all that the search finds, not only what is in the box: “Show only these” searches there.
+                </p>
+              )}
               {data.rows.length === 0 &&
                 (data.hint !== null && Object.keys(filters).length === 0 ? <Nothing params={params} /> : <Problem text={data.hint === null ? "No more." : `Nothing was found: ${data.hint}.`} />)}
               {data.rows.length > 0 && (spans ? <SpanTable rows={data.rows as SpanRow[]} /> : <TraceTable rows={data.rows as TraceRow[]} />)}

@@ -1,15 +1,17 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { About, Causes, Replay, Step } from "../documents";
-import { count, duration, ms, plural, when } from "../format";
+import { count, duration, ms, plural, urgent, when } from "../format";
 import { useAsk } from "../hooks";
 import { Problem, Waiting } from "../parts/basics";
 import { Nothing } from "../parts/nothing";
 import { Tip, type Hovered } from "../parts/tips";
 import { change, link, windowOf } from "../route";
+import { HEALTHY, IDLE, STATES } from "../world/codes";
 import { graphics } from "../world/graphics";
 import { Pace } from "../world/pace";
 import type { Stage } from "../world/stage";
 import type { World as Told } from "../world/tables";
+import { named, standing } from "../world/telling";
 import { useWorld } from "../world/use_world";
 import { Connection } from "./connection";
 import { EnterVr } from "../xr/enter";
@@ -31,6 +33,7 @@ export function World({ params }: { params: Record<string, string> }) {
   const [open, setOpen] = useState<string[]>(() => listed(params["open"]));
   const [less, setLess] = useState(0);
   const [ridden, setRidden] = useState<string[]>([]);
+  const [request, setRequest] = useState<string | null>(null);
   const chosen = [service, to].filter((name) => name !== null);
   const sight = { renderer: graphics() ?? "", less, open, keep: [...new Set([...chosen, ...ridden])].slice(0, MOST_KEPT) };
   const { world, error } = useWorld(time, causes.data?.causes.map((each) => each.sentence).join(" ") ?? "", sight);
@@ -105,6 +108,8 @@ export function World({ params }: { params: Record<string, string> }) {
     stage.current?.select(to === null ? service : null);
     stage.current?.selectWay(service === null || to === null ? null : [service, to]);
   }, [ready, service, to]);
+  // What was pointed at is elsewhere then, or told otherwise.
+  useEffect(() => setHovered(null), [service, to, params["trace"]]);
   useEffect(() => {
     const watch = new MutationObserver(() => stage.current?.paint());
     watch.observe(document.documentElement, { attributeFilter: ["data-theme"] });
@@ -140,7 +145,7 @@ export function World({ params }: { params: Record<string, string> }) {
       <div class="world-head">
         <h1>World</h1>
         <p class="told" role="status">
-          {world?.about.headline}
+          {request ?? world?.about.headline}
         </p>
         <form
           role="search"
@@ -175,7 +180,7 @@ export function World({ params }: { params: Record<string, string> }) {
           <div ref={host} class="sight" role="application" tabIndex={0} aria-label="The world. Drag to turn, scroll to come nearer, click a body. W A S D fly, n goes to the worst, f shows everything; the map has the same as tables." />
           <div ref={overlay} class="names" aria-hidden="true" />
           {past && <p class="past-mark">The past · {`${when(world.about.since_ns)} – ${when(world.about.until_ns)}`}</p>}
-          {hovered !== null && world !== null && <Tip world={world} hovered={hovered} />}
+          {hovered !== null && world !== null && <Tip world={world} hovered={hovered} stage={stage.current} />}
           {(world === null || !ready) && error === null && trouble === null && <Waiting text="Building the world" />}
         </div>
         {service !== null && (
@@ -190,13 +195,14 @@ export function World({ params }: { params: Record<string, string> }) {
                 Close
               </button>
             </p>
+            {to === null && world !== null && <Culprit world={world} service={service} />}
             {to === null ? <Service key={service} name={service} params={params} /> : <Connection from={service} to={to} params={params} />}
           </aside>
         )}
       </div>
       {world !== null && !empty && (
         <>
-          {params["trace"] === undefined ? <TimeTravel params={params} /> : <Ride key={params["trace"]} id={params["trace"]} params={params} stage={ready ? stage.current : null} world={world} onTouched={setRidden} />}
+          {params["trace"] === undefined ? <TimeTravel params={params} /> : <Ride key={params["trace"]} id={params["trace"]} params={params} stage={ready ? stage.current : null} world={world} onTouched={setRidden} onNamed={setRequest} />}
           <p class="quiet small">
             {world.about.caption} · {count(world.table("bodies").rows)} bodies, {plural(world.table("arcs").rows, "connection")} · the same <a href={link("topology")}>as a map and tables</a>
           </p>
@@ -204,6 +210,24 @@ export function World({ params }: { params: Record<string, string> }) {
       )}
       {trouble !== null && <Topology params={params} />}
     </>
+  );
+}
+
+/** What is wrong with a cause now, which its state of the whole time may not show. */
+function Culprit({ world, service }: { world: Told; service: string }) {
+  const { cause, past, seconds } = world.about;
+  if (cause === null || world.services[cause.body] !== service) return null;
+  const state = world.table("bodies").numbers("state")[cause.body];
+  return (
+    <p class="culprit">
+      <b>Likely cause</b> · {urgent(cause.reason, past)}
+      {(state === HEALTHY || state === IDLE) && (
+        <span class="quiet">
+          {" "}
+          · {STATES[state]} only over all of {duration(seconds * 1e9)}
+        </span>
+      )}
+    </p>
   );
 }
 
@@ -236,7 +260,7 @@ function listed(text: string | undefined): string[] {
 const RIDE_MS = 9000;
 
 /** A request, replayed through the world; how far it is, is in the address. */
-function Ride({ id, params, stage, world, onTouched }: { id: string; params: Record<string, string>; stage: Stage | null; world: Told; onTouched: (services: string[]) => void }) {
+function Ride({ id, params, stage, world, onTouched, onNamed }: { id: string; params: Record<string, string>; stage: Stage | null; world: Told; onTouched: (services: string[]) => void; onNamed: (request: string | null) => void }) {
   const found = useAsk<Replay>("replay", { id }, false);
   const replay = found.data;
   const given = Number.parseFloat(params["share"] ?? "");
@@ -252,7 +276,14 @@ function Ride({ id, params, stage, world, onTouched }: { id: string; params: Rec
   useEffect(() => () => stage?.ride(null, 0), [stage]);
   // Whom it touches is drawn, wherever they stand.
   useEffect(() => onTouched(replay?.nodes.map((node) => node.service) ?? []), [replay]);
-  useEffect(() => () => onTouched([]), []);
+  useEffect(() => onNamed(replay === undefined ? null : named(replay)), [replay]);
+  useEffect(
+    () => () => {
+      onTouched([]);
+      onNamed(null);
+    },
+    [],
+  );
   useEffect(() => {
     if (!playing || replay === undefined) return;
     const pace = new Pace(replay);
@@ -278,6 +309,7 @@ function Ride({ id, params, stage, world, onTouched }: { id: string; params: Rec
   const absent = replay.nodes.filter(({ service }) => !world.everybody.includes(service)).length;
   return (
     <div class="travel" role="group" aria-label="The request">
+      <p class="standing">{standing(replay, at)}</p>
       <button
         type="button"
         onClick={() => {
@@ -296,15 +328,12 @@ function Ride({ id, params, stage, world, onTouched }: { id: string; params: Rec
           step="0.001"
           value={at / Math.max(1, replay.length_ns)}
           aria-label="How far the request is"
-          aria-valuetext={duration(at)}
+          aria-valuetext={standing(replay, at)}
           onInput={(event) => setShare(Number(event.currentTarget.value))}
           onChange={(event) => rest(Number(event.currentTarget.value))}
         />
       </div>
-      <span class="quiet small">
-        {duration(at)} of {duration(replay.length_ns)}
-        {absent > 0 && ` · ${plural(absent, "node")} of it not in this world`}
-      </span>
+      {absent > 0 && <span class="quiet small">{plural(absent, "node")} of it not in this world</span>}
       <a class="button" href={link("trace", id)}>
         Its spans
       </a>

@@ -1,17 +1,12 @@
 /** The theme's colours, as the style sheet has them, which a test compares with palette.py. */
 
 import { Color, ColorManagement } from "three";
-import type { State } from "../documents";
+import { STATES } from "./codes";
 
 // Colours go to the screen as they are written: what is told by a colour is told by the same one everywhere.
 ColorManagement.enabled = false;
 
-export const STATES: readonly State[] = ["healthy", "degraded", "failing", "idle", "absent"];
-export const HEALTHY = 0;
-export const DEGRADED = 1;
-export const FAILING = 2;
-export const IDLE = 3;
-export const ABSENT = 4;
+export { ABSENT, DEGRADED, FAILING, HEALTHY, IDLE, STATES } from "./codes";
 
 export interface Colours {
   states: Color[];

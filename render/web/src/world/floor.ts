@@ -23,6 +23,11 @@ export class Ground {
     return [this.grid, this.plates, this.rims];
   }
 
+  /** Whoever stands on the ground sees it flatter, and needs more of it. */
+  strengthen(times: number): void {
+    this.grid.material.color.setScalar(times);
+  }
+
   /** `size`: by how much rims grow, so that they are seen from where one stands. */
   paint(world: World, palette: Colours, size: number): void {
     const corners = world.table("corners");

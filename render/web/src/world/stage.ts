@@ -8,6 +8,7 @@ import { Ground, middles } from "./floor";
 import { Frames } from "./frames";
 import { graphics, isSoftware } from "./graphics";
 import { Labels, type Label } from "./labels";
+import { Doing } from "./telling";
 import { Levels } from "./levels";
 import { curveAt } from "./picking";
 import { arcs, bodies, fill, GROUP, KINDS, LARGE, MANY_RINGS, reshape, rings, ringShape } from "./shapes";
@@ -25,6 +26,19 @@ const TOUCH = 10;
 const SEEN_FROM = 50;
 /** in steps of so many times, as in the window. */
 const STEP = 1.5;
+
+/** By how much the ground's lines are brighter for who stands on it. */
+const STOOD_ON = 2;
+/** A name below a body takes about so much to each side, and below it, pixels. */
+const NAME_WIDE = 60;
+const NAME_TALL = 40;
+
+export interface Box {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
 
 export interface Events {
   /** Somebody points at a body or a connection, or at none any more. */
@@ -66,7 +80,7 @@ export class Stage {
   private palette: Colours = colours(false);
   /** Calls of a request that are on their way. */
   private readonly travellers = bodies(0, Infinity);
-  ridden: { replay: Replay; at: number } | null = null;
+  ridden: { replay: Replay; at: number; doing: Doing } | null = null;
   private segments = 24;
   private many = false;
   private size = { bodies: -1, width: 1, height: 1 };
@@ -149,6 +163,11 @@ export class Stage {
     return this.order;
   }
 
+  /** How large the picture is, pixels. */
+  get sight(): { width: number; height: number } {
+    return this.size;
+  }
+
   /** The draw calls of the last frame. */
   get calls(): number {
     return this.renderer.info.render.calls;
@@ -186,7 +205,8 @@ export class Stage {
   ride(replay: Replay | null, at: number, by: object | null = null): void {
     if (by !== this.headset || (replay === (this.ridden?.replay ?? null) && at === (this.ridden?.at ?? at) && by !== null)) return;
     if (replay === null && this.ridden === null) return;
-    this.ridden = replay === null ? null : { replay, at };
+    const doing = this.ridden?.replay === replay ? this.ridden?.doing : undefined;
+    this.ridden = replay === null ? null : { replay, at, doing: doing ?? new Doing(replay) };
     const world = this.world;
     if (world === null) return;
     this.paintBodies(world);
@@ -218,6 +238,9 @@ export class Stage {
   /** Gives what is drawn to a headset, or takes it back. */
   lend(headset: object | null): void {
     this.headset = headset;
+    // Whoever comes back stands where they stood, however large the picture is by then.
+    this.untouched = false;
+    this.ground.strengthen(headset === null ? 1 : STOOD_ON);
     if (headset === null && !this.gone) {
       this.fitted();
       this.paint();
@@ -251,6 +274,30 @@ export class Stage {
     const place = new Vector3().fromArray(table.numbers("position"), 3 * body);
     const at = this.projected(place);
     return at === null ? null : { x: at.x, y: at.y, radius: this.radiusOf(body) * at.pixels };
+  }
+
+  /** The rectangle on the canvas of bodies and of what is written below them; null where none is seen. */
+  extent(of: readonly number[]): Box | null {
+    let box: Box | null = null;
+    for (const each of of) {
+      const spot = this.spot(each);
+      if (spot === null) continue;
+      const { x, y, radius } = spot;
+      const own = { left: x - Math.max(radius, NAME_WIDE), top: y - 2 * radius, right: x + Math.max(radius, NAME_WIDE), bottom: y + radius + NAME_TALL };
+      box = box === null ? own : { left: Math.min(box.left, own.left), top: Math.min(box.top, own.top), right: Math.max(box.right, own.right), bottom: Math.max(box.bottom, own.bottom) };
+    }
+    return box;
+  }
+
+  /** Where the flag of the cause, or of a suspect, is on the canvas; null where there is none. */
+  flag(): Box | null {
+    const about = this.world?.about;
+    const told = about?.cause ?? about?.suspect ?? null;
+    const at = told === null || this.ridden !== null ? null : this.projected(new Vector3().fromArray(told.top));
+    if (at === null) return null;
+    // Labels are kept inside of the picture.
+    const y = Math.max(at.y, NAME_TALL);
+    return { left: at.x - 2 * NAME_WIDE, top: y - NAME_TALL, right: at.x + 2 * NAME_WIDE, bottom: y };
   }
 
   bodyAt(x: number, y: number): number | null {
@@ -797,15 +844,22 @@ export class Stage {
     const named = new Set([this.selected, ...(this.selectedWay ?? [])].map((name) => (name === null ? -1 : world.services.indexOf(name))));
     named.delete(-1);
     const told = new Set<number>();
-    for (const body of [...named, ...this.order]) {
+    const ridden = this.ridden;
+    const touched = (body: number) => ridden?.doing.touches(world.services[body] ?? "") === true;
+    // Whom a request touches is named before all others.
+    const order = ridden === null ? this.order : [...this.order.filter(touched), ...this.order.filter((body) => !touched(body))];
+    for (const body of [...named, ...order]) {
       if (labels.length > 400) break;
       if (told.has(body)) continue;
       told.add(body);
       const spot = this.spot(body);
       if (spot === null || spot.x < 0 || spot.x > this.size.width || spot.y < 0 || spot.y > this.size.height) continue;
-      const sick = (states[body] ?? 0) === DEGRADED || (states[body] ?? 0) === FAILING || (states[body] ?? 0) === ABSENT;
+      const state = ridden === null ? (states[body] ?? 0) : (this.riddenState(body) ?? IDLE);
+      const sick = state === DEGRADED || state === FAILING || state === ABSENT;
       const look = named.has(body) ? "chosen" : sick ? "sick" : shape[body] === GROUP ? "island" : "";
-      labels.push({ text: names[body] ?? "", second: seconds[body] ?? "", x: spot.x, y: spot.y + spot.radius + 3, look, certain: false });
+      // A body has the colour of the request then, and not of its service: so have the words.
+      const second = ridden === null ? (seconds[body] ?? "") : ridden.doing.says(world.services[body] ?? "", ridden.at);
+      labels.push({ text: names[body] ?? "", second, x: spot.x, y: spot.y + spot.radius + 3, look, certain: false });
     }
     labels.push(...this.islands(world));
     this.labels.show(labels, this.size.width, this.size.height);

@@ -8,6 +8,8 @@ export interface Spot {
   y: number;
   wide: number;
   tall: number;
+  /** It is so already. */
+  lit?: boolean;
   /** With the place on the board, in pixels. */
   press(x: number, y: number): void;
   /** The ray moves while it is held; then it is let go. */
@@ -149,7 +151,7 @@ export class Board {
     const label = cut(pen, text, spot.wide - 24);
     pen.fillStyle = on || strong ? look.plate : look.text;
     pen.fillText(label, spot.x + (spot.wide - pen.measureText(label).width) / 2, spot.y + spot.tall / 2 + 11);
-    this.spots.push(spot);
+    this.spots.push({ ...spot, lit: strong });
   }
 
   /** How far along the ray this board is, m; null where it is missed. With `anywhere` its plane counts, not only the board. */

@@ -3,8 +3,9 @@
 import { Vector3 } from "three";
 import { ask, AskError } from "../ask";
 import type { Service } from "../documents";
-import { digits, duration, errorShare, plural, rate, share, when } from "../format";
+import { dated, digits, duration, errorShare, plural, rate, share, urgent } from "../format";
 import { parsed, windowOf } from "../route";
+import { HEALTHY, IDLE } from "../world/codes";
 import { STATES } from "../world/colours";
 import type { World } from "../world/tables";
 import { Board, type Ink } from "./board";
@@ -128,8 +129,8 @@ export class Panel {
       board.pen.fillStyle = look.past;
       board.pen.fillRect(3, 14, WIDE - 6, 50);
       board.font(30, 600);
-      board.line(`The past · ${when(world.about.since_ns)} – ${when(world.about.until_ns)}`, LEFT, 50, ROOM, look.pastInk);
-      told.push("The past");
+      board.line(`PAST ${dated(world.about.until_ns)}`, LEFT, 50, ROOM, look.pastInk);
+      told.push(`PAST ${dated(world.about.until_ns)}`);
       y = 122;
     }
     board.font(44, 700);
@@ -138,22 +139,25 @@ export class Panel {
     const body = world.services.indexOf(name);
     const table = world.table("bodies");
     const node = this.data?.node ?? null;
+    const { cause, suspect } = world.about;
+    const blamed = cause !== null && cause.body === body;
     board.font(TEXT, 600);
+    // Of a cause what is wrong comes first: its state is that of the whole time.
+    if (blamed) lines(`Likely cause: ${urgent(cause.reason, past)}`, 3, look.cause);
     if (body < 0 && node === null) line(this.data === null ? "…" : `Nothing called ${name} in this time.`, look.quiet);
     else {
       const state = node?.state ?? STATES[table.numbers("state")[body] ?? 0] ?? "idle";
       const kind = node?.kind ?? KINDS[table.numbers("shape")[body] ?? 0] ?? "service";
       const code = STATES.indexOf(state);
       this.mark(code, LEFT + 16, y - 12, look);
-      board.line(`${state} · ${kind}`, LEFT + 48, y, ROOM - 48, look.text);
-      told.push(`${state} · ${kind}`);
+      const over = blamed && (code === HEALTHY || code === IDLE) ? ` over all of ${duration(world.about.seconds * 1e9)}` : "";
+      board.line(`${state}${over} · ${kind}`, LEFT + 48, y, ROOM - 48, look.text);
+      told.push(`${state}${over} · ${kind}`);
       y += PITCH + 6;
     }
     board.font(TEXT);
-    const { cause, suspect } = world.about;
-    if (cause !== null && cause.body === body) lines(`Likely cause: ${cause.reason}`, 3, look.cause);
-    else if (suspect !== null && suspect.body === body) lines(`Suspect, not proved: ${suspect.reason}`, 3, look.cause);
-    else if (cause !== null) lines(`Likely cause: ${cause.name}`, 2, look.quiet);
+    if (!blamed && suspect !== null && suspect.body === body) lines(`Suspect, not proved: ${suspect.reason}`, 3, look.cause);
+    else if (!blamed && cause !== null) lines(`Likely cause: ${cause.name}`, 2, look.quiet);
     if (this.data !== null && this.data.reason !== "") lines(this.data.reason, 3, look.text);
     if (this.problem !== null) lines(this.problem, 3, look.failing);
     y += 10;

@@ -14,8 +14,8 @@ const BELOW_EYES = 0.48;
 const EDGE = 0.8;
 /** A room is entered so far before it, m. */
 const BEFORE = 1.2;
-/** How far beyond its outermost bodies one may go, m. */
-const MARGIN = 6;
+/** How far beyond its outermost bodies one may go, and above the highest, m. */
+const MARGIN = 2;
 const LOWEST = 0.25;
 /** Nobody is put nearer to a body, m from its surface; places are tried around the one that is meant. */
 const CLEAR = 0.55;
@@ -34,6 +34,9 @@ export interface Extent {
   /** To its nearer and its longer side. */
   deep: number;
   half: number;
+  /** To its left and right, and how high its highest body is. */
+  wide: number;
+  top: number;
 }
 
 export function extentOf(world: World): Extent {
@@ -44,18 +47,22 @@ export function extentOf(world: World): Extent {
     [high[0], high[1]] = [Math.max(high[0]!, x), Math.max(high[1]!, y)];
   };
   const bodies = world.table("bodies");
+  let top = 0;
   if (bodies.rows > 0) {
     const places = bodies.numbers("position");
-    for (let at = 0; at < places.length; at += 3) put(places[at]!, places[at + 1]!);
+    for (let at = 0; at < places.length; at += 3) {
+      put(places[at]!, places[at + 1]!);
+      top = Math.max(top, places[at + 2]!);
+    }
   }
   const corners = world.table("corners");
   if (corners.rows > 0) {
     const places = corners.numbers("place");
     for (let at = 0; at < places.length; at += 2) put(places[at]!, places[at + 1]!);
   }
-  if (low[0]! > high[0]!) return { x: 0, y: 0, reach: 10, deep: 10, half: 10 };
+  if (low[0]! > high[0]!) return { x: 0, y: 0, reach: 10, deep: 10, half: 10, wide: 10, top };
   const [wide, deep] = [Math.max(1, (high[0]! - low[0]!) / 2), Math.max(1, (high[1]! - low[1]!) / 2)];
-  return { x: (low[0]! + high[0]!) / 2, y: (low[1]! + high[1]!) / 2, reach: Math.hypot(wide, deep), deep, half: Math.max(wide, deep) };
+  return { x: (low[0]! + high[0]!) / 2, y: (low[1]! + high[1]!) / 2, reach: Math.hypot(wide, deep), deep, half: Math.max(wide, deep), wide, top };
 }
 
 export class Rig {
@@ -66,9 +73,10 @@ export class Rig {
   metres = ROOM;
   /** Where the ground is that one stands on, in the world's units. */
   ground = 0;
-  extent: Extent = { x: 0, y: 0, reach: 10, deep: 10, half: 10 };
+  extent: Extent = { x: 0, y: 0, reach: 10, deep: 10, half: 10, wide: 10, top: 0 };
   private yaw = 0;
   private readonly spot = new Vector3();
+  private readonly from = new Vector3();
   private readonly turned = new Quaternion();
 
   /** Before the whole world: on a table, or in a room. The head is in own space. */
@@ -106,15 +114,20 @@ export class Rig {
 
   /** Goes by metres of own space. */
   fly(by: Vector3, head: Vector3): void {
+    this.spot.copy(head);
+    const from = this.from.copy(this.toWorld(this.spot));
     this.spot.copy(by).multiplyScalar(1 / this.metres).applyQuaternion(this.group.quaternion);
     this.group.position.add(this.spot);
+    this.group.updateMatrixWorld(true);
     this.spot.copy(head);
     this.toWorld(this.spot);
-    const most = this.extent.reach + MARGIN / this.metres;
-    const { x, y } = this.extent;
-    this.group.position.x += clamp(this.spot.x, x - most, x + most) - this.spot.x;
-    this.group.position.y += clamp(this.spot.y, y - most, y + most) - this.spot.y;
-    this.group.position.z += clamp(this.spot.z, this.ground + LOWEST / this.metres, this.ground + most * 2) - this.spot.z;
+    const margin = MARGIN / this.metres;
+    const { x, y, wide, deep, top } = this.extent;
+    // Whoever was put further out is not pulled back at once, but goes no further.
+    const kept = (to: number, at: number, low: number, high: number) => clamp(to, Math.min(low, at), Math.max(high, at)) - to;
+    this.group.position.x += kept(this.spot.x, from.x, x - wide - margin, x + wide + margin);
+    this.group.position.y += kept(this.spot.y, from.y, y - deep - margin, y + deep + margin);
+    this.group.position.z += kept(this.spot.z, from.z, this.ground + LOWEST / this.metres, top + margin);
     this.group.updateMatrixWorld(true);
   }
 
@@ -131,18 +144,23 @@ export class Rig {
     return least * this.metres;
   }
 
-  /** A place near this one where one's head is in no body: further and further around it. */
-  clear(x: number, y: number, high: number, world: World): [x: number, y: number] {
+  /** A place near this one where one's head is so far from all bodies, or as far as can be: further and further around it. */
+  clear(x: number, y: number, high: number, world: World, wanted = CLEAR): [x: number, y: number] {
+    let found: [number, number] = [x, y];
+    let most = -Infinity;
     for (let step = 0; step < TRIES; step++) {
       const away = (0.3 * Math.sqrt(step)) / this.metres;
       const place: [number, number] = [x + away * Math.cos(step * GOLDEN), y + away * Math.sin(step * GOLDEN)];
-      if (this.room(...place, high, world) >= CLEAR) return place;
+      const room = this.room(...place, high, world);
+      if (room >= wanted) return place;
+      if (room > most) [most, found] = [room, place];
     }
-    return [x, y];
+    return found;
   }
 
   within(x: number, y: number): boolean {
-    return Math.hypot(x - this.extent.x, y - this.extent.y) <= this.extent.reach + MARGIN / this.metres;
+    const margin = MARGIN / this.metres;
+    return Math.abs(x - this.extent.x) <= this.extent.wide + margin && Math.abs(y - this.extent.y) <= this.extent.deep + margin;
   }
 
   /** A place of own space in the world. */

@@ -7,6 +7,7 @@ import type { Stage } from "../world/stage";
 import type { World } from "../world/tables";
 import { ink, type Ink } from "./board";
 import { Hands, type Hand } from "./hands";
+import { Outline } from "./outline";
 import { Panel } from "./panel";
 import { Ride } from "./replay";
 import { Rig, type Scale } from "./rig";
@@ -18,6 +19,8 @@ import { Vignette } from "./vignette";
 const SPEED = { room: 2.6, table: 0.6 };
 /** Names are chosen anew so often, ms. */
 const NAMED_MS = 220;
+/** So far, m, those are whom a request is replayed around. */
+const AROUND = 1.3;
 /** In front of whom one goes to, m; farther from who is low, so that the strip does not hide them. */
 const BEFORE = 1.7;
 const STEEP = Math.tan((14 * Math.PI) / 180);
@@ -30,6 +33,7 @@ export class Headset {
   readonly rig = new Rig();
   readonly tags = new Tags();
   readonly vignette = new Vignette();
+  readonly outline = new Outline();
   readonly panel: Panel;
   readonly strip: Strip;
   readonly hands: Hands;
@@ -101,7 +105,7 @@ export class Headset {
     });
     this.boards = [this.strip.board, this.panel.board];
     rig.group.add(this.camera, this.strip.board.mesh, this.panel.board.mesh, this.vignette.mesh);
-    stage.scene.add(rig.group, this.tags.mesh);
+    stage.scene.add(rig.group, this.tags.mesh, this.outline.mesh);
   }
 
   /** Gives the headset what is drawn; rejects where it will not begin. */
@@ -145,7 +149,7 @@ export class Headset {
     renderer.xr.enabled = false;
     renderer.setClearColor(0, 0);
     if (this.ride.playing) this.ride.rest();
-    for (const part of [this.hands, this.tags, this.panel, this.strip, this.vignette, this.ride]) part.dispose();
+    for (const part of [this.hands, this.tags, this.outline, this.panel, this.strip, this.vignette, this.ride]) part.dispose();
     scene.remove(this.rig.group);
     this.stage.mark(null);
     this.stage.lend(null);
@@ -215,6 +219,7 @@ export class Headset {
     const palette = colours(world.about.past);
     this.look = ink(STATES);
     this.tags.forget();
+    this.outline.paint(palette.selection);
     this.hands.paint(palette.selection, palette.states[2] ?? new Color(), palette.way);
     this.stage.renderer.setClearColor(palette.ground, 1);
   }
@@ -353,7 +358,7 @@ export class Headset {
     if (rig.scale !== "room") this.enter("room");
     let [x, y] = [0, 0];
     for (const body of touched) [x, y] = [x + places[3 * body]! / touched.length, y + places[3 * body + 1]! / touched.length];
-    [x, y] = rig.clear(x, y, this.head.y, world);
+    [x, y] = rig.clear(x, y, this.head.y, world, AROUND);
     const first = touched[0]!;
     rig.face(places[3 * first]! - x, places[3 * first + 1]! - y, this.head, this.forward);
     rig.moveTo(x, y, this.head);
@@ -365,10 +370,14 @@ export class Headset {
     this.spot.copy(this.head);
     this.rig.toWorld(this.spot);
     this.tags.follow(this.spot, this.rig.metres);
+    const { selected, ridden, ranks } = this.stage;
+    const table = world.table("bodies");
+    const chosen = selected === null || table.rows === 0 ? -1 : world.services.indexOf(selected);
+    this.outline.follow(chosen < 0 ? null : table.numbers("position"), chosen, table.rows === 0 ? 0 : (table.numbers("radius")[chosen] ?? 0), this.spot);
     if (now - this.named < NAMED_MS) return;
     this.named = now;
     this.gaze.copy(this.forward).applyQuaternion(this.rig.group.quaternion);
-    this.tags.choose(world, this.stage.ranks, this.spot, this.gaze, this.rig.metres, this.stage.selected, this.pointed, this.ride.replay !== null, this.look);
+    this.tags.choose({ world, order: ranks, head: this.spot, forward: this.gaze, metres: this.rig.metres, chosen: selected, hovered: this.pointed, ridden }, this.look);
   }
 }
 

@@ -2,11 +2,12 @@
 
 import { Vector3 } from "three";
 import { ask } from "../ask";
-import type { About, Replay, Step } from "../documents";
-import { duration, ms, when } from "../format";
+import type { About, Moment, Replay, Step } from "../documents";
+import { dated, ms } from "../format";
 import { change, parsed } from "../route";
 import type { Pace } from "../world/pace";
 import type { World } from "../world/tables";
+import { named, standing } from "../world/telling";
 import { Board, type Ink, type Spot } from "./board";
 import { angle } from "./panel";
 import { clamp } from "./rig";
@@ -117,7 +118,7 @@ export class Strip {
     const { past } = world.about;
     board.begin(look.plate, past ? look.past : look.grid);
     if (state.ride === null) this.headline(world, look, state);
-    else this.request(state.ride, past, look);
+    else this.request(state.ride, past ? world.about.until_ns : null, look);
     if (state.problem !== null) {
       board.font(TEXT, 600);
       board.line(state.problem, LEFT, 110, RIGHT - LEFT, look.failing);
@@ -134,9 +135,9 @@ export class Strip {
 
   private headline(world: World, look: Ink, state: StripState): void {
     const { board } = this;
-    const { past, headline, since_ns, until_ns } = world.about;
+    const { past, headline, until_ns } = world.about;
     board.font(34, 600);
-    const mark = this.dragged !== null ? `as of ${when(this.dragged)}` : past ? `The past · ${when(since_ns)} – ${when(until_ns)}` : "Now";
+    const mark = past || this.dragged !== null ? pastWords(this.dragged ?? until_ns) : "Now";
     if (past || this.dragged !== null) {
       board.pen.fillStyle = look.past;
       board.pen.fillRect(3, 14, WIDE - 6, 54);
@@ -200,16 +201,17 @@ export class Strip {
     }, RESTED_MS);
   }
 
-  private request(ride: Ridden, past: boolean, look: Ink): void {
+  private request(ride: Ridden, past: Moment | null, look: Ink): void {
     const { board } = this;
     const { pen } = board;
-    const length = Math.max(1, ride.replay.length_ns);
     board.font(34, 600);
-    if (past) {
+    if (past !== null) {
       pen.fillStyle = look.past;
       pen.fillRect(3, 14, WIDE - 6, 54);
     }
-    this.say(`${past ? "The past · a" : "A"} request · ${duration(ride.at)} of ${duration(length)}`, LEFT, 54, RIGHT - LEFT, past ? look.pastInk : look.text);
+    const request = named(ride.replay);
+    this.say(past === null ? request : `${pastWords(past)} · ${request}`, LEFT, 54, RIGHT - LEFT, past === null ? look.text : look.pastInk);
+    this.say(standing(ride.replay, ride.at), LEFT, 112, RIGHT - LEFT, look.text);
     pen.fillStyle = look.grid;
     pen.fillRect(LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP);
     const across = (at: number) => LEFT + ride.pace.share(at) * (RIGHT - LEFT);
@@ -247,7 +249,8 @@ export class Strip {
         this.dragged = null;
         change({ since: undefined, until: undefined }, true);
       };
-      button("now", "Now", 170, now, past || this.dragged !== null);
+      // Lit is what is so, here and on every machine: whoever is in the past is not in the present.
+      button("now", "Now", 170, now, !past && this.dragged === null);
       button("everything", "Everything", 250, () => this.asks.everything());
     }
     button("scale", state.scale === "table" ? "Room size" : "On a table", 250, () => this.asks.scale());
@@ -255,6 +258,9 @@ export class Strip {
     button("leave", "Leave VR", 220, () => this.asks.leave());
   }
 }
+
+/** Which moment, with its date: nobody with a headset on sees a calendar. */
+const pastWords = (moment: Moment | number) => `PAST ${dated(moment)}`;
 
 /** Whole minutes around all that is stored, ms. */
 function ends(about: About): [first: number, last: number] {

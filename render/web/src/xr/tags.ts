@@ -1,7 +1,8 @@
 /** Names in the world for a headset: one texture, one draw call; they never lie on each other, and are legible from anywhere. */
 
 import { BufferAttribute, CanvasTexture, InstancedBufferAttribute, InstancedBufferGeometry, LinearFilter, LinearMipmapLinearFilter, Mesh, NoColorSpace, ShaderMaterial, Vector3 } from "three";
-import { ABSENT, DEGRADED, FAILING } from "../world/colours";
+import { ABSENT, DEGRADED, FAILING } from "../world/codes";
+import type { Stage } from "../world/stage";
 import type { World } from "../world/tables";
 import { cut, type Ink } from "./board";
 
@@ -47,6 +48,29 @@ void main() {
   gl_FragColor = ink;
 }`;
 
+/** Bodies that are seen smaller than this hide no name that is worth minding, and of so many, the largest, it is minded. */
+const MINDED = 0.02;
+const MOST_MINDED = 64;
+/** A name has so much room around it, of its size: until it is chosen anew, heads move. */
+const ROOM = 0.54;
+
+/** Whose names are chosen, and from where. */
+export interface Sight {
+  world: World;
+  /** Bodies, the most urgent first. */
+  order: readonly number[];
+  head: Vector3;
+  forward: Vector3;
+  /** Metres of a unit of the world. */
+  metres: number;
+  chosen: string | null;
+  hovered: number | null;
+  /** The request that is replayed: then names say what it does with each. */
+  ridden: Stage["ridden"];
+}
+
+type Offer = (wanted: Wanted) => boolean;
+
 type Look = "" | "sick" | "island" | "flag" | "suspect" | "chosen" | "hovered";
 
 interface Wanted {
@@ -58,6 +82,8 @@ interface Wanted {
   radius: number;
   /** -1: hangs below; 1: stands on it. */
   side: number;
+  /** Nobody who is nearer may be before it. */
+  free: boolean;
 }
 
 interface Slot {
@@ -133,21 +159,26 @@ export class Tags {
     uniforms["metres"]!.value = metres;
   }
 
-  /** Chooses who has a name: as on the page, who is chosen, hovered, or unwell first. Not for each frame. */
-  choose(world: World, order: readonly number[], head: Vector3, forward: Vector3, metres: number, chosen: string | null, hovered: number | null, ridden: boolean, look: Ink): void {
+  /**
+   * Chooses who has a name, not for each frame: the cause, whom a hand points at, who is chosen, the sick, the near.
+   * None lies on another, from where the head is, nor behind who is nearer: half of a name is another name.
+   */
+  choose(sight: Sight, look: Ink): void {
+    const { head, forward, metres } = sight;
+    const discs = this.discs(sight);
     this.turn += 1;
     let used = 0;
     let written = false;
     const names: string[] = [];
-    const offer = (wanted: Wanted, certain: boolean): void => {
-      if (used >= MOST) return;
+    const offer: Offer = (wanted) => {
+      if (used >= MOST) return false;
       this.way.copy(wanted.place).sub(head);
       const away = this.way.length() * metres;
       this.way.normalize();
-      if (away < 0.1 || this.way.dot(forward) < SIGHT) return;
+      if (away < 0.1 || this.way.dot(forward) < SIGHT) return false;
       const key = `${wanted.look}\n${wanted.text}\n${wanted.second}`;
       const slot = this.slots.get(key) ?? this.slotFor(key);
-      if (slot === null) return;
+      if (slot === null) return false;
       if (slot.wide === 0) {
         this.write(slot, wanted, look);
         written = true;
@@ -155,11 +186,13 @@ export class Tags {
       const pixel = Math.max(LEAST / away, ANGLE);
       const turn = Math.atan2(this.way.x, this.way.y);
       const high = Math.asin(this.way.z) + wanted.side * (slot.tall * pixel * 0.5 + (wanted.radius * metres) / away);
-      const [half, tall] = [(slot.wide * pixel * 0.52) / Math.max(0.3, Math.cos(high)), slot.tall * pixel * 0.52];
-      for (let other = 0; other < used && !certain; other++) {
-        const apart = Math.abs(Math.atan2(Math.sin(turn - this.taken[4 * other]!), Math.cos(turn - this.taken[4 * other]!)));
-        if (apart < half + this.taken[4 * other + 2]! && Math.abs(high - this.taken[4 * other + 1]!) < tall + this.taken[4 * other + 3]!) return;
+      const level = Math.max(0.3, Math.cos(high));
+      const [half, tall] = [(slot.wide * pixel * ROOM) / level, slot.tall * pixel * ROOM];
+      for (let other = 0; other < used; other++) {
+        if (apart(turn, this.taken[4 * other]!) < half + this.taken[4 * other + 2]! && Math.abs(high - this.taken[4 * other + 1]!) < tall + this.taken[4 * other + 3]!) return false;
       }
+      const before = away - 1.2 * wanted.radius * metres;
+      if (wanted.free && discs.some((disc) => disc.away < before && apart(turn, disc.turn) < half + disc.reach / level && Math.abs(high - disc.high) < tall + disc.reach)) return false;
       slot.used = this.turn;
       this.taken.set([turn, high, half, tall], 4 * used);
       wanted.place.toArray(this.places, 3 * used);
@@ -168,8 +201,9 @@ export class Tags {
       this.hung.set([wanted.radius, wanted.side, slot.wide, slot.tall], 4 * used);
       names.push(wanted.text);
       used += 1;
+      return true;
     };
-    this.offerAll(world, order, chosen, hovered, ridden, offer);
+    this.offerAll(sight, offer);
     this.shown = names;
     for (const attribute of this.attributes) attribute.needsUpdate = true;
     this.mesh.geometry.instanceCount = used;
@@ -177,33 +211,58 @@ export class Tags {
     if (written) this.texture.needsUpdate = true;
   }
 
-  private offerAll(world: World, order: readonly number[], chosen: string | null, hovered: number | null, ridden: boolean, offer: (wanted: Wanted, certain: boolean) => void): void {
+  /** The largest of those whom one sees, as angles and how far they are, m. */
+  private discs({ world, order, head, forward, metres }: Sight): { turn: number; high: number; reach: number; away: number }[] {
+    const table = world.table("bodies");
+    if (table.rows === 0) return [];
+    const [places, radii] = [table.numbers("position"), table.numbers("radius")];
+    const found: { turn: number; high: number; reach: number; away: number }[] = [];
+    for (const body of order.slice(0, TRIED)) {
+      this.way.fromArray(places, 3 * body).sub(head);
+      const away = this.way.length();
+      const reach = (radii[body] ?? 0) / Math.max(away, 1e-6);
+      if (reach < MINDED || this.way.divideScalar(away).dot(forward) < SIGHT) continue;
+      found.push({ turn: Math.atan2(this.way.x, this.way.y), high: Math.asin(this.way.z), reach, away: away * metres });
+    }
+    return found.sort((one, other) => other.reach - one.reach).slice(0, MOST_MINDED);
+  }
+
+  private offerAll({ world, order, head, chosen, hovered, ridden }: Sight, offer: Offer): void {
     const table = world.table("bodies");
     if (table.rows === 0) return;
     const [places, radii, states] = [table.numbers("position"), table.numbers("radius"), table.numbers("state")];
     const [names, seconds] = [table.words("label"), table.words("subtitle")];
     const { cause, suspect } = world.about;
-    const body = (number: number, look: Look, certain: boolean) =>
-      offer({ text: names[number] ?? "", second: seconds[number] ?? "", look, place: new Vector3().fromArray(places, 3 * number), radius: radii[number] ?? 0, side: -1 }, certain);
+    const doing = (number: number) => ridden?.doing.says(world.services[number] ?? "", ridden.at) ?? seconds[number] ?? "";
+    const body = (number: number, look: Look, certain = false) => {
+      const wanted = { text: names[number] ?? "", second: doing(number), look, place: new Vector3().fromArray(places, 3 * number), radius: radii[number] ?? 0 };
+      // Below it, else above it; and who is asked for, also where somebody is before it.
+      if (offer({ ...wanted, side: -1, free: true }) || offer({ ...wanted, side: 1, free: true }) || !certain) return;
+      if (!offer({ ...wanted, side: -1, free: false })) offer({ ...wanted, side: 1, free: false });
+    };
     const picked = chosen === null ? -1 : world.services.indexOf(chosen);
+    const flag = (of: { name: string; top: number[] }, look: Look, second: string) => offer({ text: of.name, second, look, place: new Vector3().fromArray(of.top), radius: 0, side: 1, free: false });
+    if (cause !== null && ridden === null) flag(cause, "flag", cause.reason);
+    if (suspect !== null && ridden === null) flag(suspect, "suspect", `suspect, not proved: ${suspect.reason}`);
     if (hovered !== null && hovered < table.rows) body(hovered, "hovered", true);
     if (picked >= 0 && picked !== hovered) body(picked, "chosen", true);
-    const flag = (of: { name: string; top: number[] }, look: Look, second: string) => offer({ text: of.name, second, look, place: new Vector3().fromArray(of.top), radius: 0, side: 1 }, false);
-    if (cause !== null && !ridden) flag(cause, "flag", cause.reason);
-    if (suspect !== null && !ridden) flag(suspect, "suspect", `suspect, not proved: ${suspect.reason}`);
-    for (let rank = 0; rank < Math.min(order.length, TRIED); rank++) {
-      const number = order[rank] ?? 0;
-      if (number === picked || number === hovered) continue;
+    const others = order.slice(0, TRIED).filter((number) => number !== picked && number !== hovered);
+    const urgent = (number: number) => {
       const state = states[number] ?? 0;
-      body(number, state === DEGRADED || state === FAILING || state === ABSENT ? "sick" : "", false);
-    }
+      return ridden === null ? state === DEGRADED || state === FAILING || state === ABSENT : ridden.doing.touches(world.services[number] ?? "");
+    };
+    const away = (number: number) => Math.hypot((places[3 * number] ?? 0) - head.x, (places[3 * number + 1] ?? 0) - head.y, (places[3 * number + 2] ?? 0) - head.z);
+    const nearest = (of: number[]) => of.map((number) => [away(number), number] as const).sort(([one], [other]) => one - other).map(([, number]) => number);
+    const first = others.filter(urgent);
+    for (const number of ridden === null ? first : nearest(first)) body(number, ridden === null || doing(number).startsWith("✕") ? "sick" : "");
+    for (const number of nearest(others.filter((each) => !urgent(each)))) body(number, "");
     const corners = world.table("corners");
     if (corners.rows === 0) return;
     const [outlines, island] = [corners.numbers("place"), corners.numbers("island")];
     world.table("islands").words("name").forEach((text, number) => {
       // The first corner of a plate is the one in front.
       const first = island.indexOf(number as never);
-      if (text !== "" && first >= 0) offer({ text, second: "", look: "island", place: new Vector3(outlines[2 * first], outlines[2 * first + 1], 0), radius: 0, side: -1 }, false);
+      if (text !== "" && first >= 0) offer({ text, second: "", look: "island", place: new Vector3(outlines[2 * first], outlines[2 * first + 1], 0), radius: 0, side: -1, free: true });
     });
   }
 
@@ -262,3 +321,6 @@ export class Tags {
     pen.restore();
   }
 }
+
+/** How far two directions are from each other, around. */
+const apart = (one: number, other: number) => Math.abs(Math.atan2(Math.sin(one - other), Math.cos(one - other)));
