@@ -63,6 +63,10 @@ def condition_of(reader: Reader, environment: str | None) -> str:
     if not hasattr(reader, "shaped_spans"):
         raise StoreError("environments can only be asked of a store that knows SQL")
     stored = reader.sql(ENVIRONMENTS_SQL)["environment"].to_pylist()
+    if getattr(reader, "lists_recent", False):  # there may be others, and this may be one of them
+        within = in_environment(environment)
+        if environment in stored or reader.sql(f"SELECT 1 AS n FROM spans WHERE {within} LIMIT 1").num_rows:
+            return within
     if environment not in stored:
         raise unknown_environment(environment, filter(None, stored))
     return in_environment(environment) if len(stored) > 1 else ""

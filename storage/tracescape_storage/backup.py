@@ -31,8 +31,14 @@ def copy_store(reader: Reader, target: Path, progress: Callable[[int, int], None
         progress: called with the rows so far and in all.
 
     Raises:
-        StoreError: there is such a file already, or reading or writing failed.
+        StoreError: ``reader`` does not tell when its rows arrived, there is such a file already, or reading
+            or writing failed.
     """
+    if not getattr(reader, "tells_arrivals", True):
+        raise StoreError(
+            f"{reader.location} does not tell when its rows arrived, so no consistent copy can be made of it."
+            " Export windows of it (tracescape export --parquet), or use the server's own BACKUP."
+        )
     try:
         there = target.exists()
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
@@ -13,6 +14,10 @@ from polars.testing import assert_frame_equal
 from support import clickhouse
 from support.shop_store import MINUTE_NS, broken_shop
 from tracescape.store import Store, Topology, connect
+from tracescape_storage.clickhouse import windows
+from tracescape_storage.clickhouse.connection import Limits
+from tracescape_storage.clickhouse.reader import ClickHouseReader
+from tracescape_storage.errors import StoreError
 
 BEGIN = 1_700_000_040_000_000_000
 WHOLE = (BEGIN, BEGIN + 8 * MINUTE_NS)
@@ -103,6 +108,33 @@ def test_searches_page_by_page(both: Both, where: str, order: str) -> None:
         assert_frame_equal(pages[1], pages[0])
 
 
+@pytest.mark.parametrize("where", ["", 'service = "inventory"', "status = error"])
+@pytest.mark.parametrize("spans", [True, False])
+def test_page_by_page_to_the_end_nothing_is_missed_and_nothing_comes_twice(
+    both: Both, where: str, spans: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "_ROWS_A_RESULT", 1)  # the first windows are too short for a page
+    found = pl.concat(_pages(both.clickhouse, where, spans))
+    assert_frame_equal(found, pl.concat(_pages(both.file, where, spans)))
+    assert found.unique(["trace_id", "span_id"] if spans else ["trace_id"]).height == found.height
+
+
+def _pages(store: Store, where: str, spans: bool) -> list[pl.DataFrame]:
+    pages, after = [], None
+    while True:
+        page = store.search(where, limit=90, spans=spans, after=after)
+        pages.append(pl.DataFrame(page.rows.select(pl.exclude("attributes"))))
+        after = page.after
+        if after is None:
+            return pages
+
+
+def test_what_is_held_is_told_by_the_parts_of_the_table_and_not_by_its_rows(both: Both) -> None:
+    reader = both.clickhouse.reader
+    plan = reader._connection._client.query(f"EXPLAIN {reader._extent_sql}").result_rows  # type: ignore[attr-defined]
+    assert any("_minmax_count_projection" in row[0] for row in plan)
+
+
 def test_durations_over_time(both: Both) -> None:
     both.alike(lambda store: store.latency("kind = server", since=WHOLE[0], until=WHOLE[1], step="1m"))
 
@@ -138,6 +170,61 @@ def test_any_attribute_is_a_column_of_texts(both: Both) -> None:
     found = both.clickhouse.sql(query)
     assert found["n"].sum() == both.file.spans("span.http.route exists").height
     assert found.schema["route"] == pl.String
+
+
+def test_an_environment_is_asked_of_each_row(both: Both) -> None:
+    (environment,) = set(both.file.sql("SELECT DISTINCT environment FROM resources")["environment"])
+    for wanted in ("production", environment):
+        answers = []
+        for store in both:
+            try:
+                answers.append(str(store.services(*WHOLE, environment=wanted)))
+            except StoreError as error:
+                answers.append(str(error))
+        assert answers[0] == answers[1]
+    until = WHOLE[1]
+    for inner in (
+        f"environment = '{environment}'",
+        "environment IS NULL",
+        "version = '1.0'",
+        "service = 'cart'",
+    ):
+        for word in ("IN", "NOT IN"):
+            query = (
+                f"SELECT count(*) AS n FROM spans WHERE resource_id {word}"
+                f" (SELECT resource_id FROM resources WHERE {inner}) AND start_ns < {until}"
+            )
+            both.alike(lambda store, query=query: store.sql(query))  # type: ignore[misc]
+
+
+def test_events_of_a_time(both: Both) -> None:
+    for condition in (
+        f"time_ns >= {BROKEN[0]} AND time_ns < {BROKEN[1]}",
+        f"NOT (time_ns >= {BROKEN[0]})",
+        f"time_ns <= {HEALTHY[1]}",
+        f"time_ns <> {BEGIN}",
+    ):
+        query = (
+            f"SELECT name, count(*) AS n, min(time_ns) AS first FROM events WHERE {condition}"
+            " GROUP BY ALL ORDER BY ALL"
+        )
+        both.alike(lambda store, query=query: store.sql(query))  # type: ignore[misc]
+
+
+def test_no_copy_is_made_of_rows_that_do_not_tell_when_they_arrived(both: Both, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="tracescape export --parquet"):
+        both.clickhouse.backup(tmp_path / "copy.db")
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_rows_than_may_travel(both: Both) -> None:
+    reader = ClickHouseReader(both.clickhouse.reader._connection.address, Limits(rows=100))  # type: ignore[attr-defined]
+    with Store(reader) as store:
+        for query in ("SELECT service, count(*) FROM spans_v GROUP BY 1", "SELECT sum(time_ns) FROM events"):
+            with pytest.raises(StoreError, match=r"more than 100 rows .* FROM otel_traces\."):
+                store.sql(query)
+        with pytest.raises(StoreError, match="more than 100 spans. Ask about a shorter"):
+            store.topology(*WHOLE)
 
 
 ATOMS = (

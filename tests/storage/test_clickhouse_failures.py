@@ -113,6 +113,36 @@ def test_tables_that_are_not_there_or_others(place: Place) -> None:
         connect(place.address(database="default") + "?traces=spans_of_mine")
 
 
+def test_attributes_of_type_json_are_refused(place: Place) -> None:
+    """The exporter makes such columns where ``json`` is set."""
+    place.client.command("CREATE DATABASE IF NOT EXISTS typed")
+    place.client.command("CREATE TABLE IF NOT EXISTS typed.otel_traces AS default.otel_traces")
+    for index in ("idx_span_attr_key", "idx_span_attr_value"):
+        place.client.command(f"ALTER TABLE typed.otel_traces DROP INDEX IF EXISTS {index}")
+    place.client.command("ALTER TABLE typed.otel_traces DROP COLUMN SpanAttributes")
+    place.client.command("ALTER TABLE typed.otel_traces ADD COLUMN SpanAttributes JSON")
+    with pytest.raises(StoreError, match=r"SpanAttributes of otel_traces is of type JSON.*json is set"):
+        connect(place.address("typed"))
+
+
+def test_a_span_of_a_clock_that_is_wrong_by_years_hides_no_others(place: Place) -> None:
+    place.client.command("CREATE DATABASE IF NOT EXISTS clocks")
+    place.client.command("CREATE TABLE IF NOT EXISTS clocks.otel_traces AS default.otel_traces")
+    place.client.command("INSERT INTO clocks.otel_traces SELECT * FROM default.otel_traces")
+    place.client.command(
+        "INSERT INTO clocks.otel_traces (Timestamp, TraceId, SpanId, SpanName, ServiceName) VALUES"
+        " (fromUnixTimestamp64Nano(toInt64(4000000000000000000)), '0102030405060708090a0b0c0d0e0f10',"
+        " '00000000000000ff', 'late', 'clock')"
+    )
+    with connect(place.address()) as right, connect(place.address("clocks")) as wrong:
+        expected = right.search(limit=19, spans=True).rows
+        place.server.asked.clear()
+        found = wrong.search(limit=20, spans=True).rows
+        assert len(place.server.asked) < 9
+    assert found["service"][0] == "clock"
+    assert found["span_id"].to_list()[1:] == expected["span_id"].to_list()
+
+
 def test_a_server_that_ends_in_the_middle_of_a_result(place: Place) -> None:
     with connect(place.address()) as store:
         place.server.breaks = 100_000

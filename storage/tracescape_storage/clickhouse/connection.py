@@ -36,6 +36,10 @@ _UNOPENED: Final = "Error initializing EmbeddedServer"
 _EXTRA: Final = "Reading from ClickHouse takes one more package: pip install 'tracescape[clickhouse]'"
 
 
+class TooManyRowsError(QueryError):
+    """The answer has more rows than `Limits` has."""
+
+
 class Limits(NamedTuple):
     """What one question may take: seconds, rows of its answer, and bytes of the server's memory."""
 
@@ -248,7 +252,7 @@ def said(error: Exception, address: Address) -> StoreError:
     if code in _MEMORY:
         return QueryError("The query needs more memory than it may take. Narrow it by start_ns.")
     if code in _MANY:
-        return QueryError(
+        return TooManyRowsError(
             "The answer has more rows than are taken at once. Narrow it by time, or add a LIMIT."
         )
     if code in _NOT_ALLOWED:

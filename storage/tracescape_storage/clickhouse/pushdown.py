@@ -44,6 +44,10 @@ _ALIKE: Final = frozenset(
 )
 #: A condition that a reader has put into the server's words bears a name that begins so.
 NAMED: Final = "~"
+#: Events are in the rows of their spans, which are in order of when these began. Of a time, those of spans
+#: are looked at that began up to a day before, or, where clocks are not right, up to an hour after.
+EVENTS_BEGIN_NS: Final = 86_400_000_000_000
+EVENTS_EARLY_NS: Final = 3_600_000_000_000
 _COMPARISONS: Final = {
     "COMPARE_EQUAL": "=",
     "COMPARE_NOTEQUAL": "!=",
@@ -343,6 +347,8 @@ class _Planner:
         if name in ("start_ns", "time_ns") and scope.table in ("spans", "links", "logs"):
             value = _integer(right)
             return None if value is None else _Condition(f"Timestamp {sign} {instant(value)}", True)
+        if name == "time_ns" and scope.table == "events" and (value := _integer(right)) is not None:
+            return _of_events(sign, value)
         if name in ("trace_id", "span_id", "parent_span_id") and (digits := _digits(right, name)) is not None:
             if sign == "=" and name == "trace_id":
                 return _Condition(self._ids(name, (digits,), scope), True)
@@ -412,6 +418,9 @@ class _Planner:
         condition = self._condition(where, scopes[0]) if where is not None else _Condition(_TRUE, True)
         if name != outer or condition is None or not condition.exact:
             return None
+        if name == "resource_id" and scope.table in ("spans", "logs") and not _names(where, "resource_id"):
+            # What a resource says stands in each row of its own: nothing has to be looked up.
+            return _Condition(f"ifNull({condition.sql}, false)", True)
         source = self._sources[scopes[0].table]
         inner = f"SELECT {source.columns[name]} FROM {source.origin} WHERE {condition.sql}"
         chosen = scopes[0].table == "spans" and name == CONTENT_KEYS.get(scope.table)
@@ -484,6 +493,11 @@ def _named(nodes: Iterable[Node]) -> frozenset[str]:
     return frozenset(names)
 
 
+def _names(node: Node | None, name: str) -> bool:
+    """Whether a condition speaks of this column."""
+    return name in _named(_nodes(node))
+
+
 def _takes_all(select: Node, inner: set[str]) -> bool:
     """Whether it asks for all columns of a table; ``inner`` are names of none."""
     parts = {name: part for name, part in select.items() if name not in ("from_table", "cte_map")}
@@ -529,6 +543,17 @@ def _nodes(tree: object) -> Iterator[Node]:
             waiting.extend(each.values())
         elif isinstance(each, list):
             waiting.extend(each)
+
+
+def _of_events(sign: str, value: int) -> _Condition | None:
+    """Of the time of events: their spans are read of the days in which these began. See `EVENTS_BEGIN_NS`."""
+    exact = f"toUnixTimestamp64Nano(event_time) {sign} {number(value)}"
+    within = {
+        ">": f"Timestamp >= {instant(value - EVENTS_BEGIN_NS)}",
+        "<": f"Timestamp <= {instant(value + EVENTS_EARLY_NS)}",
+    }
+    near = [text for each, text in within.items() if sign.startswith(each) or sign == "="]
+    return _Condition(" AND ".join(["(" + exact, *near]) + ")", False) if near else _Condition(exact, True)
 
 
 def _all_of(conditions: list[_Condition]) -> str:

@@ -17,16 +17,18 @@ from tracescape_storage.attribute_columns import ATTRIBUTE_COLUMNS_SQL, WELL_KNO
 from tracescape_storage.clickhouse import conditions, shapes
 from tracescape_storage.clickhouse.address import Address, parse_address
 from tracescape_storage.clickhouse.columns import Source, attribute_named, promoted_columns, sources_of
-from tracescape_storage.clickhouse.connection import Connection, Limits
+from tracescape_storage.clickhouse.connection import Connection, Limits, TooManyRowsError
 from tracescape_storage.clickhouse.layout import layout_of
 from tracescape_storage.clickhouse.literals import Bound, instant, literal
 from tracescape_storage.clickhouse.pushdown import NAMED, Plan, Pull, condition_of, parsed, planned
 from tracescape_storage.clickhouse.search import Searcher, binary_ids
 from tracescape_storage.clickhouse.statements import checked_foreign, is_select
+from tracescape_storage.clickhouse.windows import since_of_last
 from tracescape_storage.clickhouse.working_set import answered, streamed
 from tracescape_storage.errors import QueryError
 from tracescape_storage.filters import Filter
 from tracescape_storage.known_shapes import KnownShapes
+from tracescape_storage.namespaces import ENVIRONMENTS_SQL, NAMESPACES_SQL, SHARED_SQL
 from tracescape_storage.reader import Extent
 from tracescape_storage.rollups import LAST_ARRIVAL_SQL
 from tracescape_storage.schema import CONTENT_KEYS, SPANS_FULL, TABLES
@@ -42,6 +44,10 @@ _CONDITIONS: Final = 10_000
 _SAMPLED: Final = 100_000
 _MOST_KEYS: Final = 10_000
 _SECOND: Final = 1_000_000_000
+_HOUR_NS: Final = 3_600 * _SECOND
+_DAY_NS: Final = 24 * _HOUR_NS
+#: What lists names for people, or decides how to call something.
+_LISTINGS: Final = frozenset({ENVIRONMENTS_SQL, SHARED_SQL, NAMESPACES_SQL})
 
 
 class ClickHouseReader(SqlReader):
@@ -62,6 +68,8 @@ class ClickHouseReader(SqlReader):
     live = True
     #: When a row arrived is not kept, so nobody can be told what is new.
     tells_arrivals = False
+    #: Environments and namespaces that it lists are those of the last day.
+    lists_recent = True
     indexed = False
 
     def __init__(self, address: str | Address, limits: Limits | None = None) -> None:
@@ -107,13 +115,16 @@ class ClickHouseReader(SqlReader):
 
     def extent(self) -> Extent:
         """See `Reader.extent`."""
-        found = self._kept_table(
-            "SELECT count() AS n, toUnixTimestamp64Nano(min(Timestamp)) AS first,"
-            f" toUnixTimestamp64Nano(max(Timestamp)) AS last FROM {self._layout.traces}",
-            _EXTENT_S,
-        )
-        (row,) = found.to_pylist()
+        (row,) = self._kept_table(self._extent_sql, _EXTENT_S).to_pylist()
         return Extent(row["n"], row["first"], row["last"]) if row["n"] else Extent(0, 0, 0)
+
+    @property
+    def _extent_sql(self) -> str:
+        # The server knows all three of each part of a table that is partitioned by time: no row is read.
+        return (
+            "SELECT count() AS n, toUnixTimestamp64Nano(min(Timestamp)) AS first,"
+            f" toUnixTimestamp64Nano(max(Timestamp)) AS last FROM {self._layout.traces}"
+        )
 
     def spans(
         self,
@@ -182,7 +193,13 @@ class ClickHouseReader(SqlReader):
         within = self._window(since_ns, until_ns)
         if where:
             within.append(self._exact(where, bound))
-        found = self._ask(shapes.shaped_sql(columns, origin, " AND ".join(within)), bound)
+        try:
+            found = self._ask(shapes.shaped_sql(columns, origin, " AND ".join(within)), bound)
+        except TooManyRowsError:
+            raise QueryError(
+                f"The window has more than {self._connection.limits.rows:,} spans. Ask about a shorter one:"
+                " since= and until=."
+            ) from None
         numbers, first = distinct(found["shape"].to_numpy().view(np.int64))
         met = found.select(["shape", "start_ns", "span_id"]).take(pa.array(first))
 
@@ -227,7 +244,8 @@ class ClickHouseReader(SqlReader):
             "resource": ["ResourceAttributes"],
             "event": ["arrayJoin(`Events.Attributes`)"],
         }
-        recent = f"(SELECT * FROM {self._layout.traces} ORDER BY Timestamp DESC LIMIT {_SAMPLED})"
+        begin = instant(since_of_last(self.extent(), _SAMPLED))
+        recent = f"(SELECT * FROM {self._layout.traces} WHERE Timestamp >= {begin} LIMIT {_SAMPLED})"
         found: set[str] = set()
         for each in maps.get(owner, []):
             table = self._ask(
@@ -245,6 +263,7 @@ class ClickHouseReader(SqlReader):
             self._ask,
             lambda where, bound: conditions.condition_sql(where, self._layout, bound),
             self._sources["spans"],
+            self.extent,
         )
 
     def _plan(self, query: str) -> Plan | None:
@@ -290,8 +309,19 @@ class ClickHouseReader(SqlReader):
         if table in CONTENT_KEYS and not pull.where and not pull.of_spans:
             yield from self._kept_table(sql, _KEPT_S).to_batches()
             return
-        with self._connection.batches(sql, plan.bound.values) as (_, batches):
-            yield from batches
+        try:
+            with self._connection.batches(sql, plan.bound.values) as (_, batches):
+                yield from batches
+        except TooManyRowsError:
+            raise QueryError(
+                f"The question takes more than {self._connection.limits.rows:,} rows of {table}, which travel"
+                " before they are counted. Narrow it by start_ns, or ask in ClickHouse's own SQL, which the"
+                f" server answers whole: SELECT … FROM {self._own_table(table)}."
+            ) from None
+
+    def _own_table(self, table: str) -> str:
+        whole = self._layout.logs if table == "logs" else self._layout.traces
+        return whole.rpartition(".")[2].strip("`")
 
     def _pull_sql(self, source: Source, pull: Pull, bound: Bound) -> str:
         def expression(name: str) -> str:
@@ -338,7 +368,25 @@ class ClickHouseReader(SqlReader):
             return pa.table({"arrived_ns": pa.array([0], pa.int64())})
         if query == ATTRIBUTE_COLUMNS_SQL:
             return pa.table({"key": list(WELL_KNOWN), "type": list(WELL_KNOWN.values())})
-        return None
+        return self._of_recent_resources(query) if query in _LISTINGS else None
+
+    def _of_recent_resources(self, query: str) -> pa.Table:
+        """Of the resources that were there on the last day: to look at all takes a look at every row."""
+        plan = self._plan(query)
+        assert plan is not None
+        begin = (self.extent().last_start_ns - _DAY_NS) // _HOUR_NS * _HOUR_NS  # kept for a while: see below
+
+        def recent(table: str) -> str:
+            return f"(SELECT * FROM {table} WHERE Timestamp >= {instant(begin)})" if table else ""
+
+        layout = self._layout
+        some = layout._replace(traces=recent(layout.traces), logs=recent(layout.logs))
+        source = sources_of(some)["resources"]
+        return answered(
+            plan,
+            query,
+            lambda _, pull: self._kept_table(self._pull_sql(source, pull, plan.bound), _KEPT_S).to_batches(),
+        )
 
     def _kept_table(self, sql: str, seconds: float) -> pa.Table:
         with self._lock:
