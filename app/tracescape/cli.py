@@ -340,6 +340,16 @@ def explore(
     split: Annotated[
         bool, typer.Option("--split", help="Both moments beside each other, not blended.")
     ] = False,
+    stereo: Annotated[
+        bool, typer.Option("--stereo", help="For two eyes: two pictures beside each other; key z.")
+    ] = False,
+    openxr: Annotated[
+        bool,
+        typer.Option(
+            "--openxr",
+            help="In a headset through VTK's OpenXR, where VTK has it (Windows); not tried on hardware.",
+        ),
+    ] = False,
     web: Annotated[
         bool, typer.Option("--web", help="In a browser, on the collector's page; prints the address, too.")
     ] = False,
@@ -351,10 +361,25 @@ def explore(
 
     shown = TimeShown(since, until, at, width, trace, against)
     asked = exploring.Asked(
-        trace, share, inside, beside, within, span, wall_view, at, against, split, screenshot, video
+        trace,
+        share,
+        inside,
+        beside,
+        within,
+        span,
+        wall_view,
+        at,
+        against,
+        split,
+        screenshot,
+        video,
+        stereo,
+        openxr,
     )
     request = asked.request()
-    start = start_of(_pixels(size), theme, view, focus, hops, direction.value, select, split=split)
+    start = start_of(
+        _pixels(size), theme, view, focus, hops, direction.value, select, split=split, stereo=stereo
+    )
     if web:
         only_here = {
             "--screenshot": screenshot,
@@ -362,6 +387,8 @@ def explore(
             "--glb": glb,
             "--inside": inside,
             "--focus": focus,
+            "--stereo": stereo,
+            "--openxr": openxr,
         }
         if refused := [name for name, value in only_here.items() if value]:
             raise ValueError(f"--web and {refused[0]} do not go together")
@@ -369,6 +396,9 @@ def explore(
         return
     with open_target(target) as store:
         _prepare_kernels()
+        if openxr:
+            exploring.headset(store, target, shown, start)
+            return
         if screenshot is None and video is None and glb is None:
             exploring.window(store, target, shown, request, start)
             return

@@ -47,6 +47,8 @@ class Asked(NamedTuple):
     split: bool = False
     screenshot: Path | None = None
     video: Path | None = None
+    stereo: bool = False
+    openxr: bool = False
 
     def request(self) -> Request:
         """What is asked about a trace. Raises ``ValueError`` where options do not go together."""
@@ -61,6 +63,11 @@ class Asked(NamedTuple):
         seen = seen._replace(span=self.span or "", view=view)
         part = None if wish is None or seen == Seen() else seen
         return Request(None if wish else self.trace, pictures.share_of(self.share), wish, part)
+
+    @property
+    def draws(self) -> bool:
+        """Whether a file is asked for, and no window."""
+        return self.screenshot is not None or self.video is not None
 
     def _wrong(self, wish: InsideWish | None) -> Iterator[tuple[bool, str]]:
         stepping, rides = wish is not None, wish is None and self.trace is not None
@@ -84,6 +91,14 @@ class Asked(NamedTuple):
         yield (
             self.against is not None and self.video is not None,
             "--video is of one moment: leave out --against, or write a picture with --screenshot",
+        )
+        yield (
+            self.stereo and stepping and self.screenshot is not None,
+            "--stereo is of the world: leave out --inside, or --stereo",
+        )
+        yield (
+            self.openxr and (stepping or rides or self.stereo or self.against is not None or self.draws),
+            "--openxr is the world at one moment: leave out --trace, --inside, --against, --stereo and files",
         )
         yield (
             self.against is not None and rides and self.screenshot is not None,
@@ -128,6 +143,18 @@ def window(store: Store, target: str, shown: TimeShown, request: Request, start:
     )
     # A closed file does not move.
     open_window(source, questions=panels, refresh_s=0.5 if store.live else None, start=start)
+
+
+def headset(store: Store, target: str, shown: TimeShown, start: Start) -> None:
+    """The world as it is now in a headset, through VTK's OpenXR, until one ends it there.
+
+    Raises `RenderError` where there is no OpenXR; it says what does work.
+    """
+    from tracescape_render.openxr import check_openxr, open_headset
+
+    check_openxr()
+    seen, _, _ = _seen(store, target, shown.settled(store))
+    open_headset(seen.scene, start.theme)
 
 
 def drawn(

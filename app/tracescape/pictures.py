@@ -86,6 +86,7 @@ def picture_of(seen: Snapshot, path: Path, start: Start, route: Route | None, sh
         selected=start.selected,
         banner=banner,
         arranged=split if start.split else None,
+        stereo=start.stereo,
         route=route,
         at_ns=None if route is None or share is None else route.replay.share(share).at_ns,
     )
@@ -113,12 +114,16 @@ def film(
     shown = scene if focus is None else narrowed(scene, within(scene, focus))
     with counting("drawing frames") as told:
         if route is not None:
-            return film_ride(route, shown, path, start.size, theme, view=start.view, progress=told)
+            return film_ride(
+                route, shown, path, start.size, theme, view=start.view, progress=told, stereo=start.stereo
+            )
         if played is not None:
             moments = _moments(store, *played)
             past = palette.in_the_past(start.theme)
-            return film_time(moments, shown, path, start.size, past, view=start.view, progress=told)
-        return film_flight(shown, path, start.size, theme, progress=told)
+            return film_time(
+                moments, shown, path, start.size, past, view=start.view, progress=told, stereo=start.stereo
+            )
+        return film_flight(shown, path, start.size, theme, progress=told, stereo=start.stereo)
 
 
 def _moments(store: Store, since_ns: int, until_ns: int) -> list[Callable[[], Scene]]:

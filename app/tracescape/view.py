@@ -184,6 +184,7 @@ def start_of(
     selected: str | None,
     *,
     split: bool = False,
+    stereo: bool = False,
 ) -> Start:
     """How a window or a picture begins, from the options of ``tracescape explore``.
 
@@ -203,6 +204,7 @@ def start_of(
         focus=None if focus is None else Focus(focus, hops, direction),
         selected=selected,
         split=split,
+        stereo=stereo,
     )
 
 

@@ -53,7 +53,7 @@ def overview(scene: Scene, aspect: float, height: int = _TALL) -> View:
     """
     flagged = scene.beacon is not None
     frame = _beside_words(_FLAGGED if flagged else _FRAME, height, _TITLE + flagged * _FLAG)
-    return framed(_extent(scene), _back(), aspect, **frame._asdict())
+    return framed(extent(scene), _back(), aspect, **frame._asdict())
 
 
 def around(scene: Scene, bodies: NDArray[np.int64], aspect: float, height: int = _TALL) -> View:
@@ -157,7 +157,7 @@ def pick(
     return int(hit[np.argmin(w[hit])]) if len(hit) else None
 
 
-def _extent(scene: Scene) -> NDArray[np.float64]:
+def extent(scene: Scene) -> NDArray[np.float64]:
     """Points that must be seen: bodies with room for a label, and the plates' rims."""
     if not len(scene.positions):
         return np.array([[-8.0, -6.0, 0.0], [8.0, 6.0, 4.0]])

@@ -43,8 +43,11 @@ def film_ride(
     *,
     view: View | None = None,
     progress: Progress | None = None,
+    stereo: bool = False,
 ) -> Path:
     """Write a replay of ``route`` through ``scene``, evenly paced, to a file whose name says the format.
+
+    ``stereo`` is for two eyes, as in `screenshot`.
 
     Raises `RenderError` that says what is missing or cannot be written.
     """
@@ -63,7 +66,7 @@ def film_ride(
             yield
 
     total = tempo.seconds + _REST_S
-    return _filmed(Path(path), size, theme, frames, total, progress)
+    return _filmed(Path(path), size, theme, frames, total, progress, stereo)
 
 
 def film_flight(
@@ -73,6 +76,7 @@ def film_flight(
     theme: Theme = DARK,
     *,
     progress: Progress | None = None,
+    stereo: bool = False,
 ) -> Path:
     """Write a flight once around the world, nearer to the cause or the worst. As `film_ride`."""
 
@@ -91,7 +95,7 @@ def film_flight(
             stage.relabel()
             yield
 
-    return _filmed(Path(path), size, theme, frames, _FLIGHT_S, progress)
+    return _filmed(Path(path), size, theme, frames, _FLIGHT_S, progress, stereo)
 
 
 def film_time(
@@ -103,6 +107,7 @@ def film_time(
     *,
     view: View | None = None,
     progress: Progress | None = None,
+    stereo: bool = False,
 ) -> Path:
     """Write the world at one moment after the other, seen as all of ``frame`` is. As `film_ride`."""
 
@@ -116,7 +121,7 @@ def film_time(
                 stage.animate((number * each + part) / fps)
                 yield
 
-    return _filmed(Path(path), size, theme, frames, _MOMENT_S * len(moments), progress)
+    return _filmed(Path(path), size, theme, frames, _MOMENT_S * len(moments), progress, stereo)
 
 
 def _filmed(
@@ -126,6 +131,7 @@ def _filmed(
     frames: Callable[[Stage, int], Iterator[None]],
     seconds: float,
     progress: Progress | None,
+    stereo: bool,
 ) -> Path:
     target = writable(path)
     fps = frames_a_second(target)
@@ -137,6 +143,7 @@ def _filmed(
     expected = max(round(seconds * fps), 1)
     try:
         stage = Stage(plotter, theme=theme)
+        stage.stereo = stereo
         plotter.render_window.Render()
         stage.settle()
         pictures = _grabbing(plotter, frames(stage, fps), expected, progress)

@@ -48,13 +48,15 @@ def screenshot(
     at_ns: int | None = None,
     banner: Sequence[str] = (),
     arranged: Callable[[Scene], Scene] | None = None,
+    stereo: bool = False,
 ) -> Path:
     """Write ``scene`` to ``path`` and return it; the file is whole or absent.
 
     ``view`` is where the camera stands, by default where everything is seen; ``focus`` hides the rest,
     ``selected`` marks a service and shows its numbers. ``banner`` is written above the world: the first of
     the texts for which there is room. ``arranged`` makes another scene of what is in focus. ``route`` is a
-    request that is drawn at a moment of it, epoch ns; by default at the one that tells most.
+    request that is drawn at a moment of it, epoch ns; by default at the one that tells most. ``stereo`` is
+    for two eyes: two pictures beside each other, the left eye's on the left.
 
     Raises:
         RenderError: system libraries are missing, the file cannot be written, or a service is not there.
@@ -72,6 +74,7 @@ def screenshot(
     plotter = off_screen_plotter(size)
     try:
         stage = Stage(plotter, theme=theme)
+        stage.stereo = stereo
         plotter.render_window.Render()
         stage.settle()
         stage.show(scene)

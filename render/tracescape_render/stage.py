@@ -26,6 +26,7 @@ from tracescape_render.riding_words import LEGEND, STATE_LEGEND
 from tracescape_render.route import Route, RouteMoment
 from tracescape_render.scene import GROUP, KINDS, Scene
 from tracescape_render.shells import shells, sleeves
+from tracescape_render.stereo import LEFT, MOST, Stereo
 from tracescape_render.verdict import SICK
 from tracescape_render.words import Words
 
@@ -65,6 +66,7 @@ class Stage:
         self._sentence = ""
         self._told: Scene | None = None  # the scene of the ride as it is told now
         self._riding: RidingActors | None = None
+        self._stereo: Stereo | None = None
         self._selected: int | None = None
         self._selection = ring_actor(theme.selection)
         self._set_up()
@@ -317,26 +319,49 @@ class Stage:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the window in pixels."""
+        """Width and height of the picture in pixels: the window's, or with `stereo` those of its half."""
         width, height = self._plotter.render_window.GetSize()
-        return max(width, 1), max(height, 1)
+        return max(width // (2 if self.stereo else 1), 1), max(height, 1)
+
+    @property
+    def stereo(self) -> bool:
+        """Whether there are two pictures beside each other, the left eye's on the left."""
+        return self._stereo is not None
+
+    @stereo.setter
+    def stereo(self, on: bool) -> None:
+        if on == self.stereo:
+            return
+        if self._stereo is not None:
+            self._stereo.close()
+        window = self._plotter.render_window
+        self._stereo = Stereo(window, self._renderer, self._words) if on else None
+        self._words.forget()
+        self.relabel()
 
     def projection(self) -> NDArray[np.float64]:
-        """The camera's 4 × 4 composite projection."""
+        """The camera's 4 × 4 composite projection; with `stereo` from the middle between the eyes."""
         width, height = self.size
         matrix = self._renderer.GetActiveCamera().GetCompositeProjectionTransformMatrix(width / height, -1, 1)
         return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
 
     def body_at(self, x: float, y: float) -> int | None:
-        """The body under a pixel (from the lower left corner), or None."""
+        """The body under a pixel (from the lower left corner), or None; in either picture of two."""
         if self.scene is None:
             return None
-        return pick(self.scene, self.projection(), self.size, (x, y))
+        projection = self.projection()
+        if self._stereo is not None:
+            x, eye = self._stereo.place_of(x)
+            projection = self._stereo.eyes.projection(projection, eye)
+        return pick(self.scene, projection, self.size, (x, y))
 
-    def on_screen(self, body: int) -> tuple[float, float]:
-        """The pixel of a body's middle, from the lower left corner."""
+    def on_screen(self, body: int, eye: int = LEFT) -> tuple[float, float]:
+        """The pixel of a body's middle, from the lower left corner of the picture; ``eye`` is of `stereo`."""
         assert self.scene is not None
-        xy, _ = to_screen(self.scene.positions[body : body + 1], self.projection(), self.size)
+        projection = self.projection()
+        if self._stereo is not None:
+            projection = self._stereo.eyes.projection(projection, eye)
+        xy, _ = to_screen(self.scene.positions[body : body + 1], projection, self.size)
         return float(xy[0, 0]), float(xy[0, 1])
 
     def select(self, body: int | None) -> None:
@@ -392,8 +417,12 @@ class Stage:
         """
         if anew:
             self._words.forget()
-        if self.scene is not None:
-            self._words.place(self.projection(), self.size)
+        if self.scene is None:
+            return
+        self._words.leaning = 0.0 if self._stereo is None else MOST / 2 * self.size[0]
+        self._words.place(self.projection(), self.size)
+        if self._stereo is not None:
+            self._stereo.adapt(self.scene, self.projection(), self.size[0])
 
     def _world(self, scene: Scene) -> list[vtkActor]:
         theme = self.theme

@@ -19,7 +19,8 @@ class Start:
     """Everything that a command line can say about it.
 
     ``command`` is the beginning of the command line that reproduces a view. ``against_ns`` is a moment that
-    the one which is shown is compared with, ``split`` sets the two beside each other. ``trace`` is ridden,
+    the one which is shown is compared with, ``split`` sets the two beside each other. ``stereo`` shows the
+    world to two eyes, beside each other. ``trace`` is ridden,
     from a ``share`` of its way if that is given, else from the beginning on; ``inside`` is a trace that is
     stepped into, ``seen`` what of its wall is seen, all of it where that is None.
     """
@@ -32,6 +33,7 @@ class Start:
     selected: str | None = None
     against_ns: int | None = None
     split: bool = False
+    stereo: bool = False
     trace: str | None = None
     share: float | None = None
     inside: InsideWish | None = None

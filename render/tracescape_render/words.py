@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -122,6 +122,9 @@ class Words:
         self.circles: NDArray[np.float64] = np.zeros((0, 3))  # where bodies are: x, y, radius in pixels
         self._leaders = Leaders()
         self.shown = True
+        self.leaning = 0.0  # so many pixels to both sides are left free, for `lean`
+        self._standing: list[tuple[vtkTextActor, float, float, float]] = []
+        self._led: list[float] = []
         self._kept_labels: dict[str, int] | None = None  # by service: where its label was a moment ago
         self._kept_islands: dict[int, int] | None = None
         self._named_islands: list[str] = []
@@ -269,6 +272,35 @@ class Words:
         self._leaders.draw(self.leaders)
         self._write_labels()
         self._place_tooltip(size)
+        if self.leaning:
+            self._note_depths(projection, size)
+
+    def lean(self, across: Callable[[float], float] | None) -> None:
+        """Move what is written at a place of the world by so many pixels, from its depth; back for None.
+
+        What names nobody stays: the headline, the legend. Only where there is room for it, see ``leaning``.
+        """
+        for actor, x, y, depth in self._standing:
+            actor.SetPosition(x + (0.0 if across is None else across(depth)), y)
+        if across is not None and self._led:
+            by = np.array([[across(depth), 0.0] for depth in self._led])
+            self._leaders.draw(self.leaders + by[:, None, :])
+
+    def _note_depths(self, projection: Matrix, size: Size) -> None:
+        """What is written where, and how far away whom it names is."""
+        actors = [(self._writers[body], self._scene.positions[body]) for body in self.rects]
+        fronts = {number: _front(self._scene.plates[number]) for number in self.island_rects}
+        actors += [(self._islands[number], front) for number, front in fronts.items()]
+        if self.flag_rect is not None and self._mark is not None:
+            actors += [(self._flag, self._mark.top), (self._reason, self._mark.top)]
+        places = np.array([place for _, place in actors], np.float32).reshape(-1, 3)
+        depths = to_screen(places, projection, size)[1].tolist()
+        self._standing = [
+            (actor, *actor.GetPosition(), depth) for (actor, _), depth in zip(actors, depths, strict=True)
+        ]
+        boxes = [*self.rects.values(), *([] if self.flag_rect is None else [self.flag_rect])]
+        of_boxes = [*depths[: len(self.rects)], *depths[-1:]]
+        self._led = [of_boxes[_box_at(boxes, line[0])] for line in self.leaders]
 
     def _place_display(self, size: Size) -> list[Rect]:
         """The head-up display; the places that it takes."""
@@ -322,7 +354,7 @@ class Words:
             "\n".join(fitting([line], size[0] - 8, write) for line in self._why.split("\n"))
         )
         flag, reason = measure(self._flag), measure(self._reason)
-        wide, high = max(flag[0], reason[0]), flag[1] + reason[1]
+        wide, high = max(flag[0], reason[0]) + 2 * self.leaning, flag[1] + reason[1]
         left = float(np.clip(top[0] - wide / 2, 4, max(4, size[0] - wide - 4)))
         bottom = float(np.clip(top[1], 60, max(60, size[1] - high - 4)))
         rect = Rect(left, bottom, left + wide, bottom + high)
@@ -416,11 +448,11 @@ class Words:
             rivals=circles[minded] if scene.halves else None,
         )
         short, self._short = self._short, frozenset()
-        placed = placing(sizes=[self._size_of(self._label(body)) for body in wanted.tolist()])
+        placed = placing(sizes=self._sizes_of(wanted))
         if scene.halves and len(placed.rects) < len(wanted):
             left_out = set(wanted.tolist()) - set(wanted[list(placed.rects)].tolist())
             self._short = frozenset(body for body in left_out if scene.subtitles[body])
-            placed = placing(sizes=[self._size_of(self._label(body)) for body in wanted.tolist()])
+            placed = placing(sizes=self._sizes_of(wanted))
         for body in (short ^ self._short) & self._writers.keys():
             self._write(self._writers[body], body)
         rects = {int(wanted[index]): rect for index, rect in placed.rects.items()}
@@ -441,11 +473,10 @@ class Words:
 
     def _arranged_islands(self, projection: Matrix, size: Size, taken: list[Rect]) -> dict[int, Rect]:
         names = self._scene.island_names[:_ISLANDS_NAMED]
-        fronts = np.array([plate[np.argmin(plate[:, 1])] for plate in self._scene.plates[: len(names)]])
-        ground = np.column_stack([fronts, np.zeros(len(fronts))]).astype(np.float32)
+        ground = np.array([_front(plate) for plate in self._scene.plates[: len(names)]], np.float32)
         xy, w = to_screen(ground, projection, size)
         visible = [i for i, name in enumerate(names) if name and w[i] > 0]
-        sizes = [measure(actor) for actor in self._islands[: len(names)]]
+        sizes = [self._roomy(measure(actor)) for actor in self._islands[: len(names)]]
         nothing, reach, kept = np.zeros((0, 3)), np.full(len(xy), 5.0), self._kept_islands
         found = arrange(xy, reach, sizes, visible, size, taken, obstacles=nothing, kept=kept)
         self._kept_islands = found.places
@@ -462,6 +493,12 @@ class Words:
                 self._writers[body] = self._free.pop()
                 self._write(self._writers[body], body)
             self._writers[body].SetPosition((rect.left + rect.right) / 2, rect.bottom + PADDING)
+
+    def _roomy(self, size: tuple[float, float]) -> tuple[float, float]:
+        return size[0] + 2 * self.leaning, size[1]
+
+    def _sizes_of(self, bodies: NDArray[np.intp]) -> list[tuple[float, float]]:
+        return [self._roomy(self._size_of(self._label(body))) for body in bodies.tolist()]
 
     def _size_of(self, text: str) -> tuple[float, float]:
         if text not in self._sizes:
@@ -535,6 +572,17 @@ class Words:
         signs.SetVisibility(bool(texts))
         signs.SetPosition(_MARGIN, 10)
         return float(max(x, measure(signs)[0] + 30 if texts else 0.0))
+
+
+def _front(plate: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where an island's name stands on the ground."""
+    return np.append(plate[np.argmin(plate[:, 1])], np.float32(0.0))
+
+
+def _box_at(boxes: Sequence[Rect], point: NDArray[np.float64]) -> int:
+    """The box that ``point`` is on the edge of."""
+    edges = np.array(boxes)
+    return int(np.abs(np.clip(point, edges[:, :2], edges[:, 2:]) - point).sum(axis=1).argmin())
 
 
 def _rect_of(actor: vtkTextActor) -> Rect:

@@ -32,7 +32,7 @@ i               step inside a trace  t               other colours
 k               copy this view
 l               labels               p               save a picture
 L               new places for all   ?               these keys
-q               quit
+z               for two eyes        q               quit
 
 Time: click or drag the strip; wheel on it for a shorter stretch
 Space           play, pause          End             now: live again
@@ -130,6 +130,7 @@ def _doing(desktop: Desktop) -> Handlers:
         "l": desktop.toggle_labels,
         "L": desktop.lay_out,
         "p": desktop.taking.save_picture,
+        "z": desktop.toggle_stereo,
         "?": desktop.toggle_help,
         "q": desktop.close,
     }

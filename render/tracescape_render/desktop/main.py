@@ -28,6 +28,7 @@ from tracescape_render.desktop.style import style_sheet
 from tracescape_render.desktop.taking import Taking
 from tracescape_render.desktop.told import hidden_words, tip_text
 from tracescape_render.desktop.travelling import Travelling
+from tracescape_render.desktop.twin import Twin
 from tracescape_render.desktop.viewport import World
 from tracescape_render.desktop.visiting import Visiting
 from tracescape_render.desktop.wall_page import WALL_KEYS
@@ -72,6 +73,7 @@ class Desktop(QWidget):
     def begin(self, snapshot: Snapshot) -> None:
         """Show the first snapshot, once the window is on the screen. Who is named in ``start`` is in it."""
         self.world.stage.settle()
+        self.use_stereo(self.start.stereo)
         self.time.begin(snapshot, self.start.against_ns, split=self.start.split)
         self.showing.begin(snapshot)
         focus = self.choice.focus
@@ -165,6 +167,18 @@ class Desktop(QWidget):
         """Names on bodies, or none."""
         self.world.stage.labels_on = not self.world.stage.labels_on
         self.world.changed()
+
+    def toggle_stereo(self) -> None:
+        """Two pictures, for two eyes, or one again."""
+        self.use_stereo(not self.world.stereo)
+        told = "for two eyes: the left picture is the left eye's" if self.world.stereo else "one picture"
+        self.say(told)
+
+    def use_stereo(self, on: bool) -> None:
+        """As many pictures of the world; what is written over it is in each of them."""
+        self.world.stereo = on
+        self.time.halves = 2 if on else 1
+        self._banner.shown_twice(on)
 
     def toggle_help(self) -> None:
         """The page of keys."""
@@ -267,6 +281,7 @@ class Desktop(QWidget):
         self.time = Travelling(
             self.showing, self.say, self.questions, self.theme, self.world.canvas, self.going.to_mark
         )
+        self._banner = Twin(self.time.banner)
         self.box = SearchBox(self, self._names, self._found, lambda: self.world.canvas.setFocus())
         self.bar = Bar(
             self.box,

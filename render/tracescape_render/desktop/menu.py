@@ -31,5 +31,7 @@ def show_menu(desktop: Desktop, where: QPoint) -> None:
         menu.addAction("Copy name", lambda: QGuiApplication.clipboard().setText(name))
         menu.addSeparator()
     menu.addAction("See everything", desktop.going.see_everything)
+    stereo = "One picture" if desktop.world.stereo else "Two pictures, for two eyes"
+    menu.addAction(stereo, desktop.toggle_stereo)
     menu.addAction("Copy command for this view", desktop.taking.copy_command)
     menu.popup(desktop.world.canvas.mapToGlobal(where))

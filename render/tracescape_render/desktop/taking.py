@@ -29,6 +29,8 @@ class Taking:
         words = [*(window.snapshot.command or window.start.command), *window.visiting.words()]
         if window.snapshot.both is not None and window.time.split:
             words.append("--split")
+        if window.world.stereo:
+            words.append("--stereo")
         place = window.going.place
         if place.trace is not None and not any(word.startswith("--trace") for word in words):
             words.append(f"--trace={place.trace}")

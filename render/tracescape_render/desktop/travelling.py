@@ -58,6 +58,7 @@ class Travelling:
     ``on_mark`` hears of a mark that is clicked.
 
     Attributes:
+        halves: the banner is in the left one of so many pictures beside each other.
         against_ns: the other moment, which every moment that is shown is compared with; None for none.
         split: the two stand beside each other; else they are blended.
         guest_keys: what the banner says while somebody else has the keys of time: what of the past this is,
@@ -92,6 +93,7 @@ class Travelling:
         self.against_ns: int | None = None
         self.split = False
         self.guest_keys: tuple[str, ...] = ()
+        self.halves = 1
         self._ticked = time.monotonic()
         track = Track(theme, self.go, self.stretch, on_mark)
         self.strip = Strip(
@@ -369,12 +371,13 @@ class Travelling:
         shown = self._shown
         at = self.player.at_ns if shown is None or shown.at_ns is None else shown.at_ns
         assert at is not None
-        room = self._over.width() - 2 * _BESIDE_BANNER
+        width = self._over.width() // self.halves
+        room = width - 2 * _BESIDE_BANNER
         text = fitting(self._banner_words(at), room, self._banner_width)
         if self.banner.text() != text:
             self.banner.setText(text)
             self.banner.adjustSize()
-        self.banner.move(max((self._over.width() - self.banner.width()) // 2, 0), 8)
+        self.banner.move(max((width - self.banner.width()) // 2, 0), 8)
         self.banner.setVisible(True)
         self.banner.raise_()
 

@@ -14,6 +14,7 @@ from pyvistaqt import QtInteractor
 
 from tracescape_render.camera import View
 from tracescape_render.desktop.tips import place_tip
+from tracescape_render.desktop.twin import Twin
 from tracescape_render.moving import between, nearer, panned, tilted, turned
 from tracescape_render.palette import Theme
 from tracescape_render.placing import Transition
@@ -175,6 +176,7 @@ class World:
         self._tip.setWordWrap(True)
         self._tip.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._tip.hide()
+        self._twin = Twin(self._tip)
 
     def show(self, scene: Scene, *, keep_view: bool = True) -> None:
         """Draw another scene. Who stands elsewhere in it goes there.
@@ -275,6 +277,20 @@ class World:
         return self.canvas.isValid() and bool(self.canvas.render_window.GetReadyForRendering())
 
     @property
+    def stereo(self) -> bool:
+        """Whether there are two pictures beside each other, one for each eye."""
+        return self.stage.stereo
+
+    @stereo.setter
+    def stereo(self, on: bool) -> None:
+        sees_all = self._sees_everything()
+        self.stage.stereo = on
+        self._twin.shown_twice(on)
+        if sees_all:  # a half is narrower
+            self.see_everything(fly=False)
+        self._look_again()
+
+    @property
     def view(self) -> View:
         """Where the camera is, or is flying to."""
         return self.stage.view() if self._flight is None else self._flight[1]
@@ -367,7 +383,8 @@ class World:
                 self._tip.adjustSize()
                 self._tip.show()
         if body is not None:
-            place_tip(self._tip, self.canvas, here)
+            half = self.canvas.width() // 2 if self.stereo else None
+            place_tip(self._tip, self.canvas, here, half)
 
     def _body_at(self, here: QPointF) -> int | None:
         scale = self.canvas.devicePixelRatioF()
