@@ -439,11 +439,11 @@ def test_a_trace_that_still_arrives_grows_while_one_is_inside_of_it(window: Runn
     window.ask(f"{page}.box.setText('pay')")
     window.wait(f"{page}.hits.tolist() == [2]")
     window.ask(f"{page}.view.turn(20.0, 5.0)")
-    seen, view = window.ask(f"tuple({page}.seen)"), window.ask(f"tuple({page}.view.stage.view())")
+    seen, view = window.ask(f"repr({page}.seen)"), window.ask(f"tuple({page}.view.stage.view())")
     window.ask("state.update(spans=4)")
     window.wait(f"{page}.spans == 4")
     window.wait("'more of it has arrived: 4 spans' in window.status.texts()[2]")
-    assert window.ask(f"tuple({page}.seen)") == seen
+    assert window.ask(f"repr({page}.seen)") == seen
     assert window.ask(f"tuple({page}.view.stage.view())") == view
     window.wait(f"{page}.hits.tolist() == [2]")
     assert window.ask(f"{page}.box.text()") == "pay"
