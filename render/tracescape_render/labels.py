@@ -37,6 +37,22 @@ class Rect(NamedTuple):
 _DIRECTIONS: Final = np.array(
     [(0.0, -1.0), (0.0, 1.0), (1.0, 0.0), (-1.0, 0.0), (0.8, -0.9), (-0.8, -0.9), (0.8, 0.9), (-0.8, 0.9)]
 )
+#: More of them for where a place is hard to find.
+_MORE_DIRECTIONS: Final = np.concatenate(
+    [
+        _DIRECTIONS,
+        [
+            (0.4, -1.0),
+            (-0.4, -1.0),
+            (0.4, 1.0),
+            (-0.4, 1.0),
+            (1.0, 0.5),
+            (-1.0, 0.5),
+            (1.0, -0.5),
+            (-1.0, -0.5),
+        ],
+    ]
+)
 #: How far: the first three for all, the others for those that must have a label, though it may be taken for
 #: another's.
 _FAR: Final = np.array([1.0, 1.7, 2.6, 4.0, 6.0, 9.0])
@@ -101,7 +117,7 @@ def arrange(
         (float(frame[0]), float(frame[1])),
         np.array(taken, np.float64).reshape(-1, 4),
         np.column_stack([minded[:, :2] - minded[:, 2:], minded[:, :2] + minded[:, 2:]]),
-        _DIRECTIONS,
+        _DIRECTIONS if rivals is None else _MORE_DIRECTIONS,
         _FAR,
         _COMMON,
         urgent,

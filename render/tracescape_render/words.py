@@ -62,6 +62,8 @@ _IDLE_WORDS: Final = "idle: too few calls to judge"
 #: The letters of a flag's name and reason, in points: on the cause, and smaller on a mere suspect.
 _CAUSE_LETTERS: Final = (20, 16)
 _SUSPECT_LETTERS: Final = (15, 13)
+#: A label's, and where two moments stand beside each other, with half of the room each.
+_LABEL_LETTERS: Final = (15, 12)
 #: The headline's, as long as it is short, and where it has to be small to fit.
 _HEADLINE_LETTERS: Final = (25, 14)
 
@@ -95,7 +97,7 @@ class Words:
     """The text actors of a renderer. They are made once; scenes and cameras only move and rewrite them."""
 
     def __init__(self, renderer: vtkRenderer) -> None:
-        self._free = [text_actor(15) for _ in range(LABEL_POOL)]
+        self._free = [text_actor(_LABEL_LETTERS[0]) for _ in range(LABEL_POOL)]
         self._label_style = self._free[0].GetTextProperty()
         self._writers: dict[int, vtkTextActor] = {}  # body: the actor that writes its label
         self._always: frozenset[int] = frozenset()
@@ -165,6 +167,8 @@ class Words:
         self._sizes = {}
         self.rects = {}
         self._write_labels()  # every label of the old scene goes
+        for actor in self._free:
+            actor.GetTextProperty().SetFontSize(_LABEL_LETTERS[scene.halves])
         self._told = scene.headline, " · ".join(part for part in (scene.caption, note) if part)
         for actor, text in zip((self._headline, self._caption), self._told, strict=True):
             actor.SetInput(text)
@@ -410,7 +414,8 @@ class Words:
         xy, w = to_screen(scene.positions, projection, size)
         width, height = size
         clearance = _on_screen(scene, w, height)
-        clearance = np.where(np.isin(scene.state, SICK), 1.6, 1.0) * clearance
+        rings = 1.3 if scene.halves else 1.6
+        clearance = np.where(np.isin(scene.state, SICK), rings, 1.0) * clearance
         seen = (w > 0) & (xy[:, 0] > 0) & (xy[:, 0] < width) & (xy[:, 1] > 0) & (xy[:, 1] < height)
         if self._mark is not None and self._mark.body is not None:
             seen[self._mark.body] = False  # the flag names it
@@ -449,9 +454,10 @@ class Words:
         )
         short, self._short = self._short, frozenset()
         placed = placing(sizes=self._sizes_of(wanted))
-        if scene.halves and len(placed.rects) < len(wanted):
+        if scene.halves:
             left_out = set(wanted.tolist()) - set(wanted[list(placed.rects)].tolist())
             self._short = frozenset(body for body in left_out if scene.subtitles[body])
+        if self._short:  # who has no room for numbers has a name
             placed = placing(sizes=self._sizes_of(wanted))
         for body in (short ^ self._short) & self._writers.keys():
             self._write(self._writers[body], body)

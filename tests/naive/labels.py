@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 DIRECTIONS = ((0, -1), (0, 1), (1, 0), (-1, 0), (0.8, -0.9), (-0.8, -0.9), (0.8, 0.9), (-0.8, 0.9))
+MORE = ((0.4, -1), (-0.4, -1), (0.4, 1), (-0.4, 1), (1, 0.5), (-1, 0.5), (1, -0.5), (-1, -0.5))
 DISTANCES = (1.0, 1.7, 2.6, 4.0, 6.0, 9.0)
 GAP, STRAYING = 3.0, 0.6
 PATIENCE, MARGIN = 1.0, 24.0
@@ -39,13 +40,16 @@ def arrange(
     """``bodies``: x, y, radius, (n, 3), which labels had better not cover."""
     minded = [(x - r, y - r, x + r, y + r) for x, y, r in bodies.tolist()]
     placed: dict[int, Box] = {}
+    directions = DIRECTIONS + MORE if strict else DIRECTIONS
     for place, body in enumerate(order):
         if len(placed) == most:
             break
         choices = {}
         room = MARGIN if kept is not None and body not in kept else 0.0
         for number, distance in enumerate(DISTANCES if place < urgent else DISTANCES[:3]):
-            for direction, box in enumerate(_candidates(bodies[body], distance, sizes[body], frame)):
+            for direction, box in enumerate(
+                _candidates(bodies[body], distance, sizes[body], frame, directions)
+            ):
                 left, bottom, right, top = box
                 wide = left - room, bottom - room, right + room, top + room
                 inside = left >= 0 and wide[1] >= 0 and right <= frame[0] and wide[3] <= frame[1]
@@ -54,7 +58,7 @@ def arrange(
                 if inside and not any(overlaps(wide, other) for other in [*taken, *placed.values()]):
                     covered = sum(overlaps(box, other) for other in minded)
                     cost = STRAYING * (distance - 1.0) + covered
-                    choices[number * len(DIRECTIONS) + direction] = cost, box
+                    choices[number * len(directions) + direction] = cost, box
         if choices:
             best = min(choices, key=lambda choice: choices[choice][0])
             before = choices.get((kept or {}).get(body, -1))
@@ -64,12 +68,16 @@ def arrange(
 
 
 def _candidates(
-    body: NDArray[np.float64], distance: float, size: tuple[float, float], frame: tuple[int, int]
+    body: NDArray[np.float64],
+    distance: float,
+    size: tuple[float, float],
+    frame: tuple[int, int],
+    directions: tuple[tuple[float, float], ...],
 ) -> list[Box]:
     width, height = size
     reach = (float(body[2]) + GAP) * distance
     boxes = []
-    for across, up in DIRECTIONS:
+    for across, up in directions:
         x = float(body[0]) + across * (reach + width / 2)
         x = max(width / 2, min(x, frame[0] - width / 2))
         y = float(body[1]) + up * (reach + height / 2)

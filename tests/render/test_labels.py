@@ -194,10 +194,10 @@ def test_where_everybody_is_there_twice_each_label_is_nearest_to_its_own_body(si
 
 
 def test_who_has_no_room_for_a_second_line_has_a_name_and_gets_the_line_back_when_there_is() -> None:
-    nodes, edges = crowd(24)
+    nodes, edges = crowd(48)
     scene = build_scene(nodes.with_columns(state=pl.lit("failing")), edges, seconds=60.0)
     flight = Flight(dataclasses.replace(scene, halves=True))
-    view = overview(scene, FRAME[0] / FRAME[1])
+    view = nearer(overview(scene, FRAME[0] / FRAME[1]), 1.3)
     flight.see(view)
     told = {body: flight.words.told(body) for body in flight.words.rects}
     short = [body for body, text in told.items() if text == scene.labels[body]]
