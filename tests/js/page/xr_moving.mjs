@@ -30,6 +30,15 @@ function divided(one, other) {
   });
 }
 
+/** Whether a name lies on what is seen in a direction. */
+function covers(quad, way) {
+  const side = quad.map((corner, at) => {
+    const [a, b] = [corner, quad[(at + 1) % 4]];
+    return Math.sign((a[1] * b[2] - a[2] * b[1]) * way[0] + (a[2] * b[0] - a[0] * b[2]) * way[1] + (a[0] * b[1] - a[1] * b[0]) * way[2]);
+  });
+  return side.every((each) => each === side[0]) && quad[0].reduce((sum, value, axis) => sum + value * way[axis], 0) > 0;
+}
+
 /** Whether a ball is before the middle line of a name, so that letters are hidden. */
 function before({ way, radius }, quad) {
   const away = Math.hypot(...way);
@@ -128,6 +137,9 @@ const ways = {
         "(() => { const { rig, head } = headset; const eye = rig.toWorld(head.clone()); const radii = stage.world.table('bodies').numbers('radius'); return stage.world.services.map((service, body) => ({ service, way: window.placeOf(service).sub(eye).multiplyScalar(rig.metres).toArray(), radius: radii[body] * rig.metres })); })()",
       );
       const asked = await ask(page, "stage.world.table('bodies').words('label')[headset.pointed] ?? null");
+      const meant = await ask(page, "[stage.selected, stage.world.services[headset.pointed]].filter((service) => service != null)");
+      const labels = await ask(page, "Object.fromEntries(stage.world.services.map((service, body) => [service, stage.world.table('bodies').words('label')[body]]))");
+      for (const { service, way } of bodies.filter(({ service }) => meant.includes(service))) names.forEach(({ name }, at) => check(name === labels[service] || !covers(quads[at], way), `${scale}: ${name} is taken for ${service}`));
       names.forEach(({ name, side, radius }, at) => {
         // Whom a hand points at is named whoever is before it; a flag stands above all.
         if (name !== asked && !(side === 1 && radius === 0)) for (const body of bodies) check(!before(body, quads[at]), `${scale}: ${body.service} is before ${name}`);

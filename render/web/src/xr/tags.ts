@@ -76,6 +76,8 @@ interface Disc {
   reach: number;
   front: number;
   body: number;
+  /** Nobody else's name may lie on it: that would be taken for its own. */
+  urgent: boolean;
 }
 
 type Offer = (wanted: Wanted) => boolean;
@@ -208,7 +210,7 @@ export class Tags {
       for (let other = 0; other < used; other++) {
         if (apart(turn, this.taken[4 * other]!) < half + this.taken[4 * other + 2]! && Math.abs(high - this.taken[4 * other + 1]!) < tall + this.taken[4 * other + 3]!) return false;
       }
-      if (wanted.free && discs.some((disc) => disc.front < near && disc.body !== wanted.body && apart(turn, disc.turn) < half + disc.reach / level && Math.abs(high - disc.high) < tall + disc.reach)) return false;
+      if (wanted.free && discs.some((disc) => (disc.urgent || disc.front < near) && disc.body !== wanted.body && apart(turn, disc.turn) < half + disc.reach / level && Math.abs(high - disc.high) < tall + disc.reach)) return false;
       slot.used = this.turn;
       this.taken.set([turn, high, half, tall], 4 * used);
       wanted.place.toArray(this.places, 3 * used);
@@ -228,19 +230,22 @@ export class Tags {
   }
 
   /** The largest of those whom one sees, as angles. */
-  private discs({ world, order, head, forward, metres }: Sight): Disc[] {
+  private discs({ world, order, head, forward, metres, chosen, hovered, ridden }: Sight): Disc[] {
     const table = world.table("bodies");
     if (table.rows === 0) return [];
-    const [places, radii] = [table.numbers("position"), table.numbers("radius")];
+    const [places, radii, states] = [table.numbers("position"), table.numbers("radius"), table.numbers("state")];
+    const told = new Set([hovered, chosen === null ? -1 : world.services.indexOf(chosen), world.about.cause?.body ?? -1]);
+    const sick = (body: number) => ridden === null && (states[body] === DEGRADED || states[body] === FAILING || states[body] === ABSENT);
     const found: Disc[] = [];
     for (const body of order.slice(0, TRIED)) {
       this.way.fromArray(places, 3 * body).sub(head);
       const away = this.way.length();
       const reach = (radii[body] ?? 0) / Math.max(away, 1e-6);
-      if (reach < MINDED || this.way.divideScalar(away).dot(forward) < SIGHT) continue;
-      found.push({ turn: Math.atan2(this.way.x, this.way.y), high: Math.asin(this.way.z), reach, front: (away - 0.5 * (radii[body] ?? 0)) * metres, body });
+      const urgent = told.has(body) || sick(body);
+      if ((reach < MINDED && !urgent) || this.way.divideScalar(away).dot(forward) < SIGHT) continue;
+      found.push({ turn: Math.atan2(this.way.x, this.way.y), high: Math.asin(this.way.z), reach, front: (away - 0.5 * (radii[body] ?? 0)) * metres, body, urgent });
     }
-    return found.sort((one, other) => other.reach - one.reach).slice(0, MOST_MINDED);
+    return found.sort((one, other) => Number(other.urgent) - Number(one.urgent) || other.reach - one.reach).slice(0, MOST_MINDED);
   }
 
   private offerAll({ world, order, head, chosen, hovered, ridden }: Sight, offer: Offer): void {
