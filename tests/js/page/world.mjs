@@ -176,6 +176,8 @@ const ways = {
     await becomes("checkout", "not reached yet");
     await page.getByText(`${bytes.title} · ${bytes.outcome}`, { exact: true }).waitFor();
     await page.getByText(words(0)).waitFor();
+    const idle = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--idle").trim());
+    check((await seen(page, "stage.colourOf(stage.world.services.indexOf(given))", "inventory")) === idle, "it is there already");
     // Half way, everybody says what the collector says that they do then.
     await far.fill("0.5");
     await page.waitForURL(/share=0.5/);
@@ -184,8 +186,6 @@ const ways = {
     check(waits !== "", "checkout does nothing");
     await becomes("checkout", waits);
     check(!(await page.locator(".names").innerText()).includes("% errors"), "somebody has the figures of all requests");
-    const idle = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--idle").trim());
-    check((await seen(page, "stage.colourOf(stage.world.services.indexOf(given))", "inventory")) === idle, "it is there already");
     await far.focus();
     await page.keyboard.press("End");
     await page.waitForURL(/share=1/);

@@ -2,6 +2,56 @@
 import { check, told, walk } from "./walking.mjs";
 import { PAST, WELL, aim, alike, ask, distance, enter, frames, press, pull, stands, stick, until } from "./wearing.mjs";
 
+/** Where the corners of a name are, from the head, in metres: as its shader places them. */
+function corners({ way, radius, side, wide, tall }, metres) {
+  const away = Math.hypot(...way) * metres;
+  const towards = way.map((value) => (-value * metres) / away);
+  const flat = Math.hypot(towards[0], towards[1]);
+  const right = [-towards[1] / flat, towards[0] / flat, 0];
+  const up = [towards[1] * right[2] - towards[2] * right[1], towards[2] * right[0] - towards[0] * right[2], towards[0] * right[1] - towards[1] * right[0]];
+  const pixel = Math.max(0.0003, away * (1.3 / 36) * (Math.PI / 180));
+  check((pixel / away) * 28 * (180 / Math.PI) >= 1, "the second line is too small");
+  return [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]].map(([x, y]) =>
+    [0, 1, 2].map((axis) => way[axis] * metres + towards[axis] * radius * metres + up[axis] * (side * radius * metres * 1.1 + (side * 0.5 + y) * tall * pixel) + right[axis] * x * wide * pixel),
+  );
+}
+
+/** Whether a plane through the head has one name on each of its sides: then they do not lie on each other from there. */
+function divided(one, other) {
+  const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+  const dot = (a, b) => a.reduce((sum, value, axis) => sum + value * b[axis], 0);
+  return [one, other].some((quad) => {
+    const rest = quad === one ? other : one;
+    return quad.some((corner, at) => {
+      const plane = cross(corner, quad[(at + 1) % 4]);
+      const own = Math.sign(dot(plane, quad[(at + 2) % 4]));
+      return rest.every((each) => own * dot(plane, each) <= 0);
+    });
+  });
+}
+
+/** Whether a name lies on what is seen in a direction. */
+function covers(quad, way) {
+  const side = quad.map((corner, at) => {
+    const [a, b] = [corner, quad[(at + 1) % 4]];
+    return Math.sign((a[1] * b[2] - a[2] * b[1]) * way[0] + (a[2] * b[0] - a[0] * b[2]) * way[1] + (a[0] * b[1] - a[1] * b[0]) * way[2]);
+  });
+  return side.every((each) => each === side[0]) && quad[0].reduce((sum, value, axis) => sum + value * way[axis], 0) > 0;
+}
+
+/** Whether a ball is before the middle line of a name, so that letters are hidden. */
+function before({ way, radius }, quad) {
+  const away = Math.hypot(...way);
+  for (let step = 0; step <= 20; step++) {
+    const [left, right] = [[0, 3], [1, 2]].map(([low, high]) => quad[low].map((value, axis) => (value + quad[high][axis]) / 2));
+    const at = left.map((value, axis) => value + ((right[axis] - value) * step) / 20);
+    const far = Math.hypot(...at);
+    const angle = Math.acos(Math.min(1, at.reduce((sum, value, axis) => sum + value * way[axis], 0) / (far * away)));
+    if (angle < 0.9 * Math.asin(Math.min(1, radius / away)) && far > away) return true;
+  }
+  return false;
+}
+
 const ways = {
   async "two eyes see the world, each from its own place"(page) {
     await enter(page, WELL);
@@ -78,20 +128,22 @@ const ways = {
       await until(page, "performance.now() - headset.named < 200");
       const { names, metres } = await ask(
         page,
-        "({ metres: headset.rig.metres, names: headset.tags.shown.map((_, at) => { const way = headset.head.clone().fromArray(headset.tags.places, 3 * at).sub(headset.rig.toWorld(headset.head.clone())); const [radius, side, wide, tall] = headset.tags.hung.slice(4 * at); return { way: way.toArray(), radius, side, wide, tall }; }) })",
+        "({ metres: headset.rig.metres, names: headset.tags.shown.map((name, at) => { const way = headset.head.clone().fromArray(headset.tags.places, 3 * at).sub(headset.rig.toWorld(headset.head.clone())); const [radius, side, wide, tall] = headset.tags.hung.slice(4 * at); return { name, way: way.toArray(), radius, side, wide, tall }; }) })",
       );
       check(names.length > 5, `${names.length} names`);
-      const boxes = names.map(({ way: [x, y, z], radius, side, wide, tall }) => {
-        const away = Math.hypot(x, y, z) * metres;
-        const pixel = Math.max(0.0003 / away, (1.3 / 36) * (Math.PI / 180));
-        check((pixel * 28 * 180) / Math.PI >= 1, "the second line is too small");
-        return { across: Math.atan2(x, y), up: Math.asin((z * metres) / away) + side * ((tall * pixel) / 2 + (radius * metres) / away), wide: wide * pixel, tall: tall * pixel };
-      });
-      boxes.forEach((one, at) => {
-        for (const other of boxes.slice(at + 1)) {
-          const apart = Math.abs(one.across - other.across) > (one.wide + other.wide) / 2 || Math.abs(one.up - other.up) > (one.tall + other.tall) / 2;
-          check(apart, `on the ${scale} two lie on each other`);
-        }
+      const quads = names.map((name) => corners(name, metres));
+      const bodies = await ask(
+        page,
+        "(() => { const { rig, head } = headset; const eye = rig.toWorld(head.clone()); const radii = stage.world.table('bodies').numbers('radius'); return stage.world.services.map((service, body) => ({ service, way: window.placeOf(service).sub(eye).multiplyScalar(rig.metres).toArray(), radius: radii[body] * rig.metres })); })()",
+      );
+      const asked = await ask(page, "stage.world.table('bodies').words('label')[headset.pointed] ?? null");
+      const meant = await ask(page, "[stage.selected, stage.world.services[headset.pointed]].filter((service) => service != null)");
+      const labels = await ask(page, "Object.fromEntries(stage.world.services.map((service, body) => [service, stage.world.table('bodies').words('label')[body]]))");
+      for (const { service, way } of bodies.filter(({ service }) => meant.includes(service))) names.forEach(({ name }, at) => check(name === labels[service] || !covers(quads[at], way), `${scale}: ${name} is taken for ${service}`));
+      names.forEach(({ name, side, radius }, at) => {
+        // Whom a hand points at is named whoever is before it; a flag stands above all.
+        if (name !== asked && !(side === 1 && radius === 0)) for (const body of bodies) check(!before(body, quads[at]), `${scale}: ${body.service} is before ${name}`);
+        for (let other = 0; other < at; other++) check(divided(quads[at], quads[other]), `${scale}: ${name} lies on ${names[other].name}`);
       });
     }
   },

@@ -241,10 +241,9 @@ export class Stage {
     // Whoever comes back stands where they stood, however large the picture is by then.
     this.untouched = false;
     this.ground.strengthen(headset === null ? 1 : STOOD_ON);
-    if (headset === null && !this.gone) {
-      this.fitted();
-      this.paint();
-    }
+    if (this.gone) return;
+    if (headset === null) this.fitted();
+    this.paint();
   }
 
   /** What changes from frame to frame, in a picture of this size. */
@@ -803,7 +802,8 @@ export class Stage {
     for (const reach of this.ridden === null ? (cause?.rings ?? []) : []) found.push({ at: cause!.at, reach: (reach * size) / whole, thick: RING * size, colour: this.palette.cause, parts: 0 });
     if (suspect !== null && this.ridden === null) around(suspect.body, 2.6, this.palette.cause, 4);
     const chosen = this.selected === null ? -1 : world.services.indexOf(this.selected);
-    if (chosen >= 0) around(chosen, 1.32, this.palette.selection, 0, 0.12);
+    // With a headset on one sees it from its side: there is an outline.
+    if (chosen >= 0 && this.headset === null) around(chosen, 1.32, this.palette.selection, 0, 0.12);
     if (this.hovered !== null && this.hovered !== chosen && this.hovered < table.rows) around(this.hovered, 1.32, this.palette.selection, 0, 0.06);
     const [place, reach, colour, parts] = [new Float32Array(found.length * 3), new Float32Array(found.length * 2), new Float32Array(found.length * 4), new Float32Array(found.length)];
     found.forEach((ring, number) => {

@@ -39,6 +39,8 @@ export class Doing {
   says(service: string, at: number): string {
     const node = this.rows.get(service);
     if (node === undefined) return "";
-    return node.from_ns === null || node.from_ns > at ? "not reached yet" : wordsAt(node.says, at) || "has answered";
+    if (node.from_ns === null || node.from_ns > at) return "not reached yet";
+    // Before its first words the call is on the wire, after them the answer is there.
+    return wordsAt(node.says, at) || ((node.says[0]?.[0] ?? Infinity) > at ? "is called" : "has answered");
   }
 }

@@ -49,7 +49,7 @@ void main() {
 }`;
 
 /** Bodies that are seen smaller than this hide no name that is worth minding, and of so many, the largest, it is minded. */
-const MINDED = 0.02;
+const MINDED = 0.006;
 const MOST_MINDED = 64;
 /** A name has so much room around it, of its size: until it is chosen anew, heads move. */
 const ROOM = 0.54;
@@ -69,6 +69,17 @@ export interface Sight {
   ridden: Stage["ridden"];
 }
 
+/** A body as one sees it, as angles; how far what one sees of it is, m. */
+interface Disc {
+  turn: number;
+  high: number;
+  reach: number;
+  front: number;
+  body: number;
+  /** Nobody else's name may lie on it: that would be taken for its own. */
+  urgent: boolean;
+}
+
 type Offer = (wanted: Wanted) => boolean;
 
 type Look = "" | "sick" | "island" | "flag" | "suspect" | "chosen" | "hovered";
@@ -84,6 +95,8 @@ interface Wanted {
   side: number;
   /** Nobody who is nearer may be before it. */
   free: boolean;
+  /** Whose name it is, -1 for none of the bodies. */
+  body: number;
 }
 
 interface Slot {
@@ -108,6 +121,7 @@ export class Tags {
   private readonly taken = new Float32Array(MOST * 4);
   private readonly attributes: InstancedBufferAttribute[];
   private readonly way = new Vector3();
+  private readonly up = new Vector3();
   private turn = 0;
 
   constructor() {
@@ -183,16 +197,20 @@ export class Tags {
         this.write(slot, wanted, look);
         written = true;
       }
-      const pixel = Math.max(LEAST / away, ANGLE);
+      const pixel = Math.max(LEAST, away * ANGLE);
+      // Where the shader hangs it: before the body, and upright as seen from the head.
+      this.up.set(0, 0, 1).addScaledVector(this.way, -this.way.z).normalize();
+      const ball = wanted.radius * metres;
+      this.way.multiplyScalar(away - ball).addScaledVector(this.up, wanted.side * (1.1 * ball + 0.5 * slot.tall * pixel));
+      const near = this.way.length();
       const turn = Math.atan2(this.way.x, this.way.y);
-      const high = Math.asin(this.way.z) + wanted.side * (slot.tall * pixel * 0.5 + (wanted.radius * metres) / away);
+      const high = Math.asin(this.way.z / near);
       const level = Math.max(0.3, Math.cos(high));
-      const [half, tall] = [(slot.wide * pixel * ROOM) / level, slot.tall * pixel * ROOM];
+      const [half, tall] = [(slot.wide * pixel * ROOM) / near / level, (slot.tall * pixel * ROOM) / near];
       for (let other = 0; other < used; other++) {
         if (apart(turn, this.taken[4 * other]!) < half + this.taken[4 * other + 2]! && Math.abs(high - this.taken[4 * other + 1]!) < tall + this.taken[4 * other + 3]!) return false;
       }
-      const before = away - 1.2 * wanted.radius * metres;
-      if (wanted.free && discs.some((disc) => disc.away < before && apart(turn, disc.turn) < half + disc.reach / level && Math.abs(high - disc.high) < tall + disc.reach)) return false;
+      if (wanted.free && discs.some((disc) => (disc.urgent || disc.front < near) && disc.body !== wanted.body && apart(turn, disc.turn) < half + disc.reach / level && Math.abs(high - disc.high) < tall + disc.reach)) return false;
       slot.used = this.turn;
       this.taken.set([turn, high, half, tall], 4 * used);
       wanted.place.toArray(this.places, 3 * used);
@@ -211,20 +229,23 @@ export class Tags {
     if (written) this.texture.needsUpdate = true;
   }
 
-  /** The largest of those whom one sees, as angles and how far they are, m. */
-  private discs({ world, order, head, forward, metres }: Sight): { turn: number; high: number; reach: number; away: number }[] {
+  /** The largest of those whom one sees, as angles. */
+  private discs({ world, order, head, forward, metres, chosen, hovered, ridden }: Sight): Disc[] {
     const table = world.table("bodies");
     if (table.rows === 0) return [];
-    const [places, radii] = [table.numbers("position"), table.numbers("radius")];
-    const found: { turn: number; high: number; reach: number; away: number }[] = [];
+    const [places, radii, states] = [table.numbers("position"), table.numbers("radius"), table.numbers("state")];
+    const told = new Set([hovered, chosen === null ? -1 : world.services.indexOf(chosen), world.about.cause?.body ?? -1]);
+    const sick = (body: number) => ridden === null && (states[body] === DEGRADED || states[body] === FAILING || states[body] === ABSENT);
+    const found: Disc[] = [];
     for (const body of order.slice(0, TRIED)) {
       this.way.fromArray(places, 3 * body).sub(head);
       const away = this.way.length();
       const reach = (radii[body] ?? 0) / Math.max(away, 1e-6);
-      if (reach < MINDED || this.way.divideScalar(away).dot(forward) < SIGHT) continue;
-      found.push({ turn: Math.atan2(this.way.x, this.way.y), high: Math.asin(this.way.z), reach, away: away * metres });
+      const urgent = told.has(body) || sick(body);
+      if ((reach < MINDED && !urgent) || this.way.divideScalar(away).dot(forward) < SIGHT) continue;
+      found.push({ turn: Math.atan2(this.way.x, this.way.y), high: Math.asin(this.way.z), reach, front: (away - 0.5 * (radii[body] ?? 0)) * metres, body, urgent });
     }
-    return found.sort((one, other) => other.reach - one.reach).slice(0, MOST_MINDED);
+    return found.sort((one, other) => Number(other.urgent) - Number(one.urgent) || other.reach - one.reach).slice(0, MOST_MINDED);
   }
 
   private offerAll({ world, order, head, chosen, hovered, ridden }: Sight, offer: Offer): void {
@@ -235,17 +256,17 @@ export class Tags {
     const { cause, suspect } = world.about;
     const doing = (number: number) => ridden?.doing.says(world.services[number] ?? "", ridden.at) ?? seconds[number] ?? "";
     const body = (number: number, look: Look, certain = false) => {
-      const wanted = { text: names[number] ?? "", second: doing(number), look, place: new Vector3().fromArray(places, 3 * number), radius: radii[number] ?? 0 };
-      // Below it, else above it; and who is asked for, also where somebody is before it.
+      const wanted = { text: names[number] ?? "", second: doing(number), look, place: new Vector3().fromArray(places, 3 * number), radius: radii[number] ?? 0, body: number };
+      // Below it, else above it; and whom a hand points at, also where somebody is before that.
       if (offer({ ...wanted, side: -1, free: true }) || offer({ ...wanted, side: 1, free: true }) || !certain) return;
       if (!offer({ ...wanted, side: -1, free: false })) offer({ ...wanted, side: 1, free: false });
     };
     const picked = chosen === null ? -1 : world.services.indexOf(chosen);
-    const flag = (of: { name: string; top: number[] }, look: Look, second: string) => offer({ text: of.name, second, look, place: new Vector3().fromArray(of.top), radius: 0, side: 1, free: false });
+    const flag = (of: { name: string; top: number[] }, look: Look, second: string) => offer({ text: of.name, second, look, place: new Vector3().fromArray(of.top), radius: 0, side: 1, free: false, body: -1 });
     if (cause !== null && ridden === null) flag(cause, "flag", cause.reason);
     if (suspect !== null && ridden === null) flag(suspect, "suspect", `suspect, not proved: ${suspect.reason}`);
     if (hovered !== null && hovered < table.rows) body(hovered, "hovered", true);
-    if (picked >= 0 && picked !== hovered) body(picked, "chosen", true);
+    if (picked >= 0 && picked !== hovered) body(picked, "chosen");
     const others = order.slice(0, TRIED).filter((number) => number !== picked && number !== hovered);
     const urgent = (number: number) => {
       const state = states[number] ?? 0;
@@ -262,7 +283,7 @@ export class Tags {
     world.table("islands").words("name").forEach((text, number) => {
       // The first corner of a plate is the one in front.
       const first = island.indexOf(number as never);
-      if (text !== "" && first >= 0) offer({ text, second: "", look: "island", place: new Vector3(outlines[2 * first], outlines[2 * first + 1], 0), radius: 0, side: -1, free: true });
+      if (text !== "" && first >= 0) offer({ text, second: "", look: "island", place: new Vector3(outlines[2 * first], outlines[2 * first + 1], 0), radius: 0, side: -1, free: true, body: -1 });
     });
   }
 
