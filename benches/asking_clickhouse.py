@@ -21,7 +21,8 @@ from many_spans import BEGIN_NS, OPERATIONS, SERVICES, USERS, batches
 
 import tracescape as ts
 from tracescape.store import Store
-from tracescape_storage.clickhouse import rows, tables
+from tracescape_storage.clickhouse import tables
+from tracescape_storage.clickhouse.quick_rows import quick_span_rows
 from tracescape_storage.duckdb_file import DuckDBStore
 
 HOUR_NS = 3_600_000_000_000
@@ -69,7 +70,7 @@ def _stored(folder: Path, spans: int) -> list[str]:
         for begin in range(0, len(batch["spans"]), 50_000):
             part = dict(batch) | {"spans": batch["spans"].slice(begin, 50_000)}
             with made.more():
-                converted = rows.span_rows(part)
+                converted = quick_span_rows(part)
             with inserted.more():
                 client.insert_arrow("otel_traces", converted)
         ids += batch["spans"]["trace_id"][:1].to_pylist()
@@ -100,6 +101,10 @@ def _questions(traces: list[str]) -> Questions:
     return {
         "a trace by its id": [lambda store, t=trace: store.trace(t) for trace in drawn],  # type: ignore[misc]
         "the newest 20 traces": [lambda store: store.search()] * TIMES,
+        "the newest 20 spans of one service": [
+            lambda store, n=number: store.search(service=SERVICES[n], limit=20, spans=True)  # type: ignore[misc]
+            for number in services
+        ],
         "service, operation, duration in an hour": [
             lambda store, n=number: store.search(  # type: ignore[misc]
                 service=SERVICES[n],
