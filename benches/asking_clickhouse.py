@@ -21,8 +21,7 @@ from many_spans import BEGIN_NS, OPERATIONS, SERVICES, USERS, batches
 
 import tracescape as ts
 from tracescape.store import Store
-from tracescape_storage.clickhouse import tables
-from tracescape_storage.clickhouse.quick_rows import quick_span_rows
+from tracescape_storage.clickhouse import rows, tables
 from tracescape_storage.duckdb_file import DuckDBStore
 
 HOUR_NS = 3_600_000_000_000
@@ -70,7 +69,7 @@ def _stored(folder: Path, spans: int) -> list[str]:
         for begin in range(0, len(batch["spans"]), 50_000):
             part = dict(batch) | {"spans": batch["spans"].slice(begin, 50_000)}
             with made.more():
-                converted = quick_span_rows(part)
+                converted = rows.span_rows(part)
             with inserted.more():
                 client.insert_arrow("otel_traces", converted)
         ids += batch["spans"]["trace_id"][:1].to_pylist()
