@@ -100,6 +100,10 @@ def _questions(traces: list[str]) -> Questions:
     return {
         "a trace by its id": [lambda store, t=trace: store.trace(t) for trace in drawn],  # type: ignore[misc]
         "the newest 20 traces": [lambda store: store.search()] * TIMES,
+        "the newest 20 spans of one service": [
+            lambda store, n=number: store.search(service=SERVICES[n], limit=20, spans=True)  # type: ignore[misc]
+            for number in services
+        ],
         "service, operation, duration in an hour": [
             lambda store, n=number: store.search(  # type: ignore[misc]
                 service=SERVICES[n],

@@ -47,7 +47,7 @@ from tracescape.time_travel import TimeTravel
 from tracescape.times import When, Window, format_time, parse_duration, parse_when
 from tracescape_analytics.asking import Where, filter_of
 from tracescape_analytics.health import DEFAULT, Thresholds
-from tracescape_analytics.lately import Lately
+from tracescape_analytics.lately_by_count import lately_of
 from tracescape_analytics.trace_ids import parse_trace_id
 from tracescape_storage.backup import copy_store
 from tracescape_storage.clickhouse.address import is_clickhouse
@@ -166,7 +166,7 @@ class Store(RowFrames, Comparing, TimeTravel, Closing):
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._lately = Lately(reader)
+        self._lately = lately_of(reader)
 
     @property
     def location(self) -> str:

@@ -220,7 +220,7 @@ def test_no_copy_is_made_of_rows_that_do_not_tell_when_they_arrived(both: Both, 
 def test_more_rows_than_may_travel(both: Both) -> None:
     reader = ClickHouseReader(both.clickhouse.reader._connection.address, Limits(rows=100))  # type: ignore[attr-defined]
     with Store(reader) as store:
-        for query in ("SELECT service, count(*) FROM spans_v GROUP BY 1", "SELECT sum(time_ns) FROM events"):
+        for query in ("SELECT service, count(*) FROM spans_v GROUP BY 1", "SELECT sum(start_ns) FROM spans"):
             with pytest.raises(StoreError, match=r"more than 100 rows .* FROM otel_traces\."):
                 store.sql(query)
         with pytest.raises(StoreError, match="more than 100 spans. Ask about a shorter"):

@@ -100,7 +100,9 @@ class Connection:
                 batches = iter(stream)
                 first = next(batches, None)
                 if first is None:  # nothing at all: only a whole answer says what its columns are
-                    found = self._client.query_arrow(sql, parameters=_plain(parameters), settings=settings)
+                    found = self._client.query_arrow(
+                        f"SELECT * FROM ({sql}) LIMIT 0", parameters=_plain(parameters), settings=settings
+                    )
                     yield found.schema, iter(found.to_batches())
                     return
                 yield first.schema, _chained(self, first, batches)

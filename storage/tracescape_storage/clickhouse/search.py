@@ -65,7 +65,7 @@ class Searcher(NamedTuple):
         if len(found) > asked.limit:
             key, trace, span, row = places[-1]
             after = cursor_after(asked, "spans", Place(0, key, (trace, span, row)))
-        return Page(self._whole(places), after)
+        return Page(self._whole(places, _window_of(asked, [place[0] for place in places])), after)
 
     def _some_spans(
         self, asked: Question, place: Place | None, window: Window, most: int
@@ -108,8 +108,8 @@ class Searcher(NamedTuple):
         held: int | None = found["last"][0].as_py()
         return held
 
-    def _whole(self, places: list[tuple[int, str, int, int]]) -> pa.Table:
-        """The spans at these places, in their order, with all that is read of them."""
+    def _whole(self, places: list[tuple[int, str, int, int]], window: Window) -> pa.Table:
+        """The spans at these places, all in the window, in their order, with all that is read of them."""
         columns = {name: self.spans.columns[name] for name in (*RAW, "attributes", *WELL_KNOWN)}
         listed = ", ".join(f"{sql} AS `{name}`" for name, sql in columns.items())
         traces = ", ".join(literal(trace) for trace in dict.fromkeys(place[1] for place in places)) or "''"
@@ -118,7 +118,8 @@ class Searcher(NamedTuple):
         )
         rows = self.ask(
             f"SELECT {listed}, {_ROW} AS `#row` FROM {self.spans.origin}"
-            f" WHERE TraceId IN ({traces}) AND SpanId IN ({ids or literal('')})",
+            f" WHERE {' AND '.join([*window.conditions(), f'TraceId IN ({traces})'])}"
+            f" AND SpanId IN ({ids or literal('')})",
             Bound(),
         )
         where = {
@@ -234,6 +235,13 @@ def binary_ids(table: pa.Table) -> pa.Table:
 def _listed(table: pa.Table, name: str) -> list[Any]:
     values: list[Any] = (binary_ids(table) if name == "trace_id" else table)[name].to_pylist()
     return values
+
+
+def _window_of(asked: Question, keys: list[int]) -> Window:
+    """Where spans with these keys are."""
+    if asked.order == "newest" and keys:
+        return Window(keys[-1], keys[0] + 1)
+    return Window(asked.since_ns, asked.until_ns)
 
 
 def _after_span(asked: Question, place: Place) -> str:
