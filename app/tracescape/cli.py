@@ -361,21 +361,9 @@ def explore(
 
     shown = TimeShown(since, until, at, width, trace, against)
     asked = exploring.Asked(
-        trace,
-        share,
-        inside,
-        beside,
-        within,
-        span,
-        wall_view,
-        at,
-        against,
-        split,
-        screenshot,
-        video,
-        stereo,
-        openxr,
+        trace, share, inside, beside, within, span, wall_view, at, against, split, screenshot, video
     )
+    asked = asked._replace(stereo=stereo, openxr=openxr, glb=glb)
     request = asked.request()
     start = start_of(
         _pixels(size), theme, view, focus, hops, direction.value, select, split=split, stereo=stereo

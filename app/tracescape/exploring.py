@@ -49,6 +49,7 @@ class Asked(NamedTuple):
     video: Path | None = None
     stereo: bool = False
     openxr: bool = False
+    glb: Path | None = None
 
     def request(self) -> Request:
         """What is asked about a trace. Raises ``ValueError`` where options do not go together."""
@@ -67,7 +68,7 @@ class Asked(NamedTuple):
     @property
     def draws(self) -> bool:
         """Whether a file is asked for, and no window."""
-        return self.screenshot is not None or self.video is not None
+        return any(file is not None for file in (self.screenshot, self.video, self.glb))
 
     def _wrong(self, wish: InsideWish | None) -> Iterator[tuple[bool, str]]:
         stepping, rides = wish is not None, wish is None and self.trace is not None

@@ -206,8 +206,16 @@ def test_a_certificate_of_its_own_is_said_aloud_and_holds(tmp_path: Path) -> Non
             der = ssl.PEM_cert_to_DER_cert(cert.read_text())
             assert f"SHA-256 {hashlib.sha256(der).digest().hex(':').upper()}" in text
             assert "Nobody vouches for it" in text
+            grpc_port = re.search(r"OTLP/gRPC +(https://127\.0\.0\.1:\d+)", text)
+            assert grpc_port is not None, text
+            trusted = grpc.ssl_channel_credentials(cert.read_bytes())
+            exporter = OTLPSpanExporter(grpc_port[1], credentials=trusted)
+            provider = TracerProvider(resource=Resource.create({"service.name": "cart"}))
+            provider.add_span_processor(SimpleSpanProcessor(exporter))
+            provider.get_tracer("t").start_span("sold").end()
+            provider.shutdown()
             with ts.connect(address[1], ca=str(cert)) as store:
-                store.services()
+                assert "cart" in store.services()["service"].to_list()
             with pytest.raises(StoreError):
                 ts.connect(address[1]).services()
         finally:

@@ -80,6 +80,13 @@ def slowest(store: ts.Store) -> str:
             "of two moments or of a request",
         ),
         ({"trace": A, "share": "much"}, "is no share of a replay"),
+        ({"trace": A, "inside": True, "stereo": True, "screenshot": FILE}, "--stereo is of the world"),
+        ({"openxr": True, "stereo": True}, "--openxr is the world at one moment"),
+        ({"openxr": True, "trace": A}, "--openxr is the world at one moment"),
+        ({"openxr": True, "trace": A, "inside": True}, "--openxr is the world at one moment"),
+        ({"openxr": True, "at": "5m", "against": "9m"}, "--openxr is the world at one moment"),
+        ({"openxr": True, "screenshot": FILE}, "--openxr is the world at one moment"),
+        ({"openxr": True, "glb": FILE}, "--openxr is the world at one moment"),
     ],
 )
 def test_what_does_not_go_together_is_one_sentence(options: dict[str, Any], sentence: str) -> None:
@@ -95,6 +102,8 @@ def test_what_does_not_go_together_is_one_sentence(options: dict[str, Any], sent
         ({"at": "5m", "video": FILE}, exploring.Request()),
         ({"at": "5m", "video": FILE, "screenshot": FILE}, exploring.Request()),
         ({"trace": A, "at": "5m"}, exploring.Request(A)),
+        ({"stereo": True, "screenshot": FILE, "at": "5m"}, exploring.Request()),
+        ({"openxr": True, "at": "5m"}, exploring.Request()),
         # in a window one rides through the world of the first, and Esc leads back to both
         ({"trace": A, "at": "5m", "against": "9m", "split": True}, exploring.Request(A)),
         ({"trace": A, "share": "40%", "screenshot": FILE}, exploring.Request(A, 0.4)),
