@@ -223,7 +223,7 @@ def test_more_rows_than_may_travel(both: Both) -> None:
         for query in ("SELECT service, count(*) FROM spans_v GROUP BY 1", "SELECT sum(start_ns) FROM spans"):
             with pytest.raises(StoreError, match=r"more than 100 rows .* FROM otel_traces\."):
                 store.sql(query)
-        with pytest.raises(StoreError, match="more than 100 spans. Ask about a shorter"):
+        with pytest.raises(StoreError, match="more than 100 spans or links. Ask about a shorter"):
             store.topology(*WHOLE)
 
 

@@ -125,6 +125,25 @@ def test_attributes_of_type_json_are_refused(place: Place) -> None:
         connect(place.address("typed"))
 
 
+def test_traces_that_overlap_are_each_on_one_page(place: Place) -> None:
+    place.client.command("CREATE DATABASE IF NOT EXISTS overlapping")
+    place.client.command("CREATE TABLE IF NOT EXISTS overlapping.otel_traces AS default.otel_traces")
+    place.client.command(
+        "INSERT INTO overlapping.otel_traces (Timestamp, TraceId, SpanId, SpanName, ServiceName) SELECT"
+        " fromUnixTimestamp64Nano(toInt64(1000 + number)), lower(leftPad(hex(number % 5 + 1), 32, '0')),"
+        " lower(leftPad(hex(number + 1), 16, '0')), 'work', 'app' FROM numbers(20)"
+    )
+    with connect(place.address("overlapping")) as store:
+        found, after = [], None
+        while len(found) < 9:
+            page = store.search(limit=2, after=after)
+            found += page.rows["trace_id"].to_list()
+            after = page.after
+            if after is None:
+                break
+    assert found == [f"{number:032x}" for number in (5, 4, 3, 2, 1)]
+
+
 def test_a_span_of_a_clock_that_is_wrong_by_years_hides_no_others(place: Place) -> None:
     place.client.command("CREATE DATABASE IF NOT EXISTS clocks")
     place.client.command("CREATE TABLE IF NOT EXISTS clocks.otel_traces AS default.otel_traces")

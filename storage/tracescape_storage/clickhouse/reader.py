@@ -180,8 +180,8 @@ class ClickHouseReader(SqlReader):
         names = ("trace_id", "span_id", "linked_trace_id", "linked_span_id")
         listed = ", ".join(f"{source.columns[name]} AS `{name}`" for name in names)
         where = ["notEmpty(`Links.TraceId`)", *self._window(since_ns, until_ns)]
-        found = binary_ids(self._ask(f"SELECT {listed} FROM {source.origin}{_where(where)}", Bound()))
-        return _typed(found, {name: TABLES["links"].field(name).type for name in names})
+        found = self._ask_of_window(f"SELECT {listed} FROM {source.origin}{_where(where)}", Bound())
+        return _typed(binary_ids(found), {name: TABLES["links"].field(name).type for name in names})
 
     def shaped_spans(
         self, *, since_ns: int | None = None, until_ns: int | None = None, where: str = ""
@@ -194,13 +194,7 @@ class ClickHouseReader(SqlReader):
         within = self._window(since_ns, until_ns)
         if where:
             within.append(self._exact(where, bound))
-        try:
-            found = self._ask(shapes.shaped_sql(columns, origin, " AND ".join(within)), bound)
-        except TooManyRowsError:
-            raise QueryError(
-                f"The window has more than {self._connection.limits.rows:,} spans. Ask about a shorter one:"
-                " since= and until=."
-            ) from None
+        found = self._ask_of_window(shapes.shaped_sql(columns, origin, " AND ".join(within)), bound)
         numbers, first = distinct(found["shape"].to_numpy().view(np.int64))
         met = found.select(["shape", "start_ns", "span_id"]).take(pa.array(first))
 
@@ -417,6 +411,15 @@ class ClickHouseReader(SqlReader):
     def _ask(self, sql: str, bound: Bound, *, coded: bool = False) -> pa.Table:
         found = self._connection.table(sql, bound.values)
         return found if coded else _plain(found)
+
+    def _ask_of_window(self, sql: str, bound: Bound) -> pa.Table:
+        try:
+            return self._ask(sql, bound)
+        except TooManyRowsError:
+            raise QueryError(
+                f"The window has more than {self._connection.limits.rows:,} spans or links. Ask about a"
+                " shorter one: since= and until=."
+            ) from None
 
     def _window(self, since_ns: int | None, until_ns: int | None) -> list[str]:
         found = [] if since_ns is None else [f"Timestamp >= {instant(since_ns)}"]
