@@ -141,7 +141,7 @@ def _bodies(scene: Scene, nodes: pl.DataFrame, level: Level | None) -> Table:
 
 def _why(subtitle: str) -> str:
     """Whose errors are no reason to be sick is slower than before: a p95 alone does not say so."""
-    return f"slower: {subtitle}" if subtitle.startswith("p95") else subtitle
+    return f"slower: {subtitle}" if subtitle.startswith("p95") and not subtitle.endswith("–") else subtitle
 
 
 def _quantiles(scene: Scene, nodes: pl.DataFrame) -> NDArray[np.float32]:

@@ -9,11 +9,12 @@ const { chromium } = require("playwright-core");
 const GRAPHICS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
-export async function walk(ways) {
+/** ``size`` of the window: a small one where what is drawn without a graphics card is most of the time that it takes. */
+export async function walk(ways, size = { width: 1280, height: 800 }) {
   const browser = await chromium.launch({ executablePath: told.browser, args: ["--no-sandbox", "--headless=new", ...GRAPHICS] });
   const seen = {};
   for (const [name, way] of Object.entries(ways)) {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "dark" });
+    const context = await browser.newContext({ viewport: size, colorScheme: "dark" });
     context.setDefaultTimeout(15_000);
     const page = await context.newPage();
     const problems = [];

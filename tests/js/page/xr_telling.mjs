@@ -176,4 +176,4 @@ const ways = {
   },
 };
 
-await walk(ways);
+await walk(ways, { width: 720, height: 450 });
