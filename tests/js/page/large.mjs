@@ -96,4 +96,4 @@ const ways = {
   },
 };
 
-await walk(ways);
+await walk(ways, { width: 900, height: 640 });
