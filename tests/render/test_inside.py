@@ -232,14 +232,18 @@ def test_crowds_are_what_their_cells_say(
             assert drawn.void[body] == any(found.void[there])
     assert covered == set(naive.merged)
     for strips, pieces, least in ((drawn.work, found.work, 0.5), (drawn.lit, found.lit, 1e-9)):
-        cells_of = set()
-        for row, left, right in zip(strips.row.tolist(), strips.left, strips.right, strict=True):
-            cells_of |= {(row, cell) for cell in range(round(left * columns), round(right * columns))}
+        touched, whole = set(), set()
+        for row, left, right in zip(
+            strips.row.tolist(), strips.left * columns, strips.right * columns, strict=True
+        ):
+            touched |= {(row, cell) for cell in range(math.floor(left + 1e-9), math.ceil(right - 1e-9))}
+            if abs(left - round(left)) < 1e-9 and abs(right - round(right)) < 1e-9:  # not a piece as it is
+                whole |= {(row, cell) for cell in range(round(left), round(right))}
         share = naive.filled(pieces)
         sure = {at for at, part in share.items() if part >= least + 1e-6}
-        assert sure <= cells_of
+        assert sure <= touched
         if not naive.alone:
-            assert cells_of <= {at for at, part in share.items() if part >= least - 1e-6}
+            assert whole <= {at for at, part in share.items() if part >= least - 1e-6}
 
 
 def test_spans_that_are_too_close_are_a_crowd_that_says_how_many() -> None:
