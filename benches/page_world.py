@@ -22,9 +22,9 @@ from typing import IO, Any
 
 import httpx
 import polars as pl
-from benches.render import community_graph
 
 import tracescape.page.questions as page_questions
+from render import community_graph  # the file beside this one
 from tracescape.collector import Collector
 from tracescape.store import Topology
 from tracescape_analytics.topology import Unpaired
