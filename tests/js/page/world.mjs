@@ -45,6 +45,17 @@ const ways = {
     await page.keyboard.press("f");
     await page.waitForFunction(([x, y, z]) => { const at = document.querySelector(".sight").stage.camera.position; return Math.hypot(at.x - x, at.y - y, at.z - z) > 5; }, after);
   },
+  async "no name of another lies on somebody who is sick"(page) {
+    await world(page, `?since=${told.since}&until=${told.until}`);
+    await page.locator(".names .sick").first().waitFor();
+    const sick = await seen(page, "[...stage.world.table('bodies').numbers('state')].flatMap((state, body) => [1, 2, 4].includes(state) && stage.spot(body) ? [{ ...stage.spot(body), name: stage.world.table('bodies').words('label')[body] }] : [])");
+    check(sick.length >= 3, `only ${sick.length} are sick`);
+    const box = await page.locator(".sight").boundingBox();
+    const names = await page.locator(".names > div:not([hidden]):not(.flag)").evaluateAll((all) => all.map((each) => ({ name: each.querySelector("b").textContent, ...each.getBoundingClientRect().toJSON() })));
+    for (const { x, y, name } of sick)
+      for (const each of names)
+        check(each.name === name || each.right < box.x + x || each.left > box.x + x || each.bottom < box.y + y || each.top > box.y + y, `${each.name} lies on ${name}`);
+  },
   async "what is drawn is what the bytes say"(page) {
     await world(page, `?since=${told.since}&until=${told.until}`);
     const bytes = await told_in_bytes(page, `since=${told.since}&until=${told.until}`);

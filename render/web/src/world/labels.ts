@@ -9,6 +9,17 @@ export interface Label {
   look: "" | "sick" | "island" | "flag" | "suspect" | "chosen";
   /** It is there, whoever else has to go. */
   certain: boolean;
+  /** Whose it is, and where it may stand instead of hanging at `y`. */
+  body?: number;
+  over?: number;
+}
+
+/** Who must not be hidden: a body and where it is on the screen. */
+export interface Minded {
+  body: number;
+  x: number;
+  y: number;
+  radius: number;
 }
 
 const MOST = 60;
@@ -19,9 +30,9 @@ export class Labels {
 
   constructor(private readonly host: HTMLElement) {}
 
-  /** Shows those that have room, the first ones first. */
-  show(labels: Label[], width: number, height: number): void {
-    const taken: [number, number, number, number][] = [];
+  /** Shows those that have room, the first ones first; on nobody else who is minded, if there is another place. */
+  show(labels: Label[], width: number, height: number, minded: readonly Minded[] = []): void {
+    const taken: Box[] = [];
     let used = 0;
     for (const label of labels) {
       if (used >= MOST) break;
@@ -31,11 +42,18 @@ export class Labels {
       const x = label.certain ? Math.min(Math.max(label.x, wide / 2), width - wide / 2) : label.x;
       let y = above ? label.y - tall : label.y;
       if (label.certain) y = Math.min(Math.max(y, GAP + 1), height - tall);
-      const box: [number, number, number, number] = [x - wide / 2 - GAP, y - GAP, x + wide / 2 + GAP, y + tall + GAP];
-      const outside = box[2] < 0 || box[0] > width || box[3] < 0 || box[1] > height;
-      if (outside || (!label.certain && taken.some((other) => overlap(box, other)))) continue;
-      taken.push(box);
-      this.put(used++, label, x, y);
+      const boxed = (top: number): Box => [x - wide / 2 - GAP, top - GAP, x + wide / 2 + GAP, top + tall + GAP];
+      const free = [y, ...(label.over === undefined ? [] : [label.over - tall])].filter((top) => {
+        const box = boxed(top);
+        const outside = box[2] < 0 || box[0] > width || box[3] < 0 || box[1] > height;
+        return !outside && (label.certain || !taken.some((other) => overlap(box, other)));
+      });
+      const hides = (top: number) => minded.some((each) => each.body !== label.body && overlap(boxed(top), around(each)));
+      const urgent = label.certain || label.look === "sick" || label.look === "chosen";
+      const top = free.find((each) => !hides(each)) ?? (urgent ? free[0] : undefined);
+      if (top === undefined) continue;
+      taken.push(boxed(top));
+      this.put(used++, label, x, top);
     }
     for (const { box } of this.pool.slice(used)) box.hidden = true;
   }
@@ -60,6 +78,12 @@ export class Labels {
   }
 }
 
-function overlap(a: readonly number[], b: readonly number[]): boolean {
-  return (a[0] ?? 0) < (b[2] ?? 0) && (b[0] ?? 0) < (a[2] ?? 0) && (a[1] ?? 0) < (b[3] ?? 0) && (b[1] ?? 0) < (a[3] ?? 0);
+type Box = readonly [number, number, number, number];
+
+function around({ x, y, radius }: Minded): Box {
+  return [x - radius, y - radius, x + radius, y + radius];
+}
+
+function overlap(a: Box, b: Box): boolean {
+  return a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 }

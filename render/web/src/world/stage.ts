@@ -7,7 +7,7 @@ import { ABSENT, colours, DEGRADED, FAILING, HEALTHY, IDLE, type Colours } from 
 import { Ground, middles } from "./floor";
 import { Frames } from "./frames";
 import { graphics, isSoftware } from "./graphics";
-import { Labels, type Label } from "./labels";
+import { Labels, type Label, type Minded } from "./labels";
 import { Doing } from "./telling";
 import { Levels } from "./levels";
 import { curveAt } from "./picking";
@@ -834,6 +834,7 @@ export class Stage {
     const table = world.table("bodies");
     const [names, seconds, states, shape] = [table.words("label"), table.words("subtitle"), table.numbers("state"), table.numbers("shape")];
     const labels: Label[] = [];
+    const minded: Minded[] = [];
     const flag = (told: { name: string; reason: string; top: number[] }, look: "flag" | "suspect", second: string) => {
       const at = this.projected(new Vector3().fromArray(told.top));
       if (at !== null) labels.push({ text: told.name, second, x: at.x, y: at.y, look, certain: true });
@@ -859,10 +860,11 @@ export class Stage {
       const look = named.has(body) ? "chosen" : sick ? "sick" : shape[body] === GROUP ? "island" : "";
       // A body has the colour of the request then, and not of its service: so have the words.
       const second = ridden === null ? (seconds[body] ?? "") : ridden.doing.says(world.services[body] ?? "", ridden.at);
-      labels.push({ text: names[body] ?? "", second, x: spot.x, y: spot.y + spot.radius + 3, look, certain: false });
+      if (sick || named.has(body)) minded.push({ body, ...spot });
+      labels.push({ text: names[body] ?? "", second, x: spot.x, y: spot.y + spot.radius + 3, look, certain: false, body, over: spot.y - spot.radius - 3 });
     }
     labels.push(...this.islands(world));
-    this.labels.show(labels, this.size.width, this.size.height);
+    this.labels.show(labels, this.size.width, this.size.height, minded);
   }
 
   private islands(world: World): Label[] {
