@@ -98,14 +98,14 @@ def _questions(traces: list[str]) -> Questions:
     users = [str(number) for number in generator.integers(0, USERS, TIMES)]
     services = [int(number) for number in generator.integers(0, len(SERVICES), TIMES)]
     return {
-        "a trace by its id": [lambda store, t=trace: store.trace(t) for trace in drawn],  # type: ignore[misc]
+        "a trace by its id": [lambda store, t=trace: store.trace(t) for trace in drawn],  # type: ignore[misc]  # mypy knows no lambda with a default
         "the newest 20 traces": [lambda store: store.search()] * TIMES,
         "the newest 20 spans of one service": [
-            lambda store, n=number: store.search(service=SERVICES[n], limit=20, spans=True)  # type: ignore[misc]
+            lambda store, n=number: store.search(service=SERVICES[n], limit=20, spans=True)  # type: ignore[misc]  # mypy knows no lambda with a default
             for number in services
         ],
         "service, operation, duration in an hour": [
-            lambda store, n=number: store.search(  # type: ignore[misc]
+            lambda store, n=number: store.search(  # type: ignore[misc]  # mypy knows no lambda with a default
                 service=SERVICES[n],
                 operation=OPERATIONS[25 * n],
                 min_duration="5ms",
@@ -116,7 +116,7 @@ def _questions(traces: list[str]) -> Questions:
             for number in services
         ],
         "a rare attribute": [
-            lambda store, u=user: store.search(attributes={"user.id": u}, spans=True, limit=1000)  # type: ignore[misc]
+            lambda store, u=user: store.search(attributes={"user.id": u}, spans=True, limit=1000)  # type: ignore[misc]  # mypy knows no lambda with a default
             for user in users
         ],
         "topology of everything": [lambda store: store.topology()] * 3,

@@ -272,7 +272,7 @@ class Direct:
     def _insert(self, group: Sequence[Waiting], new: Sequence[Accepted]) -> tuple[Fate, Exception | None]:
         try:
             block = self._sink.prepare(*tables_of(new))
-        except Exception as failure:
+        except Exception as failure:  # whatever it is, its senders are told
             return (Fate.UNSTORABLE if is_of_content(failure) else Fate.NOT_STORED), failure
         token = uuid.uuid4().hex
         begin = time.time_ns()
@@ -292,7 +292,7 @@ class Direct:
     def _attempt(self, block: Any, token: str) -> Exception | None:
         try:
             self._sink.insert(block, token)
-        except Exception as error:
+        except Exception as error:  # `fate_of` says what it means for the block
             return error
         return None
 

@@ -131,7 +131,7 @@ def _check_tree(tree: object) -> frozenset[str]:
     """Which of the bounded functions are called. Raises `QueryError`."""
     selects = tables = 0
     bounded = set()
-    for node in _nodes(tree):
+    for node in nodes_of(tree):
         kind = node.get("type")
         if not isinstance(kind, str):  # of a sample it says how large that is
             continue
@@ -156,7 +156,7 @@ def _check_tree(tree: object) -> frozenset[str]:
     return frozenset(bounded)
 
 
-def _nodes(tree: object) -> Iterator[dict[str, Any]]:
+def nodes_of(tree: object) -> Iterator[dict[str, Any]]:
     """Every object of the tree, however deep: without recursion."""
     waiting = [tree]
     while waiting:

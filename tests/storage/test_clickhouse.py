@@ -59,8 +59,8 @@ def test_the_topology_and_what_is_calculated_from_it(both: Both) -> None:
         def topology(store: Store, asked: tuple[Any, ...] = (since, until, baseline)) -> Topology:
             return store.topology(*asked)
 
-        both.alike(lambda store, ask=topology: ask(store).nodes)  # type: ignore[misc]
-        both.alike(lambda store, ask=topology: ask(store).edges)  # type: ignore[misc]
+        both.alike(lambda store, ask=topology: ask(store).nodes)  # type: ignore[misc]  # mypy knows no lambda with a default
+        both.alike(lambda store, ask=topology: ask(store).edges)  # type: ignore[misc]  # mypy knows no lambda with a default
     since, until = WHOLE
     both.alike(lambda store: store.services(since, until))
     both.alike(lambda store: store.health(BROKEN[0], BROKEN[1], baseline=BEGIN))
@@ -99,7 +99,7 @@ def test_searches_page_by_page(both: Both, where: str, order: str) -> None:
         for store in both:
             after, rows = None, []
             for _ in range(3):
-                page = store.search(where, order=order, limit=7, spans=spans, after=after)  # type: ignore[arg-type]
+                page = store.search(where, order=order, limit=7, spans=spans, after=after)  # type: ignore[arg-type]  # a word of the parameters
                 rows.append(pl.DataFrame(page.rows.select(pl.exclude("attributes"))))
                 after = page.after
                 if after is None:
@@ -131,7 +131,7 @@ def _pages(store: Store, where: str, spans: bool) -> list[pl.DataFrame]:
 
 def test_what_is_held_is_told_by_the_parts_of_the_table_and_not_by_its_rows(both: Both) -> None:
     reader = both.clickhouse.reader
-    plan = reader._connection._client.query(f"EXPLAIN {reader._extent_sql}").result_rows  # type: ignore[attr-defined]
+    plan = reader._connection._client.query(f"EXPLAIN {reader._extent_sql}").result_rows  # type: ignore[attr-defined]  # the reader's own
     assert any("_minmax_count_projection" in row[0] for row in plan)
 
 
@@ -160,7 +160,7 @@ def test_questions_in_sql(both: Both) -> None:
         " 90000000 ORDER BY start_ns DESC, span_id LIMIT 9",
         "SELECT service, environment, version FROM resources WHERE service <> 'tracescape' ORDER BY ALL",
     ):
-        both.alike(lambda store, query=query: store.sql(query))  # type: ignore[misc]
+        both.alike(lambda store, query=query: store.sql(query))  # type: ignore[misc]  # mypy knows no lambda with a default
 
 
 def test_any_attribute_is_a_column_of_texts(both: Both) -> None:
@@ -194,7 +194,7 @@ def test_an_environment_is_asked_of_each_row(both: Both) -> None:
                 f"SELECT count(*) AS n FROM spans WHERE resource_id {word}"
                 f" (SELECT resource_id FROM resources WHERE {inner}) AND start_ns < {until}"
             )
-            both.alike(lambda store, query=query: store.sql(query))  # type: ignore[misc]
+            both.alike(lambda store, query=query: store.sql(query))  # type: ignore[misc]  # mypy knows no lambda with a default
 
 
 def test_events_of_a_time(both: Both) -> None:
@@ -208,7 +208,7 @@ def test_events_of_a_time(both: Both) -> None:
             f"SELECT name, count(*) AS n, min(time_ns) AS first FROM events WHERE {condition}"
             " GROUP BY ALL ORDER BY ALL"
         )
-        both.alike(lambda store, query=query: store.sql(query))  # type: ignore[misc]
+        both.alike(lambda store, query=query: store.sql(query))  # type: ignore[misc]  # mypy knows no lambda with a default
 
 
 def test_no_copy_is_made_of_rows_that_do_not_tell_when_they_arrived(both: Both, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_no_copy_is_made_of_rows_that_do_not_tell_when_they_arrived(both: Both, 
 
 
 def test_more_rows_than_may_travel(both: Both) -> None:
-    reader = ClickHouseReader(both.clickhouse.reader._connection.address, Limits(rows=100))  # type: ignore[attr-defined]
+    reader = ClickHouseReader(both.clickhouse.reader._connection.address, Limits(rows=100))  # type: ignore[attr-defined]  # the reader's own
     with Store(reader) as store:
         for query in ("SELECT service, count(*) FROM spans_v GROUP BY 1", "SELECT sum(start_ns) FROM spans"):
             with pytest.raises(StoreError, match=r"more than 100 rows .* FROM otel_traces\."):
@@ -269,4 +269,4 @@ def test_no_condition_loses_a_row(both: Both, seed: int) -> None:
             " ORDER BY duration_ns DESC, span_id LIMIT 3"
         )
         for query in (counted, first):
-            both.alike(lambda store, query=query: store.sql(query), some=False)  # type: ignore[misc]
+            both.alike(lambda store, query=query: store.sql(query), some=False)  # type: ignore[misc]  # mypy knows no lambda with a default

@@ -18,6 +18,7 @@ from tracescape_storage.attribute_columns import WELL_KNOWN
 from tracescape_storage.clickhouse.columns import KIND_WORDS, STATUS_WORDS, Source
 from tracescape_storage.clickhouse.literals import Bound, instant, literal, number
 from tracescape_storage.schema import CONTENT_KEYS, PROMOTED, TABLES, store_columns
+from tracescape_storage.statement import nodes_of
 
 Node = dict[str, Any]
 
@@ -181,7 +182,7 @@ class _Planner:
         return found.sql if found is not None and found.exact else None
 
     def plan(self, tree: Node) -> Plan:
-        nodes = list(_nodes(tree))
+        nodes = list(nodes_of(tree))
         inner = {each["key"].lower() for node in nodes for each in node.get("cte_map", {}).get("map", ())}
         asked = [node for node in nodes if node.get("type") == "BASE_TABLE"]
         names = {node["table_name"].lower() for node in asked}
@@ -238,10 +239,10 @@ class _Planner:
     def _first_rows(self, pull: Pull, select: Node, read: Node, condition: _Condition | None) -> Pull:
         """The pull of a question that takes rows of one table as they are: perhaps only the first of them."""
         functions = {
-            str(node.get("function_name", "")).lower() for node in _nodes(select.get("select_list"))
+            str(node.get("function_name", "")).lower() for node in nodes_of(select.get("select_list"))
         } | {
             "count_star"
-            for node in _nodes(select.get("select_list"))
+            for node in nodes_of(select.get("select_list"))
             if node.get("class") in ("WINDOW", "SUBQUERY", "LAMBDA")
         }
         plain = not any(
@@ -495,13 +496,13 @@ def _named(nodes: Iterable[Node]) -> frozenset[str]:
 
 def _names(node: Node | None, name: str) -> bool:
     """Whether a condition speaks of this column."""
-    return name in _named(_nodes(node))
+    return name in _named(nodes_of(node))
 
 
 def _takes_all(select: Node, inner: set[str]) -> bool:
     """Whether it asks for all columns of a table; ``inner`` are names of none."""
     parts = {name: part for name, part in select.items() if name not in ("from_table", "cte_map")}
-    if not any(node.get("class") == "STAR" for node in _nodes(parts)):
+    if not any(node.get("class") == "STAR" for node in nodes_of(parts)):
         return False
     waiting = [select.get("from_table") or {}]
     while waiting:
@@ -532,17 +533,6 @@ def _scopes(select: Node) -> Iterator[tuple[Node, _Scope]]:
 
 def _joins(nodes: Iterable[Node]) -> bool:
     return any(node.get("type") in ("JOIN", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE") for node in nodes)
-
-
-def _nodes(tree: object) -> Iterator[Node]:
-    waiting = [tree]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            yield each
-            waiting.extend(each.values())
-        elif isinstance(each, list):
-            waiting.extend(each)
 
 
 def _of_events(sign: str, value: int) -> _Condition | None:

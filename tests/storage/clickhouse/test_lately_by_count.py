@@ -49,8 +49,8 @@ def growing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Growing]:
 
 def alike(kept: Store, since: int, until: int | None) -> None:
     """What is kept says what a store that was opened just now says."""
-    kept.reader._kept.clear()  # type: ignore[attr-defined]
-    with Store(ClickHouseReader(kept.reader._connection.address)) as fresh:  # type: ignore[attr-defined]
+    kept.reader._kept.clear()  # type: ignore[attr-defined]  # the reader's own
+    with Store(ClickHouseReader(kept.reader._connection.address)) as fresh:  # type: ignore[attr-defined]  # the reader's own
         anew = fresh.topology(since, until)
     found = kept.topology(since, until)
     assert_frame_equal(found.nodes, anew.nodes)
