@@ -13,7 +13,7 @@ import tomllib
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -64,11 +64,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 
 def main() -> None:
     """Run the command line and end the process: the entry point of the installed script."""
-    code = run()
+    _end(run())
+
+
+def _end(code: int) -> NoReturn:
     if _compiling():  # Python would end that thread in the middle of LLVM, which aborts or lists what it held
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(code)
+    gc.unfreeze()  # after compiling, whenever it ended: or DuckDB's bindings list what is not collected
     sys.exit(code)
 
 
@@ -218,20 +222,17 @@ def serve(
     )
     files = FileSettings(db, _limits(keep, max_gib), memory_mib)
     given = [name for name in OF_FILES if _is_typed(context, name)]
-    try:
-        with collector_for(store, settings, files, given) as collector:
-            grpc_url, http_url = collector.grpc_endpoint, collector.http_url
-            out.print(f"OTLP/gRPC   {grpc_url}   (OTEL_EXPORTER_OTLP_ENDPOINT={grpc_url})")
-            out.print(f"OTLP/HTTP   {http_url}   (and questions: {collector.asked_by})", markup=False)
-            for lane in collector.lanes.values():
-                out.print(f"store       {lane.location}", markup=False)
-            out.print(f"page        {http_url}/   (in a browser)")
-            if own is not None:
-                _print_certificate(own)
-            out.print("Ctrl-C ends it; what was accepted is stored first.")
-            stopped.wait()
-    finally:
-        gc.unfreeze()  # or DuckDB's bindings list, at the end, what was not collected
+    with collector_for(store, settings, files, given) as collector:
+        grpc_url, http_url = collector.grpc_endpoint, collector.http_url
+        out.print(f"OTLP/gRPC   {grpc_url}   (OTEL_EXPORTER_OTLP_ENDPOINT={grpc_url})")
+        out.print(f"OTLP/HTTP   {http_url}   (and questions: {collector.asked_by})", markup=False)
+        for lane in collector.lanes.values():
+            out.print(f"store       {lane.location}", markup=False)
+        out.print(f"page        {http_url}/   (in a browser)")
+        if own is not None:
+            _print_certificate(own)
+        out.print("Ctrl-C ends it; what was accepted is stored first.")
+        stopped.wait()
     out.print("stopped; everything acknowledged is in the store")
 
 

@@ -132,6 +132,24 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         )
 
 
+def test_nothing_is_listed_at_the_end_whenever_the_decoder_was_compiled(tmp_path: Path) -> None:
+    """A command that fails early ends while kernels compile, or just after."""
+    script = "import time, tracescape.cli as cli\ncode = cli.run()\n"
+    script += "while cli._compiling():\n time.sleep(0.05)\ncli._end(code)"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = subprocess.run(
+            [sys.executable, "-c", script, "serve", "--grpc", address, "--http", "127.0.0.1:0"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert "decoder     compiled" in result.stdout
+    fails(result, "Address already in use")
+
+
 def test_a_database_that_another_process_holds(served: Served) -> None:
     result = run("serve", "--db", served.db, cwd=served.folder)
     fails(result, f"Process {served.process.pid} holds")
