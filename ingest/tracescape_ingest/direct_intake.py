@@ -5,12 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Final
+from typing import Any, Final
+
+import pyarrow as pa
 
 from tracescape_ingest.accepting import Decoder, Signal
 from tracescape_ingest.counting import Counting
 from tracescape_ingest.direct import DEFAULT_LINGER_S, DEFAULT_MAX_WAITING_BYTES, Direct, Sink
 from tracescape_ingest.intake import Door, Outcome
+from tracescape_storage.attribute_columns import Sampler
 
 #: Signals that the store has no table for, and what their senders are told.
 Unkept = Mapping[Signal, str]
@@ -42,9 +45,10 @@ class DirectIntake(Door):
         ready: Callable[[], None] | None = None,
     ) -> None:
         counting = Counting()
-        decoder = Decoder(secrets.randbits(63), ready=ready or (lambda: None), wanted={})
+        watched = _Watched(sink)
+        decoder = Decoder(secrets.randbits(63), lambda: watched.columns, ready or (lambda: None))
         pipeline = Direct(
-            sink,
+            watched,
             max_waiting_bytes=max_waiting_bytes,
             linger_s=linger_s,
             kernels=decoder.duplicate_kernels,
@@ -67,3 +71,25 @@ class DirectIntake(Door):
         answer: Future[Outcome] = Future()
         answer.set_result(Outcome(0, rejected, self._unkept[signal] if rejected else ""))
         return answer
+
+
+class _Watched:
+    """A sink that tells which attributes many spans have: decoded into columns, they are not parsed again."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._sampler = Sampler()
+        #: As `DuckDBStore.attribute_columns`; it is replaced when more are found.
+        self.columns: Mapping[str, str] = {}
+
+    def prepare(self, *batches: Mapping[str, pa.Table]) -> Any:
+        """See `Sink.prepare`."""
+        for tables in batches:
+            if "spans" in tables:
+                new = self._sampler.look(tables["spans"]["attributes"], self.columns)
+                self.columns = {**self.columns, **new}
+        return self._sink.prepare(*batches)
+
+    def insert(self, block: Any, token: str) -> None:
+        """See `Sink.insert`."""
+        self._sink.insert(block, token)

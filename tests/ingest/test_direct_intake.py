@@ -12,6 +12,7 @@ from tracescape_ingest.direct_intake import DirectIntake
 from tracescape_ingest.intake import Signal
 from tracescape_ingest.self_observation import SelfObservation
 from tracescape_ingest.signals import answer_of
+from tracescape_storage.clickhouse.rows import span_rows
 
 
 class Sink:
@@ -43,6 +44,19 @@ def test_spans_and_logs_arrive(intake: DirectIntake, sink: Sink) -> None:
     assert [next(iter(each)) for each in sink.tables] == ["spans", "logs"]
     assert intake.settle() and intake.catch_up()
     assert intake.counting.read().accepted == {"traces": 1, "logs": 1}
+
+
+def test_attributes_that_many_spans_have_are_decoded_into_columns_and_none_is_lost(
+    intake: DirectIntake, sink: Sink
+) -> None:
+    for _ in range(2):
+        spans = [span(attributes={"app.tier": "gold", **({"odd": n} if not n else {})}) for n in range(300)]
+        assert intake.submit(Signal.TRACES, request(*spans).SerializeToString()).result(10).accepted == 300
+    first, second = (each["spans"].column_names for each in sink.tables)
+    assert "app.tier" not in first and "app.tier" in second and "odd" not in second
+    found = [span_rows(dict(each))["SpanAttributes"].to_pylist() for each in sink.tables]
+    assert [dict(each) for each in found[0]] == [dict(each) for each in found[1]]
+    assert dict(found[1][0]) == {"app.tier": "gold", "odd": "0"}
 
 
 def test_of_a_signal_that_is_not_kept_everything_is_rejected_with_the_reason(

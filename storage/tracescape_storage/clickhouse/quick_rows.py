@@ -1,42 +1,39 @@
-"""What ``rows.span_rows`` gives, column by column instead of row by row: five times faster.
+"""What `rows.span_rows` and `rows.log_rows` give, column by column instead of row by row: five times faster.
 
-That one is how it is meant. Two things differ: text columns are dictionary-coded where they came so, and of
+Those are how it is meant. Two things differ: text columns are dictionary-coded where they came so, and of
 two spans with the same ids the first has the events and links of both.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracescape_storage.attributes import decode_attributes
+from tracescape_storage.attributes import decode_attributes, decode_value
 from tracescape_storage.clickhouse.columns import KIND_WORDS, STATUS_WORDS
-from tracescape_storage.clickhouse.rows import SPAN_ROWS, Tables, span_rows, text_of, texts_of
+from tracescape_storage.clickhouse.rows import LOG_ROWS, SPAN_COLUMNS, SPAN_ROWS, Tables, text_of, texts_of
 from tracescape_storage.hex_text import Array, fixed_bytes, hex_of_bytes, hex_of_spans
-from tracescape_storage.schema import SPANS
 
 _MAP: Final = pa.map_(pa.string(), pa.string())
 _TIME: Final = pa.timestamp("ns")
 #: Attributes with lists, maps, or what JSON cannot hold (see ``attributes``); or with text that looks so.
 _UNUSUAL: Final = r'"\$|:[\[{]'
+_UNUSUAL_BODY: Final = r"^[\[{]"
 #: Numbers become texts as they are read. So many rows at a time: each call costs, and so does memory.
 _READ: Final = json.JSONDecoder(parse_int=str, parse_float=lambda text: text_of(float(text)))
 _AT_ONCE: Final = 1_000
 
 
 def quick_span_rows(tables: Tables) -> pa.Table:
-    """`SPAN_ROWS` for ``spans``, with what ``events, links, resources, scopes`` say of them.
-
-    Attributes that have columns of their own take the slow way.
-    """
+    """`SPAN_ROWS` for ``spans``, with what ``events, links, resources, scopes`` say of them."""
     spans = _one_chunk(tables["spans"])
-    if not spans.num_rows or set(spans.column_names) - set(SPANS.names):
-        return span_rows(tables)
+    if not spans.num_rows:
+        return SPAN_ROWS.empty_table()
     ids = spans["trace_id"].chunk(0), spans["span_id"].to_numpy()
     keys = _keys(*ids)
     resources = _Named(tables.get("resources"), "resource_id", spans["resource_id"])
@@ -53,7 +50,7 @@ def quick_span_rows(tables: Tables) -> pa.Table:
         "ResourceAttributes": resources.maps("attributes"),
         "ScopeName": scopes.texts("name"),
         "ScopeVersion": scopes.texts("version"),
-        "SpanAttributes": _maps(spans["attributes"]),
+        "SpanAttributes": _with_columns(_maps(spans["attributes"]), spans),
         "Duration": pa.array(np.maximum(spans["duration_ns"].to_numpy(), 0).astype(np.uint64)),
         "StatusCode": _words(spans["status"], STATUS_WORDS),
         "StatusMessage": _text(spans, "status_message"),
@@ -76,12 +73,48 @@ def quick_span_rows(tables: Tables) -> pa.Table:
     return pa.Table.from_arrays([arrays[name] for name in SPAN_ROWS.names], schema=SPAN_ROWS)
 
 
+def quick_log_rows(tables: Tables) -> pa.Table:
+    """`LOG_ROWS` for ``logs``, with what ``resources, scopes`` say of them."""
+    logs = _one_chunk(tables["logs"])
+    if not logs.num_rows:
+        return LOG_ROWS.empty_table()
+    resources = _Named(tables.get("resources"), "resource_id", logs["resource_id"])
+    scopes = _Named(tables.get("scopes"), "scope_id", logs["scope_id"])
+    arrays: dict[str, pa.Array] = {
+        "Timestamp": logs["time_ns"].chunk(0).cast(_TIME),
+        "TraceId": _trace_hex(logs["trace_id"].chunk(0)),
+        "SpanId": hex_of_spans(logs["span_id"].to_numpy()),
+        "TraceFlags": _byte(logs["flags"]),
+        "SeverityText": _text(logs, "severity_text").dictionary_encode(),
+        "SeverityNumber": _byte(logs["severity_number"]),
+        "ServiceName": _coded(logs["service"].chunk(0)),
+        "Body": pa.array([text_of(body) for body in _bodies(logs["body"])], pa.string()),
+        "ResourceSchemaUrl": resources.texts("schema_url").dictionary_encode(),
+        "ResourceAttributes": resources.maps("attributes"),
+        "ScopeSchemaUrl": scopes.texts("schema_url").dictionary_encode(),
+        "ScopeName": scopes.texts("name"),
+        "ScopeVersion": scopes.texts("version").dictionary_encode(),
+        "ScopeAttributes": scopes.maps("attributes"),
+        "LogAttributes": _maps(logs["attributes"]),
+    }
+    return pa.Table.from_arrays([arrays[name] for name in LOG_ROWS.names], schema=LOG_ROWS)
+
+
 def _one_chunk(table: pa.Table) -> pa.Table:
     return table.unify_dictionaries().combine_chunks()
 
 
 def _trace_hex(ids: pa.Array) -> pa.Array:
-    return hex_of_bytes(fixed_bytes(ids, 16))
+    """Digits of ids; ``""`` where there is none."""
+    if not ids.null_count:
+        return hex_of_bytes(fixed_bytes(ids, 16))
+    digits = hex_of_bytes(fixed_bytes(ids.fill_null(bytes(16)), 16))
+    return pc.if_else(ids.is_valid(), digits, "")
+
+
+def _byte(numbers: pa.ChunkedArray) -> pa.Array:
+    """The lowest eight bits; 0 of what is negative."""
+    return pa.array((np.maximum(numbers.to_numpy(), 0) & 0xFF).astype(np.uint8))
 
 
 def _plain(values: pa.Array) -> pa.Array:
@@ -164,19 +197,64 @@ class _Parts:
 
 def _maps(texts: pa.Array | pa.ChunkedArray) -> pa.MapArray:
     """JSON texts of attributes as maps of texts."""
-    unusual = pc.match_substring_regex(texts, _UNUSUAL).to_numpy(zero_copy_only=False)
-    listed = texts.to_pylist()
     keys: list[str] = []
     values: list[Any] = []
-    counts = np.zeros(len(listed) + 1, np.int32)
-    for begin in range(0, len(listed), _AT_ONCE):
-        plain = _READ.decode(f"[{','.join(listed[begin : begin + _AT_ONCE])}]")
-        for row, found in enumerate(plain, begin):
-            if unusual[row]:
-                found = decode_attributes(listed[row])
-            keys += found
-            values += found.values()
-            counts[row + 1] = len(found)
+    counts = np.zeros(len(texts) + 1, np.int32)
+    for row, found in enumerate(_decoded(texts, _UNUSUAL, decode_attributes), 1):
+        keys += found
+        values += found.values()
+        counts[row] = len(found)
     written = [value if type(value) is str else text_of(value) for value in values]
     offsets = np.cumsum(counts, dtype=np.int32)
     return pa.MapArray.from_arrays(offsets, pa.array(keys, pa.string()), pa.array(written, pa.string()))
+
+
+def _bodies(texts: pa.ChunkedArray) -> Iterator[Any]:
+    """What JSON texts say; None where there is none."""
+    return _decoded(texts.fill_null("null"), _UNUSUAL_BODY, decode_value)
+
+
+def _decoded(texts: pa.Array | pa.ChunkedArray, unusual: str, decode: Callable[[str], Any]) -> Iterator[Any]:
+    """What JSON texts say, numbers as they are written; by ``decode`` where ``unusual`` matches."""
+    odd = pc.match_substring_regex(texts, unusual).to_numpy(zero_copy_only=False)
+    listed = texts.to_pylist()
+    for begin in range(0, len(listed), _AT_ONCE):
+        plain = _READ.decode(f"[{','.join(listed[begin : begin + _AT_ONCE])}]")
+        for row, found in enumerate(plain, begin):
+            yield decode(listed[row]) if odd[row] else found
+
+
+def _with_columns(maps: pa.MapArray, spans: pa.Table) -> pa.MapArray:
+    """The attributes of spans, and behind them those that have columns of their own."""
+    own = [name for name in spans.column_names if name not in SPAN_COLUMNS]
+    if not own:
+        return maps
+    columns = [spans[name].chunk(0) for name in own]
+    there = np.stack([column.is_valid().to_numpy(zero_copy_only=False) for column in columns], axis=1)
+    begins = maps.offsets.to_numpy()
+    before = np.diff(begins)
+    offsets = np.zeros(len(maps) + 1, np.int32)
+    np.cumsum(before + there.sum(axis=1), out=offsets[1:])
+    # Entries stand by column, those of the maps first: where each goes, then which of them is at each place.
+    goes = [np.arange(begins[-1]) + np.repeat(offsets[:-1] - begins[:-1], before)]
+    next_free = offsets[:-1] + before
+    for number in range(len(own)):
+        rows = there[:, number]
+        goes.append(next_free[rows])
+        next_free = next_free + rows
+    order = np.empty(offsets[-1], np.int32)
+    order[np.concatenate(goes)] = np.arange(offsets[-1])
+    keys = [maps.keys, *(pa.repeat(name, len(each)) for name, each in zip(own, goes[1:], strict=True))]
+    values = [maps.items, *(_texts_of_column(column.drop_null()) for column in columns)]
+    return pa.MapArray.from_arrays(
+        offsets, pa.concat_arrays(keys).take(pa.array(order)), pa.concat_arrays(values).take(pa.array(order))
+    )
+
+
+def _texts_of_column(values: pa.Array) -> pa.Array:
+    """What `text_of` makes of each; none is null."""
+    if pa.types.is_floating(values.type):
+        coded = values.dictionary_encode()
+        texts = pa.array([text_of(value) for value in coded.dictionary.to_pylist()], pa.string())
+        return texts.take(coded.indices)
+    return _plain(values)

@@ -23,6 +23,7 @@ from tracescape_storage.clickhouse.literals import Bound, instant, literal
 from tracescape_storage.clickhouse.pushdown import NAMED, Plan, Pull, condition_of, parsed, planned
 from tracescape_storage.clickhouse.search import Searcher, binary_ids
 from tracescape_storage.clickhouse.statements import checked_foreign, is_select
+from tracescape_storage.clickhouse.whole import ATTRIBUTES, with_texts
 from tracescape_storage.clickhouse.windows import since_of_last
 from tracescape_storage.clickhouse.working_set import answered, streamed
 from tracescape_storage.errors import QueryError
@@ -31,7 +32,7 @@ from tracescape_storage.known_shapes import KnownShapes
 from tracescape_storage.namespaces import ENVIRONMENTS_SQL, NAMESPACES_SQL, SHARED_SQL
 from tracescape_storage.reader import Extent
 from tracescape_storage.rollups import LAST_ARRIVAL_SQL
-from tracescape_storage.schema import CONTENT_KEYS, SPANS_FULL, TABLES
+from tracescape_storage.schema import ANALYSIS_COLUMNS, CONTENT_KEYS, SPANS_FULL, TABLES
 from tracescape_storage.search import Page, Question, summaries_sql
 from tracescape_storage.select import EXTENT_SQL, dictionary_coded
 from tracescape_storage.sql_reader import SqlReader
@@ -243,6 +244,17 @@ class ClickHouseReader(SqlReader):
         """See `search.search_traces`."""
         ids, after = self._searcher().find_traces(question)
         return Page(self.sql(summaries_sql(self, ids)), after)
+
+    def trace_spans(self, trace_id: bytes) -> pa.Table:
+        """See `one_trace.trace_spans`: in one question, without the detour over SQL."""
+        names = (*ANALYSIS_COLUMNS, "status_message", "scope_id")
+        columns = {**{name: self._sources["spans"].columns[name] for name in names}, "attributes": ATTRIBUTES}
+        listed = ", ".join(f"{sql} AS `{name}`" for name, sql in columns.items())
+        where = self._of_traces((trace_id.hex(),))
+        found = with_texts(
+            binary_ids(self._ask(f"SELECT {listed} FROM {self._layout.traces} WHERE {where}", Bound()))
+        )
+        return _typed(found, {name: SPANS_FULL.field(name).type for name in found.column_names})
 
     def attribute_keys(self, owner: str) -> set[str]:
         """See `attribute_keys.known_keys`."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from tracescape_storage.attributes import AttributeValue, decode_attributes, decode_value
 from tracescape_storage.clickhouse.columns import KIND_WORDS, STATUS_WORDS
+from tracescape_storage.schema import SPANS, store_columns
 
 Texts = list[tuple[str, str]]
 
@@ -72,6 +73,9 @@ LOG_ROWS: Final = pa.schema(
     ]
 )
 
+#: Columns of ``spans`` that are no attributes.
+SPAN_COLUMNS: Final = frozenset({*SPANS.names, *store_columns("spans").names})
+
 Tables = Mapping[str, pa.Table]
 
 
@@ -85,7 +89,7 @@ def span_rows(tables: Tables) -> pa.Table:
     events = _by_span(tables.get("events"))
     links = _by_span(tables.get("links"))
     rows = spans.to_pylist()
-    own = [name for name in spans.column_names if name not in _SPAN_NAMES]
+    own = [name for name in spans.column_names if name not in SPAN_COLUMNS]
     keys = [(row["trace_id"], row["span_id"]) for row in rows]
     # A span that is there twice has its events once: both copies were sent with them, and one list is kept.
     of_span = {key: (events.get(key, []), links.get(key, [])) for key in keys}
@@ -217,13 +221,6 @@ class _Contents:
 
 
 _CONTENTS: Final = (("resources", "resource_id"), ("scopes", "scope_id"))
-_SPAN_NAMES: Final = frozenset(
-    {
-        *("trace_id", "span_id", "parent_span_id", "start_ns", "duration_ns", "service", "operation", "kind"),
-        *("status", "status_message", "trace_state", "flags", "resource_id", "scope_id", "attributes"),
-        *("dropped_attributes", "dropped_events", "dropped_links", "trace_key", "arrived_ns"),
-    }
-)
 
 
 def _by_id(table: pa.Table | None, key: str) -> dict[int, dict[str, Any]]:

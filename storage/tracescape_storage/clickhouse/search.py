@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
-from tracescape_storage.attribute_columns import WELL_KNOWN
 from tracescape_storage.clickhouse.columns import Source, span_id
 from tracescape_storage.clickhouse.literals import Bound, instant, literal, number
+from tracescape_storage.clickhouse.whole import ATTRIBUTES, with_texts
 from tracescape_storage.clickhouse.windows import Window, from_the_end
 from tracescape_storage.cursors import Place
 from tracescape_storage.filters import Filter
@@ -27,7 +27,7 @@ from tracescape_storage.search import (
     cursor_after,
     resumed,
 )
-from tracescape_storage.whole_attributes import RAW, put_together, readable_spans
+from tracescape_storage.whole_attributes import RAW, readable_spans
 
 #: So many matching spans for each trace of the page are looked at before all are.
 _SPANS_A_TRACE: Final = 64
@@ -110,7 +110,7 @@ class Searcher(NamedTuple):
 
     def _whole(self, places: list[tuple[int, str, int, int]], window: Window) -> pa.Table:
         """The spans at these places, all in the window, in their order, with all that is read of them."""
-        columns = {name: self.spans.columns[name] for name in (*RAW, "attributes", *WELL_KNOWN)}
+        columns = {**{name: self.spans.columns[name] for name in RAW}, "attributes": ATTRIBUTES}
         listed = ", ".join(f"{sql} AS `{name}`" for name, sql in columns.items())
         traces = ", ".join(literal(trace) for trace in dict.fromkeys(place[1] for place in places)) or "''"
         ids = ", ".join(
@@ -130,8 +130,7 @@ class Searcher(NamedTuple):
         }
         order = [where[place[1:]] for place in places if place[1:] in where]
         chosen = binary_ids(rows).drop_columns(["#row"]).take(pa.array(order, pa.int64()))
-        whole = put_together(chosen).select([*RAW, "attributes"])
-        return readable_spans(whole).select(list(FOUND_SPAN))
+        return readable_spans(with_texts(chosen)).select(list(FOUND_SPAN))
 
     def find_traces(self, question: Question) -> tuple[list[str], str | None]:
         """The hex ids of a page of traces, in order, and what `Question.after` is for the next."""

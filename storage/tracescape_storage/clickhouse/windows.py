@@ -17,7 +17,10 @@ _ROWS_A_RESULT: Final = 16
 _LEAST_NS: Final = 1_000_000_000
 #: Each window is so many times as long as the one before. By less there are more questions until a rare span
 #: is found, by more the last one reads more than the page needs.
-_GROWS: Final = 4
+_GROWS: Final = 8
+#: Where a store has no more rows than that, all that is before the first window is one: each question costs
+#: by itself, and of so few rows a window reads about as many granules as all of it does.
+_AT_ONCE: Final = 10_000_000
 #: After so many windows in a row in which something is, one is where the spans are.
 _SURE: Final = 2
 
@@ -57,6 +60,9 @@ def from_the_end(
     while end - width > first:
         begin = end - width
         yield Window(begin, until)
+        if extent.spans <= _AT_ONCE:
+            until = begin
+            break
         last = last_before(Window(begin, until)) if filled < _SURE else None
         filled = filled + 1 if last is None else 0
         until, end = begin, begin if last is None else last + 1

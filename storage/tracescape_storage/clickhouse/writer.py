@@ -11,8 +11,7 @@ import pyarrow as pa
 from tracescape_storage.clickhouse.address import Address
 from tracescape_storage.clickhouse.connection import said
 from tracescape_storage.clickhouse.making import connected, prepared_tables
-from tracescape_storage.clickhouse.quick_rows import quick_span_rows
-from tracescape_storage.clickhouse.rows import log_rows
+from tracescape_storage.clickhouse.quick_rows import quick_log_rows, quick_span_rows
 from tracescape_storage.errors import InDoubtError, StoreError, UnstorableError
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class Writer:
     def prepare(self, *batches: Mapping[str, pa.Table]) -> Block:
         """See `tracescape_ingest.direct.Sink.prepare`: spans, or logs."""
         if all("logs" in batch for batch in batches):
-            table, name = pa.concat_tables([log_rows(batch) for batch in batches]), self._address.logs
+            table, name = pa.concat_tables([quick_log_rows(batch) for batch in batches]), self._address.logs
         else:
             table = pa.concat_tables([quick_span_rows(batch) for batch in batches])
             name = self._address.traces

@@ -61,6 +61,19 @@ def test_a_clock_that_is_wrong_by_years_does_not_make_the_windows_long() -> None
     assert max(second.since_ns, third.since_ns) > NOW
 
 
+def test_of_a_small_store_all_that_the_first_window_lacks_is_asked_at_once() -> None:
+    extent = Extent(10**7, NOW, NOW + DAY_NS)
+
+    def asked(window: Window) -> int | None:
+        raise AssertionError("nothing more need be known")
+
+    first, rest = from_the_end(Window(NOW + 5, None), extent, 20, asked)
+    assert first.since_ns is not None
+    assert NOW + DAY_NS - first.since_ns <= 10 * 1_000_000_000
+    assert rest == (NOW + 5, first.since_ns)
+    assert len(list(from_the_end(Window(None, None), Extent(10**7 + 1, *extent[1:]), 20, never))) > 2
+
+
 @pytest.mark.parametrize("results", [1, 1000])
 def test_an_empty_store_is_one_window(results: int) -> None:
     assert list(from_the_end(Window(None, None), Extent(0, 0, 0), results, never)) == [Window(None, None)]
