@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from support import clickhouse
-from support.clickhouse_server import Server, serving
+from support.clickhouse_http import Server, serving
 from tracescape.cli import app
 from tracescape.store import connect
 from tracescape.target import open_target
@@ -24,11 +24,11 @@ PASSWORD = "se%2Fcret"
 
 
 class Place:
-    def __init__(self, client: Any, server: Server, host: str) -> None:
-        self.client, self.server, self.host = client, server, host
+    def __init__(self, client: Any, server: Server) -> None:
+        self.client, self.server = client, server
 
     def address(self, database: str = "default", password: str = PASSWORD) -> str:
-        return f"clickhouse://default:{password}@{self.host}/{database}"
+        return self.server.address(database, f"default:{password}@")
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     if clickhouse.URL:
         pytest.skip("this is about a server that fails, and that of the address should not")
     folder = tmp_path_factory.mktemp("clickhouse") / "data"
-    with clickhouse.database(folder) as (_, client), serving(str(folder)) as (server, host):
+    with clickhouse.database(folder) as (_, client), serving(folder) as server:
+        server.password = "se/cret"
         client.command(
             "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, SpanName, SpanKind, ServiceName, Duration,"
             " StatusCode) SELECT fromUnixTimestamp64Nano(toInt64(1700000000000000000 + number)),"
             " lower(hex(sipHash128(number))), lower(leftPad(hex(number + 1), 16, '0')), 'work', 'Server',"
             " 'app', number, 'Unset' FROM numbers(30000)"
         )
-        yield Place(client, server, host)
+        yield Place(client, server)
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_a_server_that_ends_in_the_middle_of_a_result(place: Place) -> None:
 )
 def test_what_the_server_refuses(place: Place, code: int, words: str, said: str) -> None:
     with connect(place.address()) as store:
-        place.server.refuses = code, words
+        place.server.refuses = f"Code: {code}. DB::Exception: {words}"
         with pytest.raises(StoreError, match=said) as refused:
             store.search()
     assert "version" not in str(refused.value)

@@ -6,6 +6,7 @@ between the two ends of a connection can be made to happen.
 
 from __future__ import annotations
 
+import base64
 import re
 import socket
 import tempfile
@@ -30,8 +31,15 @@ class Server:
         before, after: called with the SQL of an insert, before it is run and before it is answered; the
             first with ``CREATE`` as well. What they raise cuts the connection; a text that they return is
             answered as the server's exception.
+        refuses: the server's exception for each question, those about its own tables (``system``) aside.
+        breaks: answers of more bytes end in their middle.
         password: what a client has to show.
+        inserts: what each insert was sent along with; asked: the questions, likewise.
     """
+
+    refuses: str | None = None
+    breaks: int | None = None
+    password: str = ""
 
     def __init__(self, folder: Path) -> None:
         chdb = pytest.importorskip("chdb")
@@ -40,8 +48,8 @@ class Server:
         self._lock = threading.Lock()
         self.before: Callable[[str], str | None] = lambda sql: None
         self.after: Callable[[str], str | None] = lambda sql: None
-        self.password = ""
         self.inserts: list[dict[str, str]] = []
+        self.asked: list[tuple[str, dict[str, str]]] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
@@ -110,9 +118,10 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            asked = dict(parse_qsl(urlsplit(self.path).query))
+            asked = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
             if server.password and not self._knows(server.password):
-                self._fail("Code: 516. DB::Exception: default: Authentication failed (AUTHENTICATION_FAILED)")
+                words = "Code: 516. DB::Exception: default: Authentication failed (AUTHENTICATION_FAILED)"
+                self._fail(words, 403)
                 return
             try:
                 self._send(200, self._answer(asked, body))
@@ -133,6 +142,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             sql = (sql + "\n" + body.decode()).strip()
             if sql.startswith("CREATE"):
                 self._befall(server.before, sql)
+            server.asked.append((sql, asked))
+            if server.refuses is not None and "system." not in sql:
+                raise RuntimeError(server.refuses)
             form = _FORMAT.search(sql)
             parameters = {name[6:]: value for name, value in asked.items() if name.startswith("param_")}
             return server.run(_FORMAT.sub("", sql), form[1] if form else "TabSeparated", parameters)
@@ -142,22 +154,24 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 raise RuntimeError(exception)
 
         def _knows(self, password: str) -> bool:
-            import base64
-
             basic = self.headers.get("Authorization", "").removeprefix("Basic ")
             shown = base64.b64decode(basic).decode().rpartition(":")[2] if basic else ""
             return password in (shown, self.headers.get("X-ClickHouse-Key"))
 
-        def _fail(self, text: str) -> None:
+        def _fail(self, text: str, status: int = 500) -> None:
             code = _CODE.search(text)
-            self._send(500, text.encode(), **{"X-ClickHouse-Exception-Code": code[1] if code else "1002"})
+            text = text if "(version" in text else f"{text} (version 26.9.2.1 (official build))"
+            self._send(status, text.encode(), **{"X-ClickHouse-Exception-Code": code[1] if code else "1002"})
 
         def _send(self, status: int, body: bytes, **headers: str) -> None:
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            whole = server.breaks is None or len(body) <= server.breaks
+            self.wfile.write(body if whole else body[: server.breaks])
+            if not whole:
+                self.close_connection = True
 
     return Handler
 

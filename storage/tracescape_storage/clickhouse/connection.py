@@ -33,7 +33,7 @@ _HEADER: Final = re.compile(r"^.*?DB::Exception:\s*", re.DOTALL)
 _CLOSED: Final = "The store was closed before the question was answered. Open it again, and ask again."
 #: What chdb says when it cannot open a folder; why not is on its stderr alone.
 _UNOPENED: Final = "Error initializing EmbeddedServer"
-_EXTRA: Final = "Reading from ClickHouse takes one more package: pip install 'tracescape[clickhouse]'"
+_EXTRA: Final = "{} ClickHouse takes one more package: pip install 'tracescape[clickhouse]' ({})"
 
 
 class TooManyRowsError(QueryError):
@@ -61,7 +61,7 @@ class Connection:
         self._lock = threading.Lock()
         self._embedded = threading.RLock() if address.path else None
         self._closed = False
-        self._client = _client(address)
+        self._client = client_of(address)
         if self._embedded is not None:  # a process that ends with several of these open waits for ever
             atexit.register(self.close)
         try:
@@ -162,43 +162,56 @@ class Connection:
         return {**form, **bounds, **cancel, **({"readonly": 2} if str(known) == "0" else {})}
 
 
-def _client(address: Address) -> Client:
+def client_of(address: Address, *, writing: bool = False, timeout_s: int | None = None) -> Client:
+    """The driver's client, for one thread. Raises `StoreError`.
+
+    Args:
+        address: of what is asked; for ``writing`` its database and its folder may be missing yet.
+        writing: whether it is to make and fill tables.
+        timeout_s: how long an answer may take; the driver's own time without.
+    """
+    doing = "Writing to" if writing else "Reading from"
     try:
         import clickhouse_connect
-        from clickhouse_connect.driver.exceptions import Error
     except ImportError as error:
-        raise StoreError(f"{_EXTRA} ({error})") from None
+        raise StoreError(_EXTRA.format(doing, error)) from None
     for name in _LOGGERS:  # what they tell is told by the errors that are raised
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    options: dict[str, Any] = {} if writing else {"database": address.database}
     try:
         if address.path:
-            return _embedded(address)
+            _check_folder(Path(address.path), writing=writing)
+            return clickhouse_connect.get_client(interface="chdb", path=address.path, **options)
+        if timeout_s is not None:
+            options["send_receive_timeout"] = timeout_s
         return clickhouse_connect.get_client(
             host=address.host,
             port=address.port,
             username=address.user,
             password=address.password,
-            database=address.database,
             interface="https" if address.secure else "http",
             connect_timeout=_CONNECT_S,
             autogenerate_session_id=False,
             client_name="tracescape",
             query_limit=0,
+            **options,
         )
     except StoreError:
         raise
     except ImportError:
-        raise StoreError("Reading a folder takes one more package: pip install chdb") from None
-    except (Error, OSError, ValueError) as error:
+        raise StoreError(f"{doing} a folder takes one more package: pip install chdb") from None
+    except Exception as error:  # what the driver, urllib3 and chdb raise has no common root
         raise said(error, address) from error
 
 
-def _embedded(address: Address) -> Client:
-    import clickhouse_connect
-
-    if not Path(address.path).is_dir():
-        raise StoreError(f"There is no folder {address.path}.")
-    return clickhouse_connect.get_client(interface="chdb", path=address.path, database=address.database)
+def _check_folder(folder: Path, *, writing: bool) -> None:
+    if writing:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"The folder {folder} cannot be made: {error.strerror or error}") from error
+    elif not folder.is_dir():
+        raise StoreError(f"There is no folder {folder}.")
 
 
 @contextmanager

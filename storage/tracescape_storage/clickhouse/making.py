@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracescape_storage.clickhouse.address import Address
@@ -16,39 +15,9 @@ from tracescape_storage.errors import StoreError
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-_CONNECT_S: Final = 5
-_EXTRA: Final = "Writing to ClickHouse takes one more package: pip install 'tracescape[clickhouse]'"
 _WINDOW: Final = re.compile(r"non_replicated_deduplication_window = (\d+)")
 _MAPS: Final = ("ResourceAttributes", "SpanAttributes", "LogAttributes", "ScopeAttributes")
 _DISTRIBUTED: Final = "Distributed"
-
-
-def connected(address: Address, timeout_s: int) -> Client:
-    """A client that may write, for one thread. Raises `StoreError`."""
-    try:
-        import clickhouse_connect
-    except ImportError as error:
-        raise StoreError(f"{_EXTRA} ({error})") from None
-    try:
-        if address.path:
-            Path(address.path).mkdir(parents=True, exist_ok=True)
-            return clickhouse_connect.get_client(interface="chdb", path=address.path)
-        return clickhouse_connect.get_client(
-            host=address.host,
-            port=address.port,
-            username=address.user,
-            password=address.password,
-            interface="https" if address.secure else "http",
-            connect_timeout=_CONNECT_S,
-            send_receive_timeout=timeout_s,
-            autogenerate_session_id=False,
-            client_name="tracescape",
-            query_limit=0,
-        )
-    except ImportError:
-        raise StoreError("Writing into a folder takes one more package: pip install chdb") from None
-    except Exception as error:  # what the driver, urllib3 and chdb raise has no common root
-        raise said(error, address) from error
 
 
 def prepared_tables(client: Client, address: Address) -> list[str]:
@@ -75,7 +44,7 @@ def _make(client: Client, address: Address) -> None:
             client.command(f"CREATE DATABASE IF NOT EXISTS `{address.database}`")
         for statement in statements(address.database, address.traces, address.logs):
             client.command(statement)
-    except Exception as error:  # as above
+    except Exception as error:  # what the driver, urllib3 and chdb raise has no common root
         raise StoreError(
             f"The tables in {address.location} are not there and cannot be made: {said(error, address)}"
         ) from error

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import pyarrow as pa
 
 from tracescape_storage.clickhouse.address import Address
-from tracescape_storage.clickhouse.connection import said
-from tracescape_storage.clickhouse.making import connected, prepared_tables
+from tracescape_storage.clickhouse.connection import client_of, said
+from tracescape_storage.clickhouse.making import prepared_tables
 from tracescape_storage.clickhouse.quick_rows import quick_log_rows, quick_span_rows
 from tracescape_storage.errors import InDoubtError, StoreError, UnstorableError
 
@@ -71,7 +71,7 @@ class Writer:
 
     def __init__(self, address: Address, *, insert_s: int = DEFAULT_INSERT_S) -> None:
         self._address = address
-        self._client: Client = connected(address, insert_s)
+        self._client: Client = client_of(address, writing=True, timeout_s=insert_s)
         try:
             #: What whoever runs this should know of the tables, a sentence each.
             self.warnings = prepared_tables(self._client, address)

@@ -95,6 +95,30 @@ def test_of_an_insert_of_which_some_days_are_there_the_others_follow(server: Ser
     assert server.count(SPANS) == 5
 
 
+def test_a_view_that_failed_after_the_table_is_filled_by_the_retry_and_the_table_not_twice(
+    server: Server, writer: Writer
+) -> None:
+    """Views come after the table: the insert is in doubt, its rows are there, and the view knows nothing."""
+    server.run("CREATE TABLE minutes (At DateTime, Spans UInt64) ENGINE = SummingMergeTree ORDER BY At")
+    server.run("ALTER TABLE minutes MODIFY SETTING non_replicated_deduplication_window = 100")
+    server.run("CREATE TABLE failing (reason UInt8) ENGINE = Memory")
+    server.run("INSERT INTO failing VALUES (1)")
+    server.run(
+        "CREATE MATERIALIZED VIEW of_minutes TO minutes AS SELECT toStartOfMinute(Timestamp) AS At,"
+        " count() + throwIf((SELECT count() FROM failing) > 0, 'the view failed') AS Spans"
+        f" FROM {SPANS} GROUP BY At"
+    )
+    counted = "SELECT sum(Spans) FROM minutes"
+    block = writer.prepare(batch(span("a"), span("b")))
+    with pytest.raises(InDoubtError, match="the view failed"):
+        writer.insert(block, "t")
+    assert (server.count(SPANS), server.run(counted)) == (2, b"0\n")
+    server.run("TRUNCATE TABLE failing")
+    for _ in range(2):
+        writer.insert(block, "t")
+    assert (server.count(SPANS), server.run(counted)) == (2, b"2\n")
+
+
 def test_more_days_than_the_server_takes_at_once_is_for_the_content(writer: Writer) -> None:
     spans = [span("a", start=day * DAY, end=day * DAY) for day in range(1, 150)]
     with pytest.raises(UnstorableError, match="Too many partitions"):
