@@ -173,6 +173,11 @@ class Direct:
         return self._held_bytes
 
     @property
+    def stuck(self) -> str:
+        """Why nothing is taken: an insert is in doubt and the store does not answer; ``""`` where it does."""
+        return self._stuck
+
+    @property
     def is_pressed(self) -> bool:
         """Whether it pays to wait a moment before the next request: the store is catching up."""
         behind = self._held_bytes > self._max_waiting_bytes * 3 // 4
