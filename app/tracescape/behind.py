@@ -57,6 +57,10 @@ class Behind(Protocol[L]):
         """
         ...
 
+    def unready(self) -> str:
+        """Why nothing that is sent now would be stored, in words for strangers; ``""`` where it would be."""
+        ...
+
     def announce(self, url: str) -> Callable[[], None]:
         """The collector answers at ``url``, until what is returned is called.
 

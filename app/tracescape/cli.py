@@ -128,7 +128,8 @@ def serve(
         str, typer.Option(envvar="TRACESCAPE_GRPC", help="OTLP/gRPC at HOST:PORT.")
     ] = DEFAULT_GRPC,
     http: Annotated[
-        str, typer.Option(envvar="TRACESCAPE_HTTP", help="OTLP/HTTP and questions at HOST:PORT.")
+        str,
+        typer.Option(envvar="TRACESCAPE_HTTP", help="OTLP/HTTP, questions, /healthz, /readyz at HOST:PORT."),
     ] = DEFAULT_HTTP,
     tls_cert: Annotated[
         Path | None, typer.Option(envvar="TRACESCAPE_TLS_CERT", help="Certificate for both ports (PEM).")
@@ -201,7 +202,8 @@ def serve(
     ] = DEFAULT_MEMORY_MIB,
 ) -> None:
     """Collect: OTLP in over gRPC or HTTP, durable before it is acknowledged, in a file or in ClickHouse."""
-    from tracescape.serving import OF_FILES, FileSettings, Settings, collector_for
+    from tracescape.serving import OF_FILES, FileSettings, collector_for
+    from tracescape.settings import Settings
     from tracescape_ingest.tls import Tls
 
     own = _own_certificate(tls_self_signed, tls_name, http, db, (tls_cert, tls_key))

@@ -7,7 +7,7 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Generic, NamedTuple
+from typing import Final, Generic, Unpack
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -15,25 +15,23 @@ from starlette.requests import ClientDisconnect
 
 from tracescape.behind import Behind, L, Lane
 from tracescape.closing import Closing
-from tracescape.defaults import DEFAULT_GRPC, DEFAULT_HTTP
 from tracescape.files import FileLane, Files
 from tracescape.guard import LOCAL_NAMES, HostGuard, KeyGuard
 from tracescape.page import ask_routes
+from tracescape.settings import Given, Settings
 from tracescape.trimming import trimming
 from tracescape.uploading import uploaded
 from tracescape.web import WebServer, client_gone
 from tracescape_analytics.jaeger import jaeger_routes
-from tracescape_ingest.access import Access, Keys, read_keys
+from tracescape_ingest.access import Access, Keys
 from tracescape_ingest.address import is_loopback, listen, parse_address
 from tracescape_ingest.grpc_server import GrpcReceiver
-from tracescape_ingest.http_receiver import OPEN_PATHS, health_route, otlp_routes
-from tracescape_ingest.limits import DEFAULT_MAX_MESSAGE_BYTES
+from tracescape_ingest.http_receiver import OPEN_PATHS, health_route, otlp_routes, ready_route
 from tracescape_ingest.reception import Reception
 from tracescape_ingest.signals import PATHS
-from tracescape_ingest.tls import Tls
 from tracescape_render.web import page_paths, page_routes
 from tracescape_storage.duckdb_file import DuckDBReader
-from tracescape_storage.limits import DEFAULT_MEMORY_MIB, QueryLimits
+from tracescape_storage.limits import DEFAULT_MEMORY_MIB
 from tracescape_storage.query_guard import Asking
 from tracescape_storage.reader import Reader
 from tracescape_storage.retention import Limits
@@ -63,63 +61,44 @@ class _Stores:
         return self._closing()
 
 
-class Ports(NamedTuple):
-    """How a collector is reached, and by whom.
-
-    Attributes:
-        grpc: ``host:port`` to listen at; port 0 takes a free one.
-        http: likewise.
-        tls: certificates for both ports; without them connections are plain.
-        cors_origins: origins whose web pages may send.
-        max_message_bytes: a larger request is refused.
-    """
-
-    grpc: str = DEFAULT_GRPC
-    http: str = DEFAULT_HTTP
-    tls: Tls | None = None
-    cors_origins: Sequence[str] = ()
-    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
-
-
 class Serving(Closing, Generic[L]):
     """The ports of a running collector, in front of whatever keeps what they take.
 
     Args:
         behind: what keeps it; closed with this, also where this cannot be made.
-        ports: see `Ports`.
+        settings: see there.
         keys: who may send and ask as which tenant; without them everybody as the only one.
-        queries: what questions may take.
 
     Raises:
         PortInUseError: an address is taken. Nothing stays open.
     """
 
-    def __init__(self, behind: Behind[L], ports: Ports, keys: Keys | None, queries: QueryLimits) -> None:
+    def __init__(self, behind: Behind[L], settings: Settings, keys: Keys | None) -> None:
         with contextlib.ExitStack() as undo:
             undo.callback(behind.close)
             self.lanes = behind.lanes
             self._behind = behind
-            self._queries = queries
+            self._queries = settings.queries
             self._closing = False
             undo.callback(trimming().close)
             access = Access({tenant: lane.intake for tenant, lane in self.lanes.items()}, keys)
-            listener = listen(ports.http)
+            listener = listen(settings.http)
             undo.callback(listener.close)
-            reception = Reception(access, max_message_bytes=ports.max_message_bytes)
+            reception = Reception(access, max_message_bytes=settings.max_message_bytes)
             undo.callback(reception.close)
-            tls = ports.tls
-            names = None if tls or keys else LOCAL_NAMES | {parse_address(ports.http)[0].lower()}
-            self._web = WebServer(listener, self._application(reception, names, ports.cors_origins), tls)
+            tls = settings.tls
+            names = None if tls or keys else LOCAL_NAMES | {parse_address(settings.http)[0].lower()}
+            self._web = WebServer(listener, self._application(reception, names, settings.cors_origins), tls)
             undo.callback(self._web.stop)
-            self._receiver = GrpcReceiver(ports.grpc, reception, tls=tls)
+            self._receiver = GrpcReceiver(settings.grpc, reception, tls=tls)
             undo.callback(self._receiver.stop)
             scheme = "http" if tls is None else "https"
             self.http_url = f"{scheme}://{_bound(listener)}"
             self.grpc_endpoint = (
-                f"{scheme}://{_reachable(parse_address(ports.grpc)[0])}:{self._receiver.port}"
+                f"{scheme}://{_reachable(parse_address(settings.grpc)[0])}:{self._receiver.port}"
             )
             undo.callback(behind.announce(self.http_url))
-            _warn_of_strangers((ports.grpc, ports.http), tls=tls is not None, keys=keys is not None)
+            _warn_of_strangers((settings.grpc, settings.http), tls=tls is not None, keys=keys is not None)
             self._undo = undo.pop_all()
 
     def reader(self, tenant: str | None = None) -> Reader:
@@ -152,6 +131,7 @@ class Serving(Closing, Generic[L]):
             *jaeger_routes(lambda request: self._asked(request.state.tenant), uploaded),
             *otlp_routes(reception),
             health_route(lambda: not self._closing),
+            ready_route(lambda: "shutting down" if self._closing else self._behind.unready()),
         ]
         guards = [
             Middleware(
@@ -167,13 +147,9 @@ class Collector(Serving[FileLane]):
 
     Args:
         db: the store file; made when it does not exist. With keys: each tenant's stands beside it.
-        grpc, http, tls, cors_origins, max_message_bytes: see `Ports`.
-        api_keys: the file of keys (see `tracescape_ingest.access`); without it everybody may send and ask.
-        observe_s: how often it reports about itself into each store; 0 = never.
         limits: how much each store keeps, its journal included.
-        queries: what questions may take.
         memory_mib: what the database of each store may take, for questions and commits together.
-        ready: called from another thread when the compiled decoder serves.
+        given: see `Settings`.
 
     Raises:
         StoreError: the file cannot be the store.
@@ -185,21 +161,21 @@ class Collector(Serving[FileLane]):
         self,
         db: Path,
         *,
-        grpc: str = DEFAULT_GRPC,
-        http: str = DEFAULT_HTTP,
-        tls: Tls | None = None,
-        api_keys: Path | None = None,
-        cors_origins: Sequence[str] = (),
-        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        observe_s: float = 0.0,
         limits: Limits = Limits(),  # noqa: B008  # a NamedTuple: nobody can change it
-        queries: QueryLimits = QueryLimits(),  # noqa: B008  # as above
         memory_mib: int = DEFAULT_MEMORY_MIB,
-        ready: Callable[[], None] = lambda: None,
+        **given: Unpack[Given],
     ) -> None:
-        keys = None if api_keys is None else read_keys(api_keys)
-        files = Files(db, keys, observe_s=observe_s, limits=limits, memory_mib=memory_mib, ready=ready)
-        super().__init__(files, Ports(grpc, http, tls, cors_origins, max_message_bytes), keys, queries)
+        settings = Settings(**given)
+        keys = settings.keys()
+        files = Files(
+            db,
+            keys,
+            observe_s=settings.observe_s,
+            limits=limits,
+            memory_mib=memory_mib,
+            ready=settings.ready,
+        )
+        super().__init__(files, settings, keys)
         self.store = next(iter(self.lanes.values())).store
 
     def reader(self, tenant: str | None = None) -> DuckDBReader:

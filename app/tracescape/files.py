@@ -85,6 +85,10 @@ class Files:
             *positions_routes(lambda request: self.lanes[request.state.tenant].store),
         ]
 
+    def unready(self) -> str:
+        """See `Behind.unready`: what is sent goes into the journal, whatever befalls the file."""
+        return ""
+
     def announce(self, url: str) -> Callable[[], None]:
         """See `Behind.announce`."""
         with contextlib.ExitStack() as undo:

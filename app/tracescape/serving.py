@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tracescape.behind import Lane
 from tracescape.collector import Collector, Serving
-from tracescape_ingest.tls import Tls
+from tracescape.settings import Settings
 from tracescape_storage.clickhouse.address import is_clickhouse
-from tracescape_storage.limits import QueryLimits
 from tracescape_storage.retention import Limits
 
 #: Options of a store file alone, by the names of their parameters.
@@ -20,20 +19,6 @@ OF_FILES: Final = {
     "max_gib": "--max-gib",
     "memory_mib": "--memory-mib",
 }
-
-
-class Settings(NamedTuple):
-    """What every collector takes; see `Collector`."""
-
-    grpc: str
-    http: str
-    tls: Tls | None
-    api_keys: Path | None
-    cors_origins: Sequence[str]
-    max_message_bytes: int
-    observe_s: float
-    queries: QueryLimits
-    ready: Callable[[], None]
 
 
 class FileSettings(NamedTuple):

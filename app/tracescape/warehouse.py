@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple, Unpack
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tracescape.collector import Ports, Serving
-from tracescape.defaults import DEFAULT_GRPC, DEFAULT_HTTP
-from tracescape_ingest.access import DEFAULT_TENANT, Keys, read_keys
+from tracescape.collector import Serving
+from tracescape.readiness import Probe
+from tracescape.settings import Given, Settings
+from tracescape_ingest.access import DEFAULT_TENANT, Keys
 from tracescape_ingest.direct_intake import DirectIntake
 from tracescape_ingest.intake import Signal
-from tracescape_ingest.limits import DEFAULT_MAX_MESSAGE_BYTES
 from tracescape_ingest.self_observation import SelfObservation
-from tracescape_ingest.tls import Tls
 from tracescape_storage.clickhouse.address import Address, parse_address
-from tracescape_storage.clickhouse.connection import Limits
+from tracescape_storage.clickhouse.connection import Limits, client_of, said
 from tracescape_storage.clickhouse.reader import ClickHouseReader
 from tracescape_storage.clickhouse.writer import Writer
 from tracescape_storage.errors import StoreError
@@ -30,6 +29,10 @@ from tracescape_storage.query_guard import Asking
 
 _log = logging.getLogger(__name__)
 
+#: A load balancer waits no longer either.
+_PROBE_S: Final = 2
+_PLACE: Final = re.compile(r"\bclickhouse\w*://\S+")
+_AT_PLACE: Final = re.compile(rf" at {_PLACE.pattern}")
 _UNKEPT: Final = {
     Signal.METRICS: "this collector keeps its data in ClickHouse and has no table for metrics there; send"
     " them to a collector with a store file (serve --db), or to the OpenTelemetry Collector"
@@ -95,6 +98,8 @@ class Warehouse:
             self.lanes: dict[str, WarehouseLane] = {}
             for number, (tenant, each) in enumerate(databases(address, keys).items()):
                 self.lanes[tenant] = _lane(each, undo, observe_s, queries, None if number else ready)
+            self._address = address
+            self._probe = _probe(address, undo)
             self._undo = undo.pop_all()
 
     def routes(self, queries: QueryLimits) -> list[Route]:
@@ -114,6 +119,15 @@ class Warehouse:
             Route("/positions", placed, methods=["POST"]),
         ]
 
+    def unready(self) -> str:
+        """See `Behind.unready`: the server does not answer, or is stuck for every tenant.
+
+        That of one tenant is no reason: the others would lose what can be stored.
+        """
+        stuck = [lane.intake.stuck for lane in self.lanes.values()]
+        reason = stuck[0] if all(stuck) else self._probe.reason() if self._probe else ""
+        return _for_strangers(reason, self._address)
+
     def announce(self, url: str) -> Callable[[], None]:
         """See `Behind.announce`: there is no file to leave the address beside."""
         return lambda: None
@@ -128,8 +142,7 @@ class WarehouseCollector(Serving[WarehouseLane]):
 
     Args:
         address: ``clickhouse://…``; with keys each tenant has a database beside the one that is named.
-        grpc, http, tls, api_keys, cors_origins, max_message_bytes, observe_s, queries, ready: see
-            `Collector`.
+        given: see `Settings`.
 
     Raises:
         StoreError: it is no address, nothing answers, it lets nobody in, or its tables are others.
@@ -140,20 +153,18 @@ class WarehouseCollector(Serving[WarehouseLane]):
     def __init__(
         self,
         address: str,
-        *,
-        grpc: str = DEFAULT_GRPC,
-        http: str = DEFAULT_HTTP,
-        tls: Tls | None = None,
-        api_keys: Path | None = None,
-        cors_origins: Sequence[str] = (),
-        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        observe_s: float = 0.0,
-        queries: QueryLimits = QueryLimits(),  # noqa: B008  # a NamedTuple: nobody can change it
-        ready: Callable[[], None] = lambda: None,
+        **given: Unpack[Given],
     ) -> None:
-        keys = None if api_keys is None else read_keys(api_keys)
-        behind = Warehouse(parse_address(address), keys, observe_s=observe_s, queries=queries, ready=ready)
-        super().__init__(behind, Ports(grpc, http, tls, cors_origins, max_message_bytes), keys, queries)
+        settings = Settings(**given)
+        keys = settings.keys()
+        behind = Warehouse(
+            parse_address(address),
+            keys,
+            observe_s=settings.observe_s,
+            queries=settings.queries,
+            ready=settings.ready,
+        )
+        super().__init__(behind, settings, keys)
 
     @property
     def asked_by(self) -> str:
@@ -161,6 +172,29 @@ class WarehouseCollector(Serving[WarehouseLane]):
         first = next(iter(self.lanes.values())).location
         held = "the page; once this has ended: " if "+chdb" in first else ""  # one process a folder
         return f"{held}tracescape explore {first}"
+
+
+def _probe(address: Address, undo: contextlib.ExitStack) -> Probe | None:
+    """What asks the server whether it is there; None for a folder, which is in this process."""
+    if address.path:
+        return None
+    client = client_of(address, writing=True, timeout_s=_PROBE_S)
+    undo.callback(client.close)
+
+    def ask() -> str:
+        try:
+            client.command("SELECT 1")
+        except Exception as error:  # what the driver and urllib3 raise has no common root
+            return str(said(error, address))
+        return ""
+
+    return Probe(ask, within_s=_PROBE_S)
+
+
+def _for_strangers(reason: str, address: Address) -> str:
+    """A reason without where the server is and who asks it: whoever asks for it has shown no key."""
+    nameless = _PLACE.sub("ClickHouse", _AT_PLACE.sub("", reason))
+    return nameless.replace(repr(address.user), "this collector")
 
 
 def databases(address: Address, keys: Keys | None) -> dict[str, Address]:

@@ -36,7 +36,7 @@ from tracescape_ingest.accepting import Accepted
 from tracescape_ingest.counting import Commit, Counting
 from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.sifting import Seldom, Sieve
-from tracescape_ingest.together import Waiting, for_one_waiter, is_of_content, tables_of
+from tracescape_ingest.together import Admission, Waiting, for_one_waiter, is_of_content, tables_of
 from tracescape_storage.errors import InDoubtError, StoreError, UnstorableError
 
 _log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class Direct:
         counting: Counting | None = None,
     ) -> None:
         self._sink = sink
-        self._max_waiting_bytes = max_waiting_bytes
+        self._admission = Admission(max_waiting_bytes)
         self._insert_rows = insert_rows
         self._linger_s = linger_s
         self._counting = counting or Counting()
@@ -135,7 +135,6 @@ class Direct:
         self._changed = threading.Condition()
         self._arrived: deque[Waiting] = deque()
         self._rows = 0  # of what has arrived
-        self._held_bytes = 0
         self._last_insert = -linger_s
         self._stuck = ""  # why nothing is taken
         self._close_by: float | None = None
@@ -159,9 +158,7 @@ class Direct:
                 raise OverloadError("the collector is shutting down")
             if self._stuck:
                 raise OverloadError(self._stuck)
-            if self._held_bytes and self._held_bytes + waiting.nbytes > self._max_waiting_bytes:
-                raise OverloadError(f"{self._held_bytes >> 20} MiB wait to be stored already")
-            self._held_bytes += waiting.nbytes
+            self._admission.admit(waiting)
             self._rows += len(request.content)
             self._arrived.append(waiting)
             self._changed.notify_all()
@@ -170,13 +167,17 @@ class Direct:
     @property
     def held_bytes(self) -> int:
         """The bytes that admission counts now."""
-        return self._held_bytes
+        return self._admission.held_bytes
+
+    @property
+    def stuck(self) -> str:
+        """Why nothing is taken: an insert is in doubt and the store does not answer; ``""`` where it does."""
+        return self._stuck
 
     @property
     def is_pressed(self) -> bool:
         """Whether it pays to wait a moment before the next request: the store is catching up."""
-        behind = self._held_bytes > self._max_waiting_bytes * 3 // 4
-        return behind and not self._stuck and self._close_by is None
+        return self._admission.is_pressed and not self._stuck and self._close_by is None
 
     def settle(self, timeout_s: float | None = None) -> bool:
         """What was acknowledged is in the store already: True."""
@@ -345,7 +346,7 @@ class Direct:
 
     def _release(self, group: Sequence[Waiting]) -> None:
         with self._changed:
-            self._held_bytes -= sum(waiting.nbytes for waiting in group)
+            self._admission.release(group)
 
 
 def _words(error: Exception) -> str:

@@ -55,10 +55,15 @@ class DirectIntake(Door):
             counting=counting,
         )
         super().__init__(decoder, pipeline, counting)
-        self._unkept = unkept
+        self._unkept, self._direct = unkept, pipeline
         pipeline.start()
         if compiled:
             decoder.start()
+
+    @property
+    def stuck(self) -> str:
+        """See `Direct.stuck`."""
+        return self._direct.stuck
 
     def submit(self, signal: Signal, data: bytes, *, own: bool = False) -> Future[Outcome]:
         """See `Door.submit`. Items of a signal that is not kept are all rejected, with the reason."""

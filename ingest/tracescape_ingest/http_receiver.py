@@ -34,8 +34,9 @@ from tracescape_ingest.signals import PATHS, SERVICES, answer_of
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 HEALTH_PATH: Final = "/healthz"
+READY_PATH: Final = "/readyz"
 #: Any client may send here, whatever its Host; nothing can be read.
-OPEN_PATHS: Final = PATHS | {HEALTH_PATH}
+OPEN_PATHS: Final = PATHS | {HEALTH_PATH, READY_PATH}
 _BODY_S: Final = 60.0
 _CHUNK_S: Final = 10.0
 #: A parsed document takes about that many times the memory of its text.
@@ -72,6 +73,22 @@ def health_route(serving: Callable[[], bool]) -> Route:
         return JSONResponse({"status": "shutting down"}, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
     return Route(HEALTH_PATH, healthz, methods=["GET"])
+
+
+def ready_route(unready: Callable[[], str]) -> Route:
+    """``GET /readyz`` for load balancers: 200, or 503 and the reason that ``unready`` gives. It needs no key.
+
+    ``unready`` is called in a thread of its own, and may take a moment.
+    """
+
+    def readyz(_request: Request) -> Response:
+        reason = unready()
+        if not reason:
+            return JSONResponse({"status": "ready"})
+        answer = {"status": "not ready", "reason": reason}
+        return JSONResponse(answer, 503, {"Retry-After": str(RETRY_AFTER_S)})
+
+    return Route(READY_PATH, readyz, methods=["GET"])
 
 
 class _Exporting:

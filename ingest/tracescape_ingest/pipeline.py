@@ -29,7 +29,7 @@ from tracescape_ingest.counting import Commit, Counting
 from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.fast_spans import ScannedRequest
 from tracescape_ingest.sifting import KINDS, Seldom, Sieve
-from tracescape_ingest.together import Waiting, for_one_waiter, is_of_content, tables_of
+from tracescape_ingest.together import Admission, Waiting, for_one_waiter, is_of_content, tables_of
 from tracescape_storage.duckdb_file import Position
 from tracescape_storage.errors import StoreError, StoreFullError
 from tracescape_storage.journal import Journal, Known, Record
@@ -104,7 +104,7 @@ class Pipeline:
         self._counting = counting or Counting()
         self._store = store
         self._journal = journal
-        self._max_waiting_bytes = max_waiting_bytes
+        self._admission = Admission(max_waiting_bytes)
         self._linger_s = linger_s
         self._seen = Sieve(kernels, self._counting)
         self._seldom = Seldom(_log)
@@ -116,7 +116,6 @@ class Pipeline:
         self._rows = 0  # of what is unsettled
         self._oldest = 0.0  # when the first of it came
         self._accepted: deque[tuple[float, int]] = deque(maxlen=10_000)  # when, and how many items
-        self._held_bytes = 0
         self._closing = False
         self._journalled = False  # the first thread has ended
         self._ended = False  # the second has
@@ -158,9 +157,7 @@ class Pipeline:
         with self._changed:
             if self._closing or self._ended or self._journalled:
                 raise OverloadError("the collector is shutting down")
-            if self._held_bytes and self._held_bytes + waiting.nbytes > self._max_waiting_bytes:
-                raise OverloadError(f"{self._held_bytes >> 20} MiB wait to be stored already")
-            self._held_bytes += waiting.nbytes
+            self._admission.admit(waiting)
             self._arrived.append(waiting)
             self._changed.notify_all()
         return waiting.done
@@ -168,12 +165,12 @@ class Pipeline:
     @property
     def held_bytes(self) -> int:
         """The bytes that admission counts now."""
-        return self._held_bytes
+        return self._admission.held_bytes
 
     @property
     def is_pressed(self) -> bool:
         """Whether it pays to wait a moment before the next request: the store is catching up."""
-        return self._held_bytes > self._max_waiting_bytes * 3 // 4 and not (self._stuck or self._closing)
+        return self._admission.is_pressed and not (self._stuck or self._closing)
 
     def settle(self, timeout_s: float | None = DEFAULT_SETTLE_S) -> bool:
         """Wait until the store has everything that was acknowledged before this call; whether it has.
@@ -257,7 +254,7 @@ class Pipeline:
         try:
             fresh = [waiting for waiting in group if self._is_new(waiting)]
             new = [_record(waiting.request) for waiting in fresh]
-            records = self._journal.append(new, room=self._held_bytes) if fresh else []
+            records = self._journal.append(new, room=self._admission.held_bytes) if fresh else []
         except Exception as error:  # whatever it is, those who wait must hear of it and the thread must go on
             self._seen.drop()
             self._release(group)
@@ -349,8 +346,7 @@ class Pipeline:
             return False
         self._counting.committed(Commit(begin, time.time_ns(), len(batch.requests), batch.rows))
         with self._changed:
-            for _ in range(batch.whole):
-                self._held_bytes -= self._unsettled.popleft().nbytes
+            self._admission.release(self._unsettled.popleft() for _ in range(batch.whole))
             if batch.rest is not None:
                 self._unsettled[0].request = batch.rest
             else:
@@ -475,7 +471,7 @@ class Pipeline:
 
     def _release(self, group: Sequence[Waiting]) -> None:
         with self._changed:
-            self._held_bytes -= sum(waiting.nbytes for waiting in group)
+            self._admission.release(group)
             self._changed.notify_all()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from tracescape_ingest.accepting import Accepted, TableRequest
+from tracescape_ingest.errors import OverloadError
 from tracescape_ingest.fast_spans import ScannedRequest
 from tracescape_storage.errors import StoreError, UnstorableError
 
@@ -28,6 +29,35 @@ class Waiting:
         waiting = cls(request, request.nbytes, Future())
         waiting.done.set_running_or_notify_cancel()
         return waiting
+
+
+class Admission:
+    """How much is held in memory because it is not stored, and its bound.
+
+    Whoever changes it holds a lock of their own.
+
+    Args:
+        most_bytes: the bound. A request that is larger is admitted alone, so that it is not refused for ever.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self.held_bytes = 0
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether there is little room left."""
+        return self.held_bytes > self._most_bytes * 3 // 4
+
+    def admit(self, waiting: Waiting) -> None:
+        """Hold one more. Raises `OverloadError` where there is no room."""
+        if self.held_bytes and self.held_bytes + waiting.nbytes > self._most_bytes:
+            raise OverloadError(f"{self.held_bytes >> 20} MiB wait to be stored already")
+        self.held_bytes += waiting.nbytes
+
+    def release(self, group: Iterable[Waiting]) -> None:
+        """These are held no more."""
+        self.held_bytes -= sum(waiting.nbytes for waiting in group)
 
 
 def tables_of(requests: Sequence[Accepted]) -> list[Mapping[str, pa.Table]]:

@@ -160,6 +160,7 @@ def test_a_key_is_asked_for_before_the_body_is_sent(collector: Collector, files:
 
 def test_health_needs_no_key(client: httpx.Client) -> None:
     assert client.get("/healthz", headers={"host": "probe.internal"}).status_code == 200
+    assert client.get("/readyz", headers={"host": "probe.internal"}).json() == {"status": "ready"}
 
 
 def test_tenants_see_their_own_spans_only(collector: Collector, files: Certificates) -> None:

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 import httpx
@@ -26,6 +27,8 @@ import tracescape as ts
 from tracescape.warehouse import WarehouseCollector, databases
 from tracescape_storage.clickhouse.address import parse_address
 
+T = TypeVar("T")
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -38,6 +41,7 @@ def database(server: Server, request: pytest.FixtureRequest) -> Iterator[str]:
     name = f"db{abs(hash(request.node.name)) % 10**9}"
     yield name
     server.before = server.after = lambda sql: None
+    server.password = ""
     server.run(f"DROP DATABASE IF EXISTS {name}")
 
 
@@ -55,6 +59,14 @@ def send(collector: WarehouseCollector, data: bytes, signal: Signal = Signal.TRA
 
 def spans(*names: str) -> bytes:
     return request(*map(span, names)).SerializeToString()
+
+
+def eventually(told: Callable[[], T], wanted: Callable[[T], bool]) -> T:
+    deadline = time.monotonic() + 60
+    while not wanted(found := told()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    return found
 
 
 def count(server: Server, database: str, table: str = "otel_traces") -> int:
@@ -138,6 +150,61 @@ def test_a_server_that_dies_in_the_middle_of_an_insert_costs_and_repeats_nothing
     assert count(server, database) == 1
 
 
+def ready(collector: WarehouseCollector) -> tuple[int, str]:
+    answer = httpx.get(f"{collector.http_url}/readyz", timeout=20)
+    return answer.status_code, answer.json().get("reason", "")
+
+
+def test_while_clickhouse_is_down_it_is_alive_and_not_ready(
+    collector: WarehouseCollector, server: Server
+) -> None:
+    assert ready(collector) == (200, "")
+    server.stop()
+    try:
+        down = eventually(lambda: ready(collector), lambda found: "nothing listens" in found[1])
+        assert down == (503, "No ClickHouse answers (nothing listens there).")
+        assert httpx.get(f"{collector.http_url}/readyz").headers["retry-after"]
+        assert httpx.get(f"{collector.http_url}/healthz").status_code == 200
+    finally:
+        server.start()
+    eventually(lambda: ready(collector), lambda found: found == (200, ""))
+
+
+def test_a_password_that_was_changed_is_told_without_the_name(server: Server, database: str) -> None:
+    address = server.address(database, user="writer:secret@")
+    with WarehouseCollector(address, grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
+        server.password = "another"
+        refused = eventually(lambda: ready(collector), lambda found: found[0] == 503)
+    assert refused[1] == "ClickHouse does not let this collector in: the name or the password is wrong."
+
+
+def test_an_insert_in_doubt_makes_it_not_ready_until_it_is_known(
+    collector: WarehouseCollector, server: Server
+) -> None:
+    server.before = lambda sql: "Code: 242. DB::Exception: Table is in readonly mode. (TABLE_IS_READ_ONLY)"
+    with pytest.raises(grpc.RpcError):
+        send(collector, spans("a"))
+    _, reason = eventually(lambda: ready(collector), lambda found: found[0] == 503)
+    assert "readonly" in reason and "127.0.0.1" not in reason
+    server.before = lambda sql: None
+    eventually(lambda: ready(collector), lambda found: found == (200, ""))
+
+
+def test_one_tenant_that_is_stuck_takes_no_collector_from_the_others(
+    collector: WarehouseCollector, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lane:
+        def __init__(self, stuck: str) -> None:
+            self.intake = self
+            self.stuck = stuck
+
+    behind = collector._behind
+    monkeypatch.setattr(behind, "lanes", {"shop": Lane("no table"), "bank": Lane("")})
+    assert behind.unready() == ""
+    monkeypatch.setattr(behind, "lanes", {"shop": Lane("no table"), "bank": Lane("no disk")})
+    assert behind.unready() == "no table"
+
+
 def test_several_collectors_side_by_side(
     server: Server, database: str, collector: WarehouseCollector
 ) -> None:
@@ -186,6 +253,7 @@ def test_each_tenant_has_a_database_of_its_own(server: Server, database: str, tm
             ]
             collector.lanes["shop"].intake.submit(Signal.TRACES, spans("a")).result(20)
             assert httpx.get(f"{collector.http_url}/api/services").status_code == 401
+            assert ready(collector) == (200, "")
         assert [count(server, name) for name in names] == [1, 0]
     finally:
         for name in names:

@@ -179,7 +179,7 @@ def test_a_failure_reaches_all_who_wait_for_it_and_the_next_goes_on(stand: Stand
     stand.send("later")
     assert stand.pipeline.settle()
     assert stand.store.names == ["later"]
-    assert stand.pipeline._held_bytes == 0
+    assert stand.pipeline.held_bytes == 0
 
 
 def test_a_second_copy_is_stored_when_the_first_fails_in_flight(stand: Stand) -> None:
@@ -289,7 +289,7 @@ def test_duplicates_hold_nothing(stand: Stand) -> None:
     for _ in range(5):
         stand.pipeline.submit(stand.decoder.decode(Signal.TRACES, data)).result(10)
     stand.pipeline.settle()
-    assert stand.pipeline._held_bytes == 0
+    assert stand.pipeline.held_bytes == 0
     assert stand.store.names == ["a", "b"]
 
 
@@ -366,7 +366,7 @@ def test_whole_row_groups_go_together_and_the_rest_waits(
     assert stand.store.positions[-1] == (4, 0)
     assert stand.pipeline.settle()
     assert stand.store.names == names
-    assert stand.pipeline._rows == stand.pipeline._held_bytes == 0
+    assert stand.pipeline._rows == stand.pipeline.held_bytes == 0
 
 
 def test_a_request_is_split_at_a_row_group_and_its_rest_comes_next(

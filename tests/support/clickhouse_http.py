@@ -50,13 +50,16 @@ class Server:
         self.after: Callable[[str], str | None] = lambda sql: None
         self.inserts: list[dict[str, str]] = []
         self.asked: list[tuple[str, dict[str, str]]] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        self.port = 0
+        self.start()
 
-    @property
-    def port(self) -> int:
-        return int(self._http.server_address[1])
+    def start(self) -> None:
+        """Listen, on the same port as before."""
+        self._http = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
+        self._http.daemon_threads = True
+        self.port = int(self._http.server_address[1])
+        self._listens = True
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     def address(self, database: str = "default", user: str = "") -> str:
         return f"clickhouse://{user}127.0.0.1:{self.port}/{database}"
@@ -78,9 +81,14 @@ class Server:
             clause = ", ".join(f"{name} = '{value}'" for name, value in settings.items())
             self.run(f"{head} FROM INFILE '{file.name}' SETTINGS {clause} FORMAT {form[1]}")
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Listen no more; connections that are there end with their next question."""
+        self._listens = False
         self._http.shutdown()
         self._http.server_close()
+
+    def close(self) -> None:
+        self.stop()
         self._engine.close()
 
 
@@ -117,6 +125,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self._send(200, b"Ok.\n")
 
         def do_POST(self) -> None:
+            if not server._listens:
+                self.close_connection = True
+                return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             asked = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
             if server.password and not self._knows(server.password):

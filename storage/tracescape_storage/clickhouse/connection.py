@@ -29,7 +29,7 @@ _MANY: Final = (158, 307, 396)
 _NOT_ALLOWED: Final = (164, 452)
 _MOST_WORDS: Final = 300
 _TRAILER: Final = re.compile(r"\s*\(version .*$", re.DOTALL)
-_HEADER: Final = re.compile(r"^.*?DB::Exception:\s*", re.DOTALL)
+_HEADER: Final = re.compile(r"^.*DB::Exception:\s*", re.DOTALL)
 _CLOSED: Final = "The store was closed before the question was answered. Open it again, and ask again."
 #: What chdb says when it cannot open a folder; why not is on its stderr alone.
 _UNOPENED: Final = "Error initializing EmbeddedServer"
@@ -252,7 +252,7 @@ def _chained(
 def said(error: Exception, address: Address) -> StoreError:
     """What a driver's error means to a person, in one sentence or two, without the password."""
     code, where = _code(error), address.location
-    words = _words(error, address)
+    words = words_of(error, address)
     if address.path and _UNOPENED in str(error):
         return StoreError(
             f"{where} cannot be opened: another process holds it, or it is damaged. One process reads or"
@@ -302,7 +302,8 @@ def _code(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
-def _words(error: Exception, address: Address) -> str:
+def words_of(error: Exception, address: Address) -> str:
+    """What the server said of an error, without its version and ours; of one that it was told, that one."""
     text = _TRAILER.sub("", _HEADER.sub("", str(error))).strip()
     text = " ".join(text.split())
     if address.password:

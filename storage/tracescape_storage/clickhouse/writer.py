@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import pyarrow as pa
 
 from tracescape_storage.clickhouse.address import Address
-from tracescape_storage.clickhouse.connection import client_of, said
+from tracescape_storage.clickhouse.connection import client_of, said, words_of
 from tracescape_storage.clickhouse.making import prepared_tables
 from tracescape_storage.clickhouse.quick_rows import quick_log_rows, quick_span_rows
 from tracescape_storage.errors import InDoubtError, StoreError, UnstorableError
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 #: How long an insert may take on the server and on the way, before it is in doubt.
 DEFAULT_INSERT_S: Final = 30
 _WRITE: Final = pa.ipc.IpcWriteOptions(compression="lz4")
-_LONGEST_WORDS: Final = 300
 
 #: What the server finds wrong with values, before any of them is in a table. Not types: where those do not
 #: fit, the table is to blame, and everything would be refused for good.
@@ -128,7 +126,7 @@ class Writer:
 def failure_of(error: Exception, address: Address) -> StoreError:
     """What a failed insert leaves behind; see `tracescape_ingest.direct.Sink.insert` for the kinds."""
     code = getattr(error, "code", None)
-    words = _words(error, address)
+    words = words_of(error, address)
     if code in _OF_CONTENT or (code == _MANY_PARTS and _MANY_DAYS in words):
         return UnstorableError(words)
     if code == _MANY_PARTS:
@@ -152,13 +150,3 @@ def _never_connected(error: Exception) -> bool:
 
     cause = error.__cause__
     return isinstance(getattr(cause, "reason", cause), NewConnectionError | ConnectTimeoutError)
-
-
-_VERSION: Final = re.compile(r"\s*\(version [^()]*(?:\([^()]*\))?\)\s*$")
-
-
-def _words(error: Exception, address: Address) -> str:
-    text = " ".join(_VERSION.sub("", str(error)).rpartition("DB::Exception: ")[2].split())
-    if address.password:
-        text = text.replace(address.password, "…")
-    return text if len(text) <= _LONGEST_WORDS else text[:_LONGEST_WORDS] + "…"

@@ -1,0 +1,53 @@
+"""Whether a store answers is told soon, to however many ask."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tracescape import readiness
+from tracescape.readiness import Probe
+
+
+def test_many_who_ask_at_once_are_one_question() -> None:
+    asked, may_answer = [], threading.Event()
+
+    def ask() -> str:
+        asked.append(1)
+        may_answer.wait(30)
+        return "no"
+
+    probe = Probe(ask, within_s=30)
+    with ThreadPoolExecutor(8) as threads:
+        waiting = [threads.submit(probe.reason) for _ in range(8)]
+        may_answer.set()
+        assert {each.result(60) for each in waiting} == {"no"}
+    assert len(asked) == 1
+
+
+def test_a_store_that_is_silent_does_not_answer_and_is_not_asked_twice() -> None:
+    asked, may_answer = [], threading.Event()
+
+    def ask() -> str:
+        asked.append(1)
+        may_answer.wait(30)
+        return ""
+
+    probe = Probe(ask, within_s=0.01)
+    assert [probe.reason() for _ in range(3)] == ["the store has not answered within 0.01 s"] * 3
+    assert len(asked) == 1
+    may_answer.set()
+
+
+def test_it_is_asked_anew_once_the_answer_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_KEPT_S", 0.0)
+    answers = iter(["down", "", "down"])
+    probe = Probe(lambda: next(answers), within_s=30)
+    assert [probe.reason() for _ in range(3)] == ["down", "", "down"]
+
+
+def test_a_failure_that_nobody_foresaw_is_a_reason() -> None:
+    def ask() -> str:
+        raise KeyError("x")
+
+    assert Probe(ask, within_s=30).reason() == "KeyError: 'x'"
