@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import duckdb
@@ -159,6 +160,9 @@ class MemoryReader:
 
     def of_traces(self, trace_ids: Sequence[bytes]) -> str:
         return traces_condition(trace_ids)
+
+    def holding(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def condition(self, where: Filter) -> str:
         return condition_sql(where, {})

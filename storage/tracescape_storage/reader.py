@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -88,6 +89,13 @@ class Reader(Protocol):
 
     def sql(self, query: str) -> pa.Table:
         """The rows of exactly one read-only ``SELECT``; anything else raises ``StoreError``."""
+        ...
+
+    def holding(self) -> AbstractContextManager[None]:
+        """A block whose questions in SQL, of this thread, are about the same rows.
+
+        Of a store that has to fetch rows first, they are fetched once, and are as they were then.
+        """
         ...
 
     def stream(self, query: str) -> pa.RecordBatchReader:

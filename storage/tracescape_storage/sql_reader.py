@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,10 @@ class SqlReader(ABC):
             kept[query] = self.sql(query)
         found: pa.Table = kept[query]
         return found
+
+    def holding(self) -> AbstractContextManager[None]:
+        """See `Reader.holding`: a database has its rows at hand."""
+        return nullcontext()
 
     @abstractmethod
     def stream(self, query: str) -> pa.RecordBatchReader:

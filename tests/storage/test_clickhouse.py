@@ -110,10 +110,12 @@ def test_searches_page_by_page(both: Both, where: str, order: str) -> None:
 
 @pytest.mark.parametrize("where", ["", 'service = "inventory"', "status = error"])
 @pytest.mark.parametrize("spans", [True, False])
+@pytest.mark.parametrize("at_once", [0, 10**9], ids=["many windows", "two windows"])
 def test_page_by_page_to_the_end_nothing_is_missed_and_nothing_comes_twice(
-    both: Both, where: str, spans: bool, monkeypatch: pytest.MonkeyPatch
+    both: Both, where: str, spans: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(windows, "_ROWS_A_RESULT", 1)  # the first windows are too short for a page
+    monkeypatch.setattr(windows, "_AT_ONCE", at_once)
     found = pl.concat(_pages(both.clickhouse, where, spans))
     assert_frame_equal(found, pl.concat(_pages(both.file, where, spans)))
     assert found.unique(["trace_id", "span_id"] if spans else ["trace_id"]).height == found.height

@@ -87,6 +87,11 @@ def compare(
     """
     if score not in SCORES:
         raise ValueError(f"there is no score {score!r:.80}; it is one of {', '.join(SCORES)}")
+    with reader.holding():
+        return _compare(reader, selection, baseline, score)
+
+
+def _compare(reader: Reader, selection: Selection, baseline: Selection | None, score: Score) -> Comparison:
     others, words = _others(reader, selection) if baseline is None else (baseline, "")
     asked = sides(reader, selection.sql(reader), others.sql(reader), _hull(selection, others))
     for name, side, size in (

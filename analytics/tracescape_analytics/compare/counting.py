@@ -42,10 +42,12 @@ class Sides(NamedTuple):
 
     Attributes:
         source: a relation with the columns of ``spans`` and ``s``: whether a row is of the selection.
+        where: the condition on ``spans`` of being in it.
         selected: how many rows are; ``compared``: how many are not.
     """
 
     source: str
+    where: str
     selected: int
     compared: int
 
@@ -91,7 +93,7 @@ def sides(reader: Reader, selection: str, baseline: str, hull: Sequence[str]) ->
     either = " AND ".join([*hull, *arrived, f"(({selection}) OR ({baseline}))"])
     source = f"(SELECT *, coalesce({selection}, false) AS s FROM spans WHERE {either})"
     found = reader.sql(f"SELECT {_COUNTED} FROM {source}")
-    return Sides(source, found["a"][0].as_py(), found["b"][0].as_py())
+    return Sides(source, either, found["a"][0].as_py(), found["b"][0].as_py())
 
 
 def count_values(reader: Reader, asked: Sides) -> dict[str, Counts]:
@@ -252,6 +254,7 @@ def _count_events(reader: Reader, asked: Sides, counts: dict[str, Counts]) -> No
     events = (
         "SELECT e.trace_id, e.span_id, e.time_ns, e.name, e.attributes, c.s FROM events AS e"
         f" JOIN (SELECT trace_id, span_id, s FROM {asked.source}) AS c USING (trace_id, span_id)"
+        f" WHERE e.span_id IN (SELECT span_id FROM spans WHERE {asked.where})"
     )
     keys = list(_stored_keys(reader, events))
     wanted = [_Dimension(Field("", "event.name"), "", "text")]

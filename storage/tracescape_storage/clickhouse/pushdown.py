@@ -59,6 +59,9 @@ _COMPARISONS: Final = {
 }
 _TURNED: Final = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _TRUE: Final = "true"
+#: What stands in the rows of spans, and the column that tells whose it is: chosen by spans, it is read of
+#: their rows. Of two spans that share an id, events that came with one are that one's alone then.
+_OF_SPANS: Final = {**CONTENT_KEYS, "events": "span_id", "links": "span_id"}
 
 
 class Pull(NamedTuple):
@@ -70,7 +73,7 @@ class Pull(NamedTuple):
         where: a condition in the server's words, ``""`` for every row.
         order, limit: where the question itself takes the first rows of this table and nothing else.
         distinct: whether rows that are alike in ``columns`` may come once.
-        of_spans: of resources and scopes: those of such spans alone, ``""`` for all.
+        of_spans: of what spans have: of such spans alone, ``""`` for all.
     """
 
     columns: tuple[str, ...]
@@ -203,7 +206,7 @@ class _Planner:
             where = _any_of([each.sql for each in conditions if each is not None]) if whole else ""
             wanted = self._columns(table, columns, everything, {node["table_name"].lower() for node in reads})
             pull = Pull(wanted, where)
-            if table in CONTENT_KEYS and all(each is not None and each.of_spans for each in conditions):
+            if table in _OF_SPANS and all(each is not None and each.of_spans for each in conditions):
                 of_spans = _any_of([each.of_spans for each in conditions if each is not None])
                 pull = pull._replace(where="", of_spans=of_spans)
             if len(reads) == 1 and len(selects) == 1 and not _joins(nodes):
@@ -424,7 +427,7 @@ class _Planner:
             return _Condition(f"ifNull({condition.sql}, false)", True)
         source = self._sources[scopes[0].table]
         inner = f"SELECT {source.columns[name]} FROM {source.origin} WHERE {condition.sql}"
-        chosen = scopes[0].table == "spans" and name == CONTENT_KEYS.get(scope.table)
+        chosen = scopes[0].table == "spans" and name == _OF_SPANS.get(scope.table)
         return _Condition(
             f"{self._sources[scope.table].columns[outer]} IN ({inner})",
             True,

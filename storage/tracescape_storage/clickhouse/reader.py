@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 import duckdb
@@ -25,7 +26,7 @@ from tracescape_storage.clickhouse.search import Searcher, binary_ids
 from tracescape_storage.clickhouse.statements import checked_foreign, is_select
 from tracescape_storage.clickhouse.whole import ATTRIBUTES, with_texts
 from tracescape_storage.clickhouse.windows import since_of_last
-from tracescape_storage.clickhouse.working_set import answered, streamed
+from tracescape_storage.clickhouse.working_set import WorkingSet, answered, streamed
 from tracescape_storage.errors import QueryError
 from tracescape_storage.filters import Filter
 from tracescape_storage.known_shapes import KnownShapes
@@ -86,6 +87,7 @@ class ClickHouseReader(SqlReader):
         self._sources = sources_of(self._layout)
         self._parser = duckdb.connect(":memory:")
         self._lock = threading.Lock()
+        self._holding = threading.local()
         self._conditions: OrderedDict[str, Filter] = OrderedDict()
         self._kept: dict[str, tuple[float, pa.Table]] = {}
         self._shapes = KnownShapes()
@@ -106,7 +108,21 @@ class ClickHouseReader(SqlReader):
         plan = self._plan(query)
         if plan is None:
             return _plain(self._connection.table(checked_foreign(query)))
-        return answered(plan, query, lambda table, pull: self._pulled(plan, table, pull))
+        held: WorkingSet | None = getattr(self._holding, "rows", None)
+        answer = answered if held is None else held.answered
+        return answer(plan, query, lambda table, pull: self._pulled(plan, table, pull))
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """See `Reader.holding`."""
+        if getattr(self._holding, "rows", None) is not None:
+            yield
+            return
+        with closing(WorkingSet()) as self._holding.rows:
+            try:
+                yield
+            finally:
+                self._holding.rows = None
 
     def stream(self, query: str) -> pa.RecordBatchReader:
         """See `Reader.stream`."""

@@ -17,7 +17,7 @@ from tracescape_storage.attributes import AttributeValue, encode_attributes
 #: What stands for the column ``attributes`` of ``spans`` in a question whose answer `with_texts` takes.
 ATTRIBUTES: Final = "SpanAttributes"
 _NUMBERS: Final = frozenset(key for key, kind in WELL_KNOWN.items() if kind == "BIGINT")
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?0*[0-9]{1,19}", re.ASCII)
 
 
 def with_texts(table: pa.Table) -> pa.Table:

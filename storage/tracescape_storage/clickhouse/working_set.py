@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Final
 
 import duckdb
@@ -24,47 +25,67 @@ _BINARY: Final = frozenset({"trace_id", "linked_trace_id"})
 Pulling = Callable[[str, Pull], Iterable[pa.RecordBatch]]
 
 
+class WorkingSet:
+    """The rows that a question needs, for as long as others need the same: for one thread. To be closed."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(":memory:", config={**LOCKED_DOWN, "memory_limit": _MEMORY})
+        self._pool = Pool(self._connection)
+        self._held: dict[str, object] = {}
+
+    def answered(self, plan: Plan, query: str, pulling: Pulling) -> pa.Table:
+        """All rows of ``query``. Raises as `query.select_table` does, and what ``pulling`` raises."""
+        self._fill(plan, pulling)
+        return select_table(self._pool, query)
+
+    def streamed(self, plan: Plan, query: str, pulling: Pulling) -> pa.RecordBatchReader:
+        """The same, batch by batch; then it is closed. What is asked of the server is taken at once."""
+        self._fill(plan, pulling)
+        reader = select_batches(self._pool, query, time_limit_s=_STREAM_S)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            try:
+                yield from reader
+            finally:
+                reader.close()
+                self.close()
+
+        return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    def close(self) -> None:
+        """Let the rows go."""
+        self._pool.drain()
+        self._connection.close()
+
+    def _fill(self, plan: Plan, pulling: Pulling) -> None:
+        bound = tuple(plan.bound.values.items())  # before more is bound for the columns of a pull
+        for table, pull in plan.pulls.items():
+            if self._held.get(table) == (pull, bound):
+                continue
+            self._held.pop(table, None)
+            self._connection.execute(f"DROP TABLE IF EXISTS {table}")
+            self._connection.execute(_create(table, pull))
+            for batch in pulling(table, pull):
+                _insert(self._connection, table, batch)
+            self._held[table] = pull, bound
+        for view in _views(plan):
+            self._connection.execute(view)
+
+
 def answered(plan: Plan, query: str, pulling: Pulling) -> pa.Table:
-    """All rows of ``query``. Raises as `query.select_table` does, and what ``pulling`` raises."""
-    connection = _filled(plan, pulling)
-    try:
-        return select_table(Pool(connection), query)
-    finally:
-        connection.close()
+    """See `WorkingSet.answered`."""
+    with closing(WorkingSet()) as working:
+        return working.answered(plan, query, pulling)
 
 
 def streamed(plan: Plan, query: str, pulling: Pulling) -> pa.RecordBatchReader:
-    """The same, batch by batch. What is asked of the server is taken at once."""
-    connection = _filled(plan, pulling)
+    """See `WorkingSet.streamed`."""
+    working = WorkingSet()
     try:
-        reader = select_batches(Pool(connection), query, time_limit_s=_STREAM_S)
+        return working.streamed(plan, query, pulling)
     except BaseException:
-        connection.close()
+        working.close()
         raise
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            yield from reader
-        finally:
-            reader.close()
-            connection.close()
-
-    return pa.RecordBatchReader.from_batches(reader.schema, batches())
-
-
-def _filled(plan: Plan, pulling: Pulling) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(":memory:", config={**LOCKED_DOWN, "memory_limit": _MEMORY})
-    try:
-        for table, pull in plan.pulls.items():
-            connection.execute(_create(table, pull))
-            for batch in pulling(table, pull):
-                _insert(connection, table, batch)
-        for view in _views(plan):
-            connection.execute(view)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _create(table: str, pull: Pull) -> str:
