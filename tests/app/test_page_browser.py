@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,11 +14,10 @@ import pytest
 from google.protobuf import json_format
 
 from support.otlp import request, span
-from support.page import SCRIPTS, page_sources, seen_in_browser
-from support.shop_store import MINUTE_NS, quick_store
+from support.page import NOW_NS, SCRIPTS, page_sources, seen_in_browser, shop_now, stopped_clock
+from support.shop_store import MINUTE_NS
 from tracescape import connect
 from tracescape.collector import Collector
-from tracescape.shop import Fault, ShopConfig
 from tracescape.store import Topology
 from tracescape_analytics.topology import Unpaired
 
@@ -45,20 +41,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page_sources(tmp_path_factory.mktemp("page"))
 
 
-@contextmanager
-def shop_in(folder: Path) -> Iterator[Collector]:
-    """A shop of eight minutes until now, the last two of them with a slow database."""
-    file = folder / "t.db"
-    fault = Fault("slow-dependency", "inventory-db", 6 * 60.0, math.inf)
-    until = time.time_ns()
-    quick_store(file, ShopConfig(rate_per_s=3.0, faults=(fault,), seed=7), until - 8 * MINUTE_NS, until)
-    with Collector(file, grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
-        yield collector
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    with shop_in(tmp_path_factory.mktemp("shop")) as collector:
+    with shop_now(tmp_path_factory.mktemp("shop")) as collector:
         yield collector
 
 
@@ -66,8 +51,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 def walked(shop: Collector, sources: Path) -> dict[str, str]:
     with connect(shop.http_url) as store:
         trace = store.trace(store.search(service="checkout", order="slowest").rows["trace_id"][0])
-    now = time.time_ns()
-    late = request(span("late arrival", start=now, end=now + 5_000_000), service="newcomer")
+    late = request(span("late arrival", start=NOW_NS, end=NOW_NS + 5_000_000), service="newcomer")
     return seen_in_browser(
         "ways.mjs",
         sources,
@@ -84,31 +68,29 @@ def walked(shop: Collector, sources: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def fresh_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """What is wrong now is looked for in the last two minutes."""
-    with shop_in(tmp_path_factory.mktemp("world")) as collector:
+def another_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """Where a newcomer will fail."""
+    with shop_now(tmp_path_factory.mktemp("world")) as collector:
         yield collector
 
 
 @pytest.fixture(scope="module")
-def world(fresh_shop: Collector, sources: Path) -> dict[str, str]:
-    with connect(fresh_shop.http_url) as store:
+def world(another_shop: Collector, sources: Path) -> dict[str, str]:
+    with connect(another_shop.http_url) as store:
         trace_id = store.search(service="inventory", order="slowest").rows["trace_id"][0]
-        ended = store.extent().last_start_ns  # a busy machine begins to look some time after
-    now = time.time_ns()
-    before = ended - 5 * MINUTE_NS
+    before = NOW_NS - 5 * MINUTE_NS
     return seen_in_browser(
         "world.mjs",
         sources,
         {
-            "url": fresh_shop.http_url,
+            "url": another_shop.http_url,
             "trace": trace_id,
             "database": DATABASE,
             "since": str(before - 2 * MINUTE_NS),
             "until": str(before),
-            "broken": [str(ended - 2 * MINUTE_NS), str(ended)],
-            "well": calls_of_newcomer(now, 40, failed=False),
-            "sick": calls_of_newcomer(now, 60, failed=True),
+            "broken": [str(NOW_NS - 2 * MINUTE_NS), str(NOW_NS)],
+            "well": calls_of_newcomer(40, failed=False),
+            "sick": calls_of_newcomer(60, failed=True),
         },
     )
 
@@ -116,7 +98,7 @@ def world(fresh_shop: Collector, sources: Path) -> dict[str, str]:
 ISLANDS, MEMBERS = 80, 40
 
 
-def islands(now: int) -> Topology:
+def islands() -> Topology:
     """More services than a processor draws one by one, in islands that call each other in a ring."""
     names = [f"s{island}-{member}" for island in range(ISLANDS) for member in range(MEMBERS)]
     ways = [(f"s{i}-0", f"s{i}-{member}") for i in range(ISLANDS) for member in range(1, MEMBERS)]
@@ -132,14 +114,15 @@ def islands(now: int) -> Topology:
     edges = pl.DataFrame(ways, schema=["source", "target"], orient="row").with_columns(
         connection=pl.lit("http"), calls=pl.lit(500), errors=pl.lit(5), state=pl.lit("healthy"), **times
     )
-    return Topology(nodes, edges, now - MINUTE_NS, now, 1_000_000, 10_000, Unpaired(0, 0, 0))
+    return Topology(nodes, edges, NOW_NS - MINUTE_NS, NOW_NS, 1_000_000, 10_000, Unpaired(0, 0, 0))
 
 
 @pytest.fixture(scope="module")
 def large(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    topology = islands(time.time_ns())
+    topology = islands()
     file = tmp_path_factory.mktemp("large") / "t.db"
     with (
+        stopped_clock(),
         pytest.MonkeyPatch.context() as patched,
         Collector(file, grpc="127.0.0.1:0", http="127.0.0.1:0") as it,
     ):
@@ -152,10 +135,11 @@ def test_somebody_in_a_large_world(large: dict[str, str], way: str) -> None:
     assert large[way] == ""
 
 
-def calls_of_newcomer(now: int, count: int, *, failed: bool) -> str:
+def calls_of_newcomer(count: int, *, failed: bool) -> str:
     """OTLP's JSON of calls, each a trace, in the last seconds."""
     spans = [
-        span("arrive", start=now - (at + 1) * 10_000_000, end=now - at * 10_000_000) for at in range(count)
+        span("arrive", start=NOW_NS - (at + 1) * 10_000_000, end=NOW_NS - at * 10_000_000)
+        for at in range(count)
     ]
     for each in spans:
         each.status.code = 2 if failed else 0
@@ -189,20 +173,22 @@ def refused(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     keys = folder / "keys.toml"
     keys.write_text(f'[tenants]\nweb = ["{KEY}"]\n')
     keys.chmod(0o600)
-    now = time.time_ns()
     trace_id, root = b"\xab" * 16, b"\xcd" * 8
     spans = [
         span(
             OPERATION,
             trace_id=trace_id if not number else None,
             span_id=root if not number else None,
-            start=now - (number + 1) * 1_000_000_000,
-            end=now - number * 900_000_000,
+            start=NOW_NS - (number + 1) * 1_000_000_000,
+            end=NOW_NS - number * 900_000_000,
             attributes={VALUE: VALUE, "plain.key": VALUE},
         )
         for number in range(40)
     ]
-    with Collector(folder / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0", api_keys=keys) as collector:
+    with (
+        stopped_clock(),
+        Collector(folder / "t.db", grpc="127.0.0.1:0", http="127.0.0.1:0", api_keys=keys) as collector,
+    ):
         sent = httpx.post(
             f"{collector.http_url}/v1/traces",
             content=request(*spans, service=SERVICE, version=VALUE).SerializeToString(),

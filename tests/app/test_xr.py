@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,18 +12,15 @@ import pytest
 from google.protobuf import json_format
 
 from support.otlp import request, span
-from support.page import SCRIPTS, page_sources, seen_in_browser
-from support.shop_store import MINUTE_NS, quick_store
+from support.page import NOW_NS, SCRIPTS, page_sources, seen_in_browser, shop_now
+from support.shop_store import MINUTE_NS
 from tracescape import connect
 from tracescape.collector import Collector
-from tracescape.shop import Fault, ShopConfig
 from tracescape_render.web.files import BUILT
 
 pytestmark = pytest.mark.timeout(600)
 DATABASE = "postgresql inventory@inventory-db"
 STRANGER = "<img src=x onerror=window.hacked=1>"
-SLOW_S = 400
-"""Two eyes without a graphics card."""
 
 
 def ways(script: str) -> list[str]:
@@ -34,12 +29,7 @@ def ways(script: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A shop of eight minutes until now, the last two of them with a slow database."""
-    file = tmp_path_factory.mktemp("xr") / "t.db"
-    fault = Fault("slow-dependency", "inventory-db", 6 * 60.0, math.inf)
-    until = time.time_ns()
-    quick_store(file, ShopConfig(rate_per_s=3.0, faults=(fault,), seed=7), until - 8 * MINUTE_NS, until)
-    with Collector(file, grpc="127.0.0.1:0", http="127.0.0.1:0") as collector:
+    with shop_now(tmp_path_factory.mktemp("xr")) as collector:
         yield collector
 
 
@@ -52,12 +42,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def told(shop: Collector) -> dict[str, object]:
     with connect(shop.http_url) as store:
         trace_id = store.search(service="inventory", order="slowest").rows["trace_id"][0]
-        until = store.search(service="inventory", order="newest").rows["start_ns"][0]
     return {
         "url": shop.http_url,
         "database": DATABASE,
         "trace": trace_id,
-        "broken": [str(until - 2 * MINUTE_NS), str(until)],
+        "broken": [str(NOW_NS - 2 * MINUTE_NS), str(NOW_NS)],
         "stranger": STRANGER,
         "hostile": calls("arrive", STRANGER, 30, failed=False),
         "well": calls("arrive", "newcomer", 40, failed=False),
@@ -67,18 +56,17 @@ def told(shop: Collector) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def moving(told: dict[str, object], sources: Path) -> dict[str, str]:
-    return seen_in_browser("xr_moving.mjs", sources, told, SLOW_S)
+    return seen_in_browser("xr_moving.mjs", sources, told)
 
 
 @pytest.fixture(scope="module")
 def telling(told: dict[str, object], sources: Path) -> dict[str, str]:
-    return seen_in_browser("xr_telling.mjs", sources, told, SLOW_S)
+    return seen_in_browser("xr_telling.mjs", sources, told)
 
 
 def calls(operation: str, service: str, count: int, *, failed: bool) -> str:
     """OTLP's JSON of calls, each a trace, in the last seconds."""
-    now = time.time_ns()
-    spans = [span(operation, start=now - (at + 1) * 10**7, end=now - at * 10**7) for at in range(count)]
+    spans = [span(operation, start=NOW_NS - (at + 1) * 10**7, end=NOW_NS - at * 10**7) for at in range(count)]
     for each in spans:
         each.status.code = 2 if failed else 0
     sent = json_format.MessageToDict(request(*spans, service=service), use_integers_for_enums=True)

@@ -1,7 +1,7 @@
 // What a hand with an emulated headset does: Meta's iwer, given to the page before it loads.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
-import { FIRST_MS, open, told } from "./walking.mjs";
+import { FIRST_MS, PATIENCE_MS, check, open, told } from "./walking.mjs";
 
 const require = createRequire(`${told.packages}/package.json`);
 export const EMULATOR = readFileSync(require.resolve("iwer/build/iwer.min.js"), "utf8");
@@ -14,6 +14,19 @@ export function worn() {
   for (const [side, x] of [["left", -0.2], ["right", 0.2]]) device.controllers[side].position.set(x, 1, -0.25);
   window.device = device;
   const stage = () => window.sight.stage;
+  // Each frame of two eyes costs a processor a lot: the emulator draws those that are asked for, and none meanwhile.
+  const own = { ask: window.requestAnimationFrame.bind(window), cancel: window.cancelAnimationFrame.bind(window) };
+  const HELD = -1;
+  let [held, due] = [null, 0];
+  const draw = () => {
+    if (held === null || due === 0) return;
+    const does = held;
+    [held, due] = [null, due - 1];
+    own.ask(does);
+  };
+  window.requestAnimationFrame = (does) => (String(does).includes("deviceFrameHandle") ? ((held = does), draw(), HELD) : own.ask(does));
+  window.cancelAnimationFrame = (handle) => (handle === HELD ? (held = null) : own.cancel(handle));
+  window.drawFrames = (count) => ((due = count), draw());
   /** Turns a hand to a place in its own space. */
   window.point = (side, to) => {
     const { position, quaternion } = device.controllers[side];
@@ -50,18 +63,21 @@ export function worn() {
       }));
       resolve({ other: other / ((wide / 4) * (high / 2)), eyes });
     });
+    window.drawFrames(2);
   });
 }
 
 export const ask = (page, code, given) => page.evaluate(([text, value]) => new Function("stage", "headset", "given", `return ${text}`)(window.sight.stage, window.sight.stage.headset, value), [code, given]);
-/** Asked again and again from here: the page's policy lets nobody make functions of text in it. */
+/** Asked again and again from here, a frame later: the page's policy lets nobody make functions of text in it. */
 export async function until(page, code, given) {
-  const end = Date.now() + 20_000;
+  const end = Date.now() + PATIENCE_MS;
   while (!(await ask(page, code, given))) {
     if (Date.now() > end) throw new Error(`never: ${code}`);
+    await drawFrames(page, 1);
     await page.waitForTimeout(40);
   }
 }
+const drawFrames = (page, count) => page.evaluate((wanted) => window.drawFrames?.(wanted), count);
 
 export async function drawn(page, hash) {
   // Two small eyes: without a graphics card each pixel counts.
@@ -69,6 +85,8 @@ export async function drawn(page, hash) {
   await open(page, `world${hash}`);
   await page.waitForFunction(() => document.querySelector(".sight")?.stage?.frames > 0, null, { timeout: FIRST_MS });
   await page.evaluate(() => (window.sight = document.querySelector(".sight")));
+  // As it stays: a cause comes with a later answer.
+  if (!hash.startsWith(WELL)) await page.waitForFunction(() => window.sight.stage.world.about.cause !== null);
 }
 
 export async function enter(page, hash = "") {
@@ -78,7 +96,15 @@ export async function enter(page, hash = "") {
   await until(page, "headset !== null && headset.frames > 3");
 }
 
-export const frames = async (page, count = 3) => until(page, "headset.frames > given", (await ask(page, "headset.frames")) + count);
+export async function frames(page, count = 3) {
+  const wanted = (await ask(page, "headset.frames")) + count;
+  await drawFrames(page, count);
+  const end = Date.now() + PATIENCE_MS;
+  while ((await ask(page, "headset.frames")) < wanted) {
+    check(Date.now() < end, "no frames any more");
+    await page.waitForTimeout(10);
+  }
+}
 export const stick = async (page, side, x, y) => {
   await page.evaluate(([hand, across, along]) => window.device.controllers[hand].updateAxes("thumbstick", across, along), [side, x, y]);
   await frames(page);

@@ -4,10 +4,16 @@ import { FIRST_MS, axe, check, open, says, settled, told, walk } from "./walking
 const drawn = (page) => page.waitForFunction(() => document.querySelector(".sight")?.stage?.frames > 0, null, { timeout: FIRST_MS });
 const seen = (page, ask, given) => page.evaluate(([code, value]) => new Function("stage", "given", `return ${code}`)(document.querySelector(".sight").stage, value), [ask, given]);
 const body = (page, service) => seen(page, "stage.world.services.indexOf(given)", service);
+const WELL = `?since=${told.since}&until=${told.until}`;
+const BROKEN = `?since=${told.broken[0]}&until=${told.broken[1]}`;
+/** The world as it stays: a cause comes with a later answer, and makes room for its flag. */
 const world = async (page, hash = "") => {
   await open(page, `world${hash}`);
   await drawn(page);
+  if (hash !== WELL) await page.waitForFunction(() => document.querySelector(".sight").stage.world.about.cause !== null);
+  await rests(page);
 };
+const rests = (page) => page.waitForFunction(() => document.querySelector(".sight").stage.pending === 0);
 
 /** What the bytes say, read by nobody who draws. */
 async function told_in_bytes(page, query) {
@@ -46,18 +52,27 @@ const ways = {
     await page.waitForFunction(([x, y, z]) => { const at = document.querySelector(".sight").stage.camera.position; return Math.hypot(at.x - x, at.y - y, at.z - z) > 5; }, after);
   },
   async "no name of another lies on somebody who is sick"(page) {
-    await world(page, `?since=${told.since}&until=${told.until}`);
-    await page.locator(".names .sick").first().waitFor();
-    const sick = await seen(page, "[...stage.world.table('bodies').numbers('state')].flatMap((state, body) => [1, 2, 4].includes(state) && stage.spot(body) ? [{ ...stage.spot(body), name: stage.world.table('bodies').words('label')[body] }] : [])");
+    await world(page, BROKEN);
+    const { sick, names } = await page.evaluate(() => {
+      const { stage } = document.querySelector(".sight");
+      const box = document.querySelector(".sight").getBoundingClientRect();
+      const bodies = stage.world.table("bodies");
+      return {
+        sick: [...bodies.numbers("state")].flatMap((state, body) => {
+          const spot = [1, 2, 4].includes(state) ? stage.spot(body) : null;
+          return spot === null ? [] : [{ name: bodies.words("label")[body], x: box.x + spot.x, y: box.y + spot.y }];
+        }),
+        names: [...document.querySelectorAll(".names > div:not([hidden]):not(.flag)")].map((each) => ({ name: each.querySelector("b").textContent, look: each.className, ...each.getBoundingClientRect().toJSON() })),
+      };
+    });
     check(sick.length >= 3, `only ${sick.length} are sick`);
-    const box = await page.locator(".sight").boundingBox();
-    const names = await page.locator(".names > div:not([hidden]):not(.flag)").evaluateAll((all) => all.map((each) => ({ name: each.querySelector("b").textContent, ...each.getBoundingClientRect().toJSON() })));
+    check(names.some(({ look }) => look === "sick"), "nobody who is sick is named");
     for (const { x, y, name } of sick)
       for (const each of names)
-        check(each.name === name || each.right < box.x + x || each.left > box.x + x || each.bottom < box.y + y || each.top > box.y + y, `${each.name} lies on ${name}`);
+        check(each.name === name || each.right < x || each.left > x || each.bottom < y || each.top > y, `${each.name} lies on ${name}`);
   },
   async "what is drawn is what the bytes say"(page) {
-    await world(page, `?since=${told.since}&until=${told.until}`);
+    await world(page, WELL);
     const bytes = await told_in_bytes(page, `since=${told.since}&until=${told.until}`);
     const names = await seen(page, "[...stage.world.services]");
     check(JSON.stringify(names) === JSON.stringify(bytes.names), `other bodies: ${names}`);
@@ -73,6 +88,26 @@ const ways = {
     colours.forEach((colour, number) => check(colour === wanted[states[number]], `${names[number]} is ${colour}`));
     check((await seen(page, "stage.calls")) <= 30, "too many draw calls");
   },
+  async "lights move where drawing is cheap, and nothing is drawn while nothing changes"(page) {
+    await world(page, "?refresh=off");
+    const resting = async () => {
+      const before = await seen(page, "stage.frames");
+      await page.evaluate(() => new Promise((over) => setTimeout(over, 400)));
+      return (await seen(page, "stage.frames")) === before;
+    };
+    check(await resting(), "a processor draws all the time");
+    const cheap = () => seen(page, "void ((stage.lit = true), stage.paint())");
+    const lights = () => seen(page, "stage.ways.material.uniforms.lights.value");
+    await cheap();
+    const [frames, time] = await seen(page, "[stage.frames, stage.ways.material.uniforms.time.value]");
+    await page.waitForFunction(([before, then]) => { const { stage } = document.querySelector(".sight"); return stage.frames > before + 3 && stage.ways.material.uniforms.time.value !== then; }, [frames, time]);
+    check((await lights()) === 1, "no lights");
+    await world(page, WELL);
+    await page.waitForFunction((until) => document.querySelector(".sight").stage.world.about.until_ns === until, told.until);
+    await cheap();
+    await rests(page);
+    check((await lights()) === 0 && (await resting()), "lights move in the past");
+  },
   async "who is clicked has its panel, and its address"(page) {
     await world(page);
     const at = await seen(page, "stage.spot(stage.world.services.indexOf(given))", "payment");
@@ -86,7 +121,7 @@ const ways = {
     await page.waitForFunction(() => !location.hash.includes("service="));
   },
   async "a connection says its figures, and has a panel and an address"(page, context) {
-    await world(page, `?since=${told.since}&until=${told.until}`);
+    await world(page, WELL);
     await page.locator(".sight").focus();
     const edges = (await (await fetch(`${told.url}/ask/topology?since=${told.since}&until=${told.until}`)).json()).edges;
     // A place on a curve where nothing else is nearer.
@@ -127,7 +162,7 @@ const ways = {
     check((await axe(other)) === "", await axe(other));
   },
   async "an address has the moment, the choice and where one stands"(page, context) {
-    await world(page, `?since=${told.since}&until=${told.until}`);
+    await world(page, WELL);
     await page.getByLabel("Fly to").fill("catal");
     await page.keyboard.press("Enter");
     await page.waitForURL(/service=catalog.*view=|view=.*service=catalog/);
@@ -151,10 +186,10 @@ const ways = {
   },
   async "the past is the past"(page) {
     const state = () => seen(page, "stage.world.table('bodies').numbers('state')[stage.world.services.indexOf(given)]", told.database);
-    await world(page, `?since=${told.broken[0]}&until=${told.broken[1]}`);
+    await world(page, BROKEN);
     check((await state()) === 2, `in its fault it is ${await state()}`);
     await page.getByText("The past").waitFor();
-    await world(page, `?since=${told.since}&until=${told.until}`);
+    await world(page, WELL);
     await page.waitForFunction((until) => document.querySelector(".sight").stage.world.about.until_ns === until, told.until);
     check((await state()) === 0, `before its fault it is ${await state()}`);
     check((await page.locator(".names .flag").count()) === 0, "there is a beacon");

@@ -45,7 +45,8 @@ const ways = {
     await frames(page);
     check((await ask(page, "headset.strip.dragged")) < held, "it is let go beside the strip");
     await trigger(page, "right", false);
-    await until(page, "stage.world.about.past");
+    // It was shown where it was grabbed, too.
+    await until(page, "stage.world.about.past && headset.strip.dragged === null && location.hash.includes(`until=${stage.world.about.until_ns}`)");
     check(/since=\d{19}&until=\d{19}/.test(page.url()), `the address does not say when: ${page.url()}`);
     await until(page, "headset.strip.told.some((line) => /^PAST \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d$/.test(line))");
     check(!(await lit()), "now is lit in the past");

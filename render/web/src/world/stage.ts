@@ -103,6 +103,8 @@ export class Stage {
   private last = 0;
   private asked = 0;
   private moves: boolean;
+  /** Whether lights may move: the processor has better things to do than to draw all the time. */
+  private lit: boolean;
   private sharp = true;
   /** Whether one stands where everything is seen, and was not told to. */
   private untouched = true;
@@ -134,6 +136,7 @@ export class Stage {
       if (written(this.view()) !== begun) this.rest();
     });
     this.moves = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.lit = this.moves && !isSoftware();
     this.marks.renderOrder = 1;
     this.stems.frustumCulled = false;
     this.scene.add(...this.ground.parts, this.stems, this.ways, this.marks, this.travellers);
@@ -435,14 +438,14 @@ export class Stage {
 
   /** Whether lights move: in the present, and where a frame is cheap. */
   private lights(): boolean {
-    return this.moves && this.world?.about.past === false && document.visibilityState === "visible";
+    return this.lit && this.world?.about.past === false && document.visibilityState === "visible";
   }
 
   /** Slow frames cost lights, then how sharp it is, then how much is drawn. */
   private measure(took: number): void {
-    const cost = this.pace.after(took, this.moves);
+    const cost = this.pace.after(took, this.lit);
     if (cost === "lights") {
-      this.moves = false;
+      this.moves = this.lit = false;
       this.setLights();
     } else if (cost === "detail" && this.sharp && devicePixelRatio > 1) {
       this.sharp = false;
@@ -479,7 +482,7 @@ export class Stage {
 
   private setLights(): void {
     const lights = this.ways.material.uniforms["lights"];
-    if (lights !== undefined) lights.value = this.moves && this.world?.about.past === false ? 1 : 0;
+    if (lights !== undefined) lights.value = this.lit && this.world?.about.past === false ? 1 : 0;
   }
 
   private advance(now: number, took: number): void {

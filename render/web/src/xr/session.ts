@@ -117,6 +117,8 @@ export class Headset {
     // Names and panels are beside where one looks, too.
     renderer.xr.setFoveation(0);
     renderer.xr.addEventListener("sessionend", this.end);
+    // Before the session, which stops what the page draws: the other way round both of them draw.
+    renderer.setAnimationLoop((now, frame) => this.frame(now, frame));
     try {
       await renderer.xr.setSession(this.session);
       // Without a floor, the eyes are where somebody's who sits would be.
@@ -126,7 +128,6 @@ export class Headset {
       throw error;
     }
     addEventListener("hashchange", this.went);
-    renderer.setAnimationLoop((now, frame) => this.frame(now, frame ?? null));
     this.went();
     void this.strip.load().then(() => (this.stale = true));
   }
@@ -156,14 +157,15 @@ export class Headset {
     this.ended();
   };
 
-  private frame(now: number, frame: XRFrame | null): void {
+  private frame(now: number, frame: XRFrame | undefined): void {
+    if (frame === undefined) return; // one of the page's, while the session begins
     const { stage } = this;
     const { renderer } = stage;
     const ms = Math.min(100, Math.max(0, now - this.last));
     this.last = now;
     this.elapsed = ms;
     const space = renderer.xr.getReferenceSpace();
-    const pose = space === null ? null : frame?.getViewerPose(space);
+    const pose = space === null ? null : frame.getViewerPose(space);
     if (pose != null) {
       const { position, orientation } = pose.transform;
       this.head.set(position.x, position.y, position.z);
