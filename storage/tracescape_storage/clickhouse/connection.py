@@ -32,6 +32,8 @@ _MOST_WORDS: Final = 300
 _TRAILER: Final = re.compile(r"\s*\(version .*$", re.DOTALL)
 _HEADER: Final = re.compile(r"^.*DB::Exception:\s*", re.DOTALL)
 _CLOSED: Final = "The store was closed before the question was answered. Open it again, and ask again."
+#: What is left of a folder that was begun and never filled.
+_OF_CHDB: Final = frozenset({"data", "status", "store", "tmp"})
 #: What chdb says when it cannot open a folder; why not is on its stderr alone.
 _UNOPENED: Final = "Error initializing EmbeddedServer"
 _EXTRA: Final = "{} ClickHouse takes one more package: pip install 'tracescape[clickhouse]' ({})"
@@ -211,6 +213,12 @@ def _check_folder(folder: Path, *, writing: bool) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"The folder {folder} cannot be made: {error.strerror or error}") from error
+        others = {each.name for each in folder.iterdir()} - _OF_CHDB
+        if others and not (folder / "metadata").is_dir():
+            raise StoreError(
+                f"{folder} holds other things, such as {min(others)}: name an empty folder, or one that is"
+                " not there."
+            )
     elif not folder.is_dir():
         raise StoreError(f"There is no folder {folder}.")
     elif not (folder / "metadata").is_dir():  # else chdb would begin one there
@@ -287,6 +295,8 @@ def said(error: Exception, address: Address) -> StoreError:
             f"{where} cannot be opened: it is damaged, not ours to write, or another process holds it. What"
             " ClickHouse itself says of it is above."
         )
+    if address.path and isinstance(error, OSError):
+        return StoreError(f"{where} cannot be opened: {error.strerror or error}")
     if code in (_AUTHENTICATION, 193, 194):
         return StoreError(f"{where} does not let {address.user!r} in: the name or the password is wrong.")
     if code == _NO_DATABASE:

@@ -11,6 +11,8 @@ import pytest
 pytest.importorskip("chdb")
 
 from tracescape.store import connect
+from tracescape_storage.clickhouse.address import parse_address
+from tracescape_storage.clickhouse.writer import Writer
 from tracescape_storage.errors import StoreError
 
 HOLD = """
@@ -55,4 +57,12 @@ def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(StoreError, match="There is no ClickHouse in the folder"):
         connect(f"clickhouse+chdb://{tmp_path}")
+    with pytest.raises(StoreError, match=r"holds other things, such as notes.txt"):
+        Writer(parse_address(f"clickhouse+chdb://{tmp_path}"))
     assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"file cannot be made: File exists"):
+        Writer(parse_address(f"clickhouse+chdb://{tmp_path}/file"))
