@@ -17,6 +17,10 @@ class QueryError(StoreError):
     """A query is not one that the store runs, or it failed. The store itself goes on."""
 
 
+class UnreachableError(StoreError):
+    """Nothing answers where a store should be, or it broke off. To ask again later may be right."""
+
+
 class StoreFullError(StoreError):
     """The disk took no more. Nothing of the batch was stored; sending it again later is right."""
 

@@ -165,8 +165,12 @@ def test_while_clickhouse_is_down_it_is_alive_and_not_ready(
         assert down == (503, "No ClickHouse answers (nothing listens there).")
         assert httpx.get(f"{collector.http_url}/readyz").headers["retry-after"]
         assert httpx.get(f"{collector.http_url}/healthz").status_code == 200
+        asked = httpx.get(f"{collector.http_url}/ask/topology", timeout=60)
+        assert asked.status_code == 503, "it is not the question that is wrong"
+        assert "nothing listens" in asked.json()["error"] and asked.headers["retry-after"]
     finally:
         server.start()
+    assert httpx.get(f"{collector.http_url}/ask/topology", timeout=60).status_code == 200
     eventually(lambda: ready(collector), lambda found: found == (200, ""))
 
 

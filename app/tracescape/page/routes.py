@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Receive
 
 from tracescape.page.asked import Asked
-from tracescape_storage.errors import StoreError
+from tracescape_storage.errors import StoreError, UnreachableError
 from tracescape_storage.limits import QueryLimits
 from tracescape_storage.local_time import in_zone
 from tracescape_storage.query_guard import Asking
@@ -170,6 +170,8 @@ def refused(error: Exception) -> Response:
 
     if isinstance(error, UnknownTraceError):
         return refusal(str(error), 404)
+    if isinstance(error, UnreachableError):
+        return refusal(str(error), 503, **{"Retry-After": _RETRY_AFTER_S})
     if isinstance(error, ValueError | StoreError):
         return refusal(str(error), 400)
     _log.error("a question of the page failed", exc_info=error)

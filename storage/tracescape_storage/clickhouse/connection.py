@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import re
 import threading
 import uuid
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pyarrow as pa
 
 from tracescape_storage.clickhouse.address import Address
-from tracescape_storage.errors import QueryError, StoreError
+from tracescape_storage.errors import QueryError, StoreError, UnreachableError
 from tracescape_storage.limits import DEFAULT_TIME_LIMIT_S
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _MOST_WORDS: Final = 300
 _TRAILER: Final = re.compile(r"\s*\(version .*$", re.DOTALL)
 _HEADER: Final = re.compile(r"^.*DB::Exception:\s*", re.DOTALL)
 _CLOSED: Final = "The store was closed before the question was answered. Open it again, and ask again."
+#: What is left of a folder that was begun and never filled.
+_OF_CHDB: Final = frozenset({"data", "status", "store", "tmp"})
 #: What chdb says when it cannot open a folder; why not is on its stderr alone.
 _UNOPENED: Final = "Error initializing EmbeddedServer"
 _EXTRA: Final = "{} ClickHouse takes one more package: pip install 'tracescape[clickhouse]' ({})"
@@ -210,8 +213,42 @@ def _check_folder(folder: Path, *, writing: bool) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"The folder {folder} cannot be made: {error.strerror or error}") from error
+        others = {each.name for each in folder.iterdir()} - _OF_CHDB
+        if others and not (folder / "metadata").is_dir():
+            raise StoreError(
+                f"{folder} holds other things, such as {min(others)}: name an empty folder, or one that is"
+                " not there."
+            )
     elif not folder.is_dir():
         raise StoreError(f"There is no folder {folder}.")
+    elif not (folder / "metadata").is_dir():  # else chdb would begin one there
+        raise StoreError(f"There is no ClickHouse in the folder {folder}: it has no folder 'metadata'.")
+    holder = _holder(folder / "status")
+    if holder:
+        raise StoreError(
+            f"{folder} cannot be opened: {holder} holds it. One process reads or writes a folder at"
+            " a time; a server lets many."
+        )
+
+
+def _holder(status: Path) -> str:
+    """Which other process has the folder open, in words; ``""`` where none has.
+
+    chdb would find that out too, and say it on this process's stderr alone.
+    """
+    try:
+        import fcntl  # where there is none, there is no chdb
+
+        with status.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held = re.search(r"PID: *(\d+)", file.read())
+                number = int(held[1]) if held else 0
+                return "" if number == os.getpid() else f"process {number}"
+    except (ImportError, OSError):
+        pass
+    return ""
 
 
 @contextmanager
@@ -243,7 +280,7 @@ def _chained(
             raise StoreError(_CLOSED) from error
         if _code(error) is not None:
             raise said(error, connection.address) from error
-        raise StoreError(
+        raise UnreachableError(
             f"The answer of {connection.address.location} broke off after {rows:,} rows: the server ended, or"
             " the connection to it. Ask again."
         ) from error
@@ -255,13 +292,16 @@ def said(error: Exception, address: Address) -> StoreError:
     words = words_of(error, address)
     if address.path and _UNOPENED in str(error):
         return StoreError(
-            f"{where} cannot be opened: another process holds it, or it is damaged. One process reads or"
-            " writes a folder at a time; a server lets many."
+            f"{where} cannot be opened: it is damaged, not ours to write, or another process holds it. What"
+            " ClickHouse itself says of it is above."
         )
+    if address.path and isinstance(error, OSError):
+        return StoreError(f"{where} cannot be opened: {error.strerror or error}")
     if code in (_AUTHENTICATION, 193, 194):
         return StoreError(f"{where} does not let {address.user!r} in: the name or the password is wrong.")
     if code == _NO_DATABASE:
-        return StoreError(f"{where} has no database {address.database}. Name it at the end of the address.")
+        how = "as ?database=NAME" if address.path else "at the end of the address"
+        return StoreError(f"{where} has no database {address.database}. Name it {how}.")
     if code in _TIME:
         return QueryError("The question took longer than it may. Narrow it by start_ns, or ask for less.")
     if code in _MEMORY:
@@ -276,7 +316,7 @@ def said(error: Exception, address: Address) -> StoreError:
         return StoreError(f"{where} does not let {address.user!r} read this: {words}")
     if code is not None:
         return QueryError(words)
-    return StoreError(f"No ClickHouse answers at {where} ({_reason(error, address)}).")
+    return UnreachableError(f"No ClickHouse answers at {where} ({_reason(error, address)}).")
 
 
 def _reason(error: Exception, address: Address) -> str:

@@ -10,10 +10,16 @@ import pytest
 
 pytest.importorskip("chdb")
 
+from tracescape.store import connect
+from tracescape_storage.clickhouse.address import parse_address
+from tracescape_storage.clickhouse.writer import Writer
+from tracescape_storage.errors import StoreError
+
 HOLD = """
 import sys
 import clickhouse_connect
 client = clickhouse_connect.get_client(interface="chdb", path=sys.argv[1])
+client.command("CREATE TABLE made (x UInt8) ENGINE = MergeTree ORDER BY x")
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -40,6 +46,23 @@ def test_a_folder_that_another_process_holds_is_named_and_what_to_do(tmp_path: P
             command, capture_output=True, text=True, env=environment, timeout=240, check=False
         )
         holder.communicate("")
-    assert told.stdout.startswith(f"clickhouse+chdb://{folder} cannot be opened: another process holds it"), (
-        told.stdout + told.stderr
+    assert told.stdout == (
+        f"{folder} cannot be opened: process {holder.pid} holds it. One process reads or writes a folder at a"
+        " time; a server lets many.\n"
     )
+    assert told.stderr == ""
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(StoreError, match="There is no ClickHouse in the folder"):
+        connect(f"clickhouse+chdb://{tmp_path}")
+    with pytest.raises(StoreError, match=r"holds other things, such as notes.txt"):
+        Writer(parse_address(f"clickhouse+chdb://{tmp_path}"))
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"file cannot be made: File exists"):
+        Writer(parse_address(f"clickhouse+chdb://{tmp_path}/file"))
