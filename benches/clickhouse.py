@@ -166,7 +166,7 @@ def _questions(spans: int) -> dict[str, Question]:
                 )
                 for hour in hours[:4]
             ],
-            lambda frame: _rows(frame, ["service"]),
+            _rows,
         ),
         "compare ten minutes with those before": Question(
             [
@@ -182,17 +182,8 @@ def _questions(spans: int) -> dict[str, Question]:
 
 
 def _spans_of(trace: Any) -> object:
-    columns = [
-        "span_id",
-        "parent_span_id",
-        "service",
-        "operation",
-        "kind",
-        "status",
-        "start_ns",
-        "duration_ns",
-    ]
-    return _rows(trace.spans, columns)
+    names = ["span_id", "parent_span_id", "service", "operation", "kind", "status", "start_ns", "duration_ns"]
+    return sorted(trace.spans.select(names).rows())
 
 
 def _found(page: Any) -> object:
@@ -200,19 +191,17 @@ def _found(page: Any) -> object:
 
 
 def _compared(found: Any) -> object:
-    return _rows(found.attributes, found.attributes.columns)
+    # The exporter keeps texts, so what is a number in one store is a value among others in the other.
+    return found.selected, found.compared, sorted(found.attributes["attribute"])
 
 
 def _graph(topology: Any) -> object:
-    return [_rows(frame, frame.columns) for frame in (topology.nodes, topology.edges)]
+    return [_rows(frame) for frame in (topology.nodes, topology.edges)]
 
 
-def _rows(frame: pl.DataFrame, names: list[str]) -> list[str]:
+def _rows(frame: pl.DataFrame) -> list[str]:
     """In any order; of measures six digits, as their sums depend on it."""
-    rounded = frame.with_columns(pl.selectors.float().round_sig_figs(6))
-    return sorted(
-        map(str, rounded.select(sorted({*names, *rounded.select(pl.selectors.numeric()).columns})).rows())
-    )
+    return sorted(map(str, frame.with_columns(pl.selectors.float().round_sig_figs(6)).rows()))
 
 
 def _ask(questions: dict[str, Question], file: Store, clickhouse: Store) -> bool:

@@ -25,11 +25,12 @@ class KnownShapes:
     def __init__(self) -> None:
         self._known: pa.Table | None = None
 
-    def of(self, spans: pa.Table, read: Callable[[str], pa.Table]) -> pa.Table:
+    def of(self, spans: pa.Table, read: Callable[[str], pa.Table], *, gathers: bool = False) -> pa.Table:
         """The shapes of ``spans``, a row each in their order.
 
         ``spans`` has the ``shape, start_ns, span_id`` of a span of each shape. ``read`` is what asks for the
-        shapes of spans under a condition; see `select.shapes_sql`.
+        shapes of spans under a condition; see `select.shapes_sql`. Who ``gathers`` any number of shapes is
+        asked once for many: each of its questions looks at all spans, whatever the condition.
 
         Raises:
             StoreError: a span is not there any more.
@@ -38,7 +39,8 @@ class KnownShapes:
         known = self._known  # others may put another one in its place meanwhile
         new = np.ones(len(wanted), np.bool_) if known is None else ~np.isin(wanted, known["shape"].to_numpy())
         if known is None or new.any():
-            parts = [read(condition) for condition in _conditions(spans.filter(pa.array(new)))]
+            asked = _conditions(spans.filter(pa.array(new)), gathers)
+            parts = [read(condition) for condition in asked]
             found = pa.concat_tables(parts)
             found = found.filter(pa.array(np.isin(found["shape"].to_numpy(), wanted[new])))
             known = found if known is None else pa.concat_tables([known, found])
@@ -46,11 +48,14 @@ class KnownShapes:
         return known.take(pa.array(_places(wanted, known["shape"].to_numpy())))
 
 
-def _conditions(spans: pa.Table) -> Iterator[str]:
+def _conditions(spans: pa.Table, gathers: bool) -> Iterator[str]:
     # Of being one of them, and perhaps others.
     if spans.num_rows <= _FEW:
         starts, ids = spans["start_ns"].to_pylist(), spans["span_id"].to_pylist()
         yield some_spans(starts, ids) if ids else "false"
+        return
+    if gathers:
+        yield "true"
         return
     ordered = spans.sort_by("start_ns")
     for first in range(0, spans.num_rows, _AT_ONCE):

@@ -222,7 +222,7 @@ class ClickHouseReader(SqlReader):
 
         at = found.schema.get_field_index("shape")
         spans = binary_ids(found).set_column(at, "shape", pa.array(numbers))
-        return spans, self._shapes.of(met, read)
+        return spans, self._shapes.of(met, read, gathers=True)
 
     def minute_spans(self, since_ns: int, until_ns: int | None) -> dict[int, int]:
         """How many spans start in each minute since the epoch of a window; those without any are left out.

@@ -111,6 +111,16 @@ def test_the_values_of_a_question_tell_its_rows_from_those_of_another(held: Held
     assert found == [2, 1, 0, 2]
 
 
+def test_of_thousands_of_shapes_each_is_read(held: Held) -> None:
+    names = [f"operation {number}" for number in range(2_000)]
+    begin = 2 * 10**18
+    held.insert(*(span(name, start=begin, end=begin + place) for place, name in enumerate(names)))
+    spans, shapes = held.reader.shaped_spans(since_ns=begin)
+    operations = shapes["operation"].take(spans["shape"]).to_pylist()
+    pairs = zip(spans["duration_ns"].to_pylist(), operations, strict=True)
+    assert sorted(pairs) == list(enumerate(names))
+
+
 def test_events_are_read_of_the_spans_that_choose_them(held: Held) -> None:
     from support.otlp import request
     from tracescape_ingest.decode import decode_traces
