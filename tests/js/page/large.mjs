@@ -1,9 +1,9 @@
 // Through a world of more services than a processor draws one by one.
-import { FIRST_MS, axe, check, open, settled, walk } from "./walking.mjs";
+import { FIRST_MS, PATIENCE_MS, axe, check, open, settled, walk } from "./walking.mjs";
 
 const seen = (page, ask, given) => page.evaluate(([code, value]) => new Function("stage", "given", `return ${code}`)(document.querySelector(".sight").stage, value), [ask, given]);
 // The page's policy lets no text become code but in an evaluation.
-const until = async (page, ask, given, within = 15_000) => {
+const until = async (page, ask, given, within = PATIENCE_MS) => {
   for (const end = Date.now() + within; Date.now() < end; await page.waitForTimeout(50)) {
     if (await page.evaluate(([code, value]) => new Function("stage", "given", `return ${code}`)(document.querySelector(".sight")?.stage, value), [ask, given])) return;
   }
@@ -11,7 +11,7 @@ const until = async (page, ask, given, within = 15_000) => {
 };
 const world = async (page, hash = "") => {
   await open(page, `world${hash}`);
-  await until(page, "stage?.frames > 0", null, FIRST_MS);
+  await until(page, "stage?.frames > 0 && stage.pending === 0", null, FIRST_MS);
 };
 const domes = (page) => seen(page, "[...stage.world.table('bodies').numbers('group')].filter((group) => group >= 0).length");
 const closed = (page) => seen(page, "stage.world.table('groups').words('key').filter((_, group) => stage.world.table('groups').numbers('open')[group] === 0)");

@@ -34,6 +34,7 @@ const ways = {
   },
   async "a keyboard goes over the map, takes a cloud and compares it"(page) {
     await open(page, "search");
+    await settled(page);
     const map = page.getByRole("application", { name: "Map of durations" });
     await map.focus();
     await page.keyboard.press("ArrowRight");
@@ -60,6 +61,7 @@ const ways = {
     await page.getByLabel("Service", { exact: true }).fill("checkout");
     await page.getByRole("button", { name: "Search", exact: true }).click();
     await page.waitForURL(/service=checkout/);
+    await settled(page);
     const map = page.locator(".heat svg");
     const box = await map.boundingBox();
     await page.mouse.move(box.x + box.width * 0.2, box.y + 2);

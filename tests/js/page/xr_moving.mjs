@@ -259,6 +259,10 @@ const ways = {
     await stick(page, "right", 0, -1);
     await stick(page, "left", 0, -1);
     await frames(page, 6);
+    // The headset's frames alone: the page's own loop has ended.
+    const drawn = await ask(page, "headset.frames");
+    await page.waitForTimeout(300);
+    check((await ask(page, "headset.frames")) === drawn, "the page draws it as well");
     const { calls, both } = await ask(page, "({ calls: headset.calls, both: stage.renderer.xr.getCamera().cameras.length })");
     check(both === 2 && calls / 2 <= 30, `${calls} draw calls for ${both} eyes`);
     check(calls <= 40, `${calls} draw calls together`);
