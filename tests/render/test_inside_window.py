@@ -95,8 +95,9 @@ def shared(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 def world(shared: Running) -> Running:
     """The world, a service selected, after a trace was opened."""
     shared.ask("late.clear()")
-    shared.ask("window.visiting.leave()")
+    shared.ask("window.visiting.dismiss()")
     shared.ask("window.set_page(0)")
+    shared.ask("window.say('')")
     shared.ask("window.select('cart')")
     shared.ask("window.world.see_everything(fly=False)")
     return shared
@@ -109,9 +110,15 @@ def inside(world: Running) -> Running:
     world.wait(INSIDE)
     world.ask("window.inside.page.select(None)")
     world.ask("window.inside.page.box.clear()")
-    world.ask("window.inside.page.view.see_all()")
-    world.wait("window.inside.page.view.reach == window.inside.page.view.stage.whole")
+    see_all(world)
     return world
+
+
+def see_all(window: Running) -> None:
+    """All of the wall, and at rest: a flight hides what is told under the pointer when it ends."""
+    view = "window.inside.page.view"
+    window.ask(f"{view}.see_all()")
+    window.wait(f"{view}._flight is None and {view}.stage.drawn.reach == {view}.stage.whole")
 
 
 def test_a_key_leads_in_and_escape_leads_out_to_where_one_came_from(world: Running) -> None:
@@ -138,8 +145,7 @@ def test_the_button_leads_out_as_well_and_so_does_another_page(inside: Running) 
 
 
 def test_the_pointer_tells_of_a_span_and_a_click_tells_everything(inside: Running) -> None:
-    inside.xdotool("mousemove", *map(str, inside.ask("spot(1)")))
-    inside.wait("window.inside.page.view.tip")
+    inside.move(*inside.ask("spot(1)"))
     told = inside.ask("window.inside.page.view.tip").splitlines()
     assert told[0] == "cart load <b>cart</b>"
     assert told[1] == "113 ms, from 2 ms to 115 ms"
@@ -179,7 +185,7 @@ def test_a_click_on_a_note_selects_its_span(inside: Running) -> None:
         "(lambda p: (p.x(), p.y()))(window.inside.page.view.canvas.mapToGlobal(QPoint(round(float(xy[0, 0])),"
         f" {stage}.size[1] - 1 - round(float(xy[0, 1])))))"
     )
-    inside.xdotool("mousemove", str(x), str(y))
+    inside.move(x, y)
     inside.wait("'of cart load <b>cart</b>' in window.inside.page.view.tip")
     inside.xdotool("click", "1")
     inside.wait("window.inside.page.selected == 1")
@@ -188,7 +194,7 @@ def test_a_click_on_a_note_selects_its_span(inside: Running) -> None:
 def test_searching_finds_what_is_written_and_what_is_meant(inside: Running) -> None:
     inside.key("slash")
     inside.wait("window.inside.page.box.hasFocus()")
-    inside.xdotool("type", "lovelace")
+    inside.write("lovelace")
     inside.wait("window.inside.page.hits.tolist() == [1]")
     inside.key("Return")
     inside.wait("window.inside.page.selected == 1")
@@ -215,15 +221,21 @@ def test_without_a_search_n_goes_to_what_failed(inside: Running) -> None:
     inside.wait("window.inside.page.selected == 1")
 
 
+@contextlib.contextmanager
+def double_clicks(window: Running) -> Iterator[None]:
+    """Two clicks are one of two, however late a busy machine makes the second."""
+    window.ask("from PySide6.QtWidgets import QApplication")
+    window.ask("QApplication.setDoubleClickInterval(60_000)")
+    try:
+        yield
+    finally:
+        window.ask("QApplication.setDoubleClickInterval(400)")
+
+
 def test_the_wheel_shows_less_and_backspace_what_was_seen_before(inside: Running) -> None:
     inside.ask("window.inside.page.view.canvas.setFocus()")
     inside.wait("window.inside.page.view._flight is None")
-    x, y = inside.ask("spot(3)")
-    inside.xdotool("mousemove", "5", "5", "mousemove", str(x), str(y))
-    pointer = "window.inside.page.view._pointer"
-    seen = f"window.inside.page.view.canvas.mapToGlobal({pointer}.toPoint())"
-    # The first of the two moves may be all that has been seen yet.
-    inside.wait(f"{pointer} is not None and ({seen} - QPoint({x}, {y})).manhattanLength() <= 2")
+    inside.move(*inside.ask("spot(3)"))
     inside.ask("before = window.inside.page.view.stage.place_at(*window.inside.page.view._pixel("
                "window.inside.page.view._pointer))[0]")  # fmt: skip
     inside.xdotool("click", "4")
@@ -233,9 +245,10 @@ def test_the_wheel_shows_less_and_backspace_what_was_seen_before(inside: Running
         "window.inside.page.view._pointer))[0] - before) < 1e6"
     )
     inside.key("f")
-    inside.wait("window.inside.page.view.stage.drawn.reach == window.inside.page.view.stage.whole")
     inside.wait("window.inside.page.view._flight is None")
-    inside.xdotool("click", "--repeat", "2", "--delay", "60", "1")
+    assert inside.ask("window.inside.page.view.stage.drawn.reach == window.inside.page.view.stage.whole")
+    with double_clicks(inside):
+        inside.xdotool("click", "--repeat", "2", "--delay", "60", "1")
     inside.wait("window.inside.page.selected == 3 and window.inside.page.view.reach.first > 0")
     inside.key("BackSpace")
     inside.wait("window.inside.page.view.reach == window.inside.page.view.stage.whole")
@@ -243,26 +256,24 @@ def test_the_wheel_shows_less_and_backspace_what_was_seen_before(inside: Running
 
 
 def test_a_panel_waits_lest_the_second_click_of_two_hits_what_it_has_moved(inside: Running) -> None:
-    inside.ask("from PySide6.QtWidgets import QApplication")
-    inside.ask("QApplication.setDoubleClickInterval(2_000)")
-    try:
-        inside.xdotool("mousemove", "5", "5", "mousemove", *map(str, inside.ask("spot(3)")))
-        inside.wait("window.inside.page.view.tip")
-        inside.xdotool("click", "1")
-        inside.wait("window.inside.page.selected == 3")
-        assert inside.ask("window.inside.page.panel.isHidden()")
-        inside.wait("window.inside.page.panel.isVisible()")
-        inside.ask("window.inside.page.select(None)")
+    opening = "window.inside.page._opening"
+    with double_clicks(inside):
+        inside.move(*inside.ask("spot(3)"))
+        assert inside.ask("window.inside.page.view.tip")
         inside.xdotool("click", "--repeat", "2", "--delay", "60", "1")
         inside.wait("window.inside.page.view.reach.first > 0")
         inside.wait("window.inside.page.view._flight is None")
-        assert inside.ask("(window.inside.page.selected, window.inside.page._opening.isActive())") == (
-            3,
-            False,
-        )
+        assert inside.ask(f"(window.inside.page.selected, {opening}.isActive())") == (3, False)
         assert inside.ask("window.inside.page.panel.isHidden()")
-    finally:
-        inside.ask("QApplication.setDoubleClickInterval(400)")
+        inside.ask("window.inside.page.select(None)")
+        see_all(inside)
+        inside.move(*inside.ask("spot(3)"))
+        assert inside.ask("window.inside.page.view.tip")
+        inside.xdotool("click", "1")
+        assert inside.ask("window.inside.page.selected") == 3
+        assert inside.ask(f"(window.inside.page.panel.isHidden(), {opening}.interval())") == (True, 60_000)
+        inside.ask(f"{opening}.setInterval(0)")
+        inside.wait("window.inside.page.panel.isVisible()")
 
 
 def test_another_trace_stands_beside_it_and_goes_again(inside: Running) -> None:
@@ -346,7 +357,7 @@ def test_a_command_can_begin_inside_and_the_window_ends_there(tmp_path: Path) ->
     with x_server() as alone, contextlib.closing(Running(script, alone, tmp_path)) as window:
         window.until("ready")
         window.wait(INSIDE)
-        window.key("q")
+        window.last_key("q")
         window.until("closed")
         assert window.process.wait(30) == 0
 
@@ -373,6 +384,6 @@ def test_a_wall_has_a_window_of_its_own(tmp_path: Path) -> None:
         window.wait("window.theme.name == 'light' and window.page.view.stage.theme.name == 'light'")
         window.ask("window.page.alone()")
         window.wait("'cannot be opened from here' in window._said.text()")
-        window.key("q")
+        window.last_key("q")
         window.until("closed")
         assert window.process.wait(30) == 0

@@ -10,7 +10,7 @@ from tracescape_render.inside.asked import Seen
 from tracescape_render.view_command import written_part
 
 SCRIPT = """
-import dataclasses
+import dataclasses, threading
 import polars as pl
 from memory_reader import reader, span, trace_bytes
 from support.walls import answer
@@ -27,7 +27,8 @@ BEGIN = 1_760_000_000 * SECOND
 NOW = BEGIN + 300 * SECOND
 MS = 1_000_000
 state = {"failure": None, "spans": 3, "service": "checkout"}
-asked, moments, stepped = [], [], []
+asked, moments, stepped, opened_traces = [], [], [], []
+gate = threading.Event()
 BAD, TYPICAL_ONE = "ba" * 16, "a0" * 16
 WHY = pl.DataFrame([{"kind": "slower", "service": "cart", "operation": None, "source": None, "target": None,
     "item": None, "named": True, "since_ns": None, "before_ns": 10, "after_ns": 90, "before_share": None,
@@ -51,19 +52,27 @@ def snapshot(at_ns=None, **more):
     more.update(pair=pair, sentence="cart is slower." if pair[1] else "")
     return Snapshot(scene, SHOP_NODES, SHOP_EDGES, 240.0, "localhost:4318", True, NOW, at_ns=at_ns, **more)
 
+def hold(trace_id):
+    if trace_id in state.get("slow", ()):
+        assert gate.wait(60)
+
 class Shop(NoQuestions):
     def details(self, service):
         return Details(service, traces=(Exemplar("failed", "ab" * 16, "web GET /", 100.0 * MS),))
     def replay(self, wish):
         asked.append(tuple(wish))
+        hold(wish.trace_id)
         if state["failure"]:
             raise LookupError(state["failure"])
         found = load_replay(reader(*rows()), trace_bytes("t"))
         return dataclasses.replace(found, trace_id=wish.trace_id or "cd" * 16)
     def inside(self, wish):
         stepped.append(tuple(wish))
+        hold(wish.trace_id)
         return answer(rows()[:2], rows()) if wish.beside else answer(rows())
     def trace(self, trace_id):
+        opened_traces.append(trace_id)
+        hold(trace_id)
         return Chart("<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10'></svg>", "a trace")
     def line(self, wish):
         return Line()
@@ -96,11 +105,14 @@ def shared(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 @pytest.fixture
 def window(shared: Running) -> Running:
+    shared.ask("gate.set()")
     shared.ask("window.visiting.dismiss()")
     shared.ask("window.time.compare(None)")
     shared.ask("state.clear()")
     shared.ask("state.update(failure=None, spans=3, service='checkout')")
-    shared.ask("asked.clear() or stepped.clear()")
+    shared.ask("gate.clear()")
+    shared.ask("asked.clear() or stepped.clear() or opened_traces.clear()")
+    shared.ask("window.say('')")
     shared.ask("window.select(None)")
     shared.ask("window.set_page(0)")
     shared.ask("window.time.now()")
@@ -197,7 +209,7 @@ def test_an_exemplar_in_the_panel_can_be_ridden(window: Running) -> None:
 def test_a_trace_id_in_the_search_box_is_ridden(window: Running) -> None:
     window.key("slash")
     window.wait("window.box.hasFocus()")
-    window.xdotool("type", "ef" * 16)
+    window.write("ef" * 16)
     window.wait("len(window.box.hits()) == 2")
     window.key("Return")
     window.wait("window.riding.on_stage")
@@ -207,7 +219,7 @@ def test_a_trace_id_in_the_search_box_is_ridden(window: Running) -> None:
 def test_a_trace_id_in_the_search_box_is_stepped_into_as_well(window: Running) -> None:
     window.key("slash")
     window.wait("window.box.hasFocus()")
-    window.xdotool("type", "ef" * 16)
+    window.write("ef" * 16)
     window.wait("len(window.box.hits()) == 2")
     window.key("Down", "Return")
     window.wait(INSIDE)
@@ -359,6 +371,113 @@ def test_who_steps_inside_of_what_is_ridden_comes_back_to_the_ride(window: Runni
     window.key("BackSpace")
     window.wait("window.visiting.guest is None and window.selected == 'cart'")
     assert window.ask("(window.riding.strip.isVisible(), window.time.strip.isVisible())") == (False, True)
+
+
+HELD = "ef" * 16
+
+
+def held(window: Running) -> None:
+    """What is asked about one trace is answered when `gate` opens."""
+    window.ask(f"state.update(slow=({HELD!r},))")
+
+
+def test_who_leaves_before_a_trace_is_there_is_not_taken_into_it_later(window: Running) -> None:
+    window.ask("window.inside.step_in(InsideWish('cc' * 16))")
+    window.wait(INSIDE)
+    held(window)
+    window.ask(f"window.inside.page.open(InsideWish({HELD!r}))")
+    window.wait(f"stepped[-1][0] == {HELD!r}")
+    window.key("Escape")
+    assert window.ask("window.visiting.guest") is None
+    comes_late(window)
+    assert window.ask("(window.visiting.guest, window.pages.currentIndex())") == (None, 0)
+    assert window.ask("window.inside.page.wish.trace_id") == "cc" * 16
+
+
+def comes_late(window: Running) -> None:
+    """The wall that is held comes: the next question about one shows it."""
+    window.ask("gate.set()")
+    window.ask("before = len(stepped)")
+    window.ask("window.inside.page.ask_for_more()")
+    window.wait("len(stepped) > before")
+    window.ask("window._tick()")
+
+
+def test_who_rides_before_the_trace_one_would_step_into_is_there_goes_on_riding(window: Running) -> None:
+    window.ask("window.inside.step_in(InsideWish('cc' * 16))")
+    window.wait(INSIDE)
+    held(window)
+    window.ask(f"window.inside.step_in(InsideWish({HELD!r}))")
+    window.wait(f"stepped[-1][0] == {HELD!r}")
+    window.key("R")
+    window.wait("window.riding.on_stage")
+    comes_late(window)
+    assert window.ask("window.riding.on_stage and window.riding.route.replay.trace_id == 'cc' * 16")
+
+
+def test_who_steps_inside_before_the_ride_is_there_stays_inside(window: Running) -> None:
+    held(window)
+    window.ask(f"window.riding.ride({HELD!r})")
+    window.wait("asked")
+    window.ask("window.inside.step_in(InsideWish('cc' * 16))")
+    window.wait(INSIDE)
+    ride_comes_late(window)
+    assert window.ask(INSIDE)
+
+
+def ride_comes_late(window: Running) -> None:
+    """The ride that is held comes: the next question about one shows it."""
+    window.ask("gate.set()")
+    window.ask("before = len(asked)")
+    window.ask("window.riding._asker.want((window.riding._wanted, window.questions))")
+    window.wait("len(asked) > before")
+    window.ask("window._tick()")
+
+
+@pytest.mark.parametrize("key", ["Escape", "BackSpace"])
+def test_a_key_that_leads_back_first_ends_the_waiting_for_a_ride(window: Running, key: str) -> None:
+    held(window)
+    window.ask("window.select('cart')")
+    window.ask(f"window.riding.ride({HELD!r})")
+    window.wait("asked")
+    window.key(key)
+    assert "not waited for any more" in window.ask("window.status.texts()[2]")
+    ride_comes_late(window)
+    assert window.ask("(window.visiting.guest, window.selected)") == (None, "cart")
+
+
+def test_who_has_gone_on_is_not_taken_to_the_page_of_a_trace_that_comes_late(window: Running) -> None:
+    held(window)
+    window.ask(f"window.open_trace({HELD!r})")
+    window.wait("opened_traces")
+    riding(window)
+    window.ask("gate.set()")
+    window.ask(f"window.asked._traces.want({HELD!r})")
+    window.wait("len(opened_traces) == 2")
+    window.ask("window._tick()")
+    assert window.ask("window.riding.on_stage and window.pages.currentIndex() == 0")
+
+
+def test_of_two_traces_that_are_opened_the_last_is_shown(window: Running) -> None:
+    held(window)
+    window.ask(f"window.open_trace({HELD!r})")
+    window.wait("opened_traces")
+    window.ask(f"window.open_trace('{'56' * 16}')")
+    window.ask("gate.set()")
+    window.wait("window.pages.currentWidget() is window.pages.trace")
+    assert window.ask("window.pages.trace_id") == "56" * 16
+
+
+def test_more_of_what_is_ridden_is_no_reason_to_forget_another_that_was_asked_for(window: Running) -> None:
+    window.ask("state.update(since=299 * SECOND)")
+    riding(window)
+    held(window)
+    window.ask(f"window.riding.ride({HELD!r})")
+    window.wait(f"asked[-1][0] == {HELD!r}")
+    window.ask("window.riding._asked_at = -1e9")  # more of it is due
+    window.ask("window._tick()")
+    window.ask("gate.set()")
+    window.wait(f"window.riding.route.replay.trace_id == {HELD!r}")
 
 
 def test_a_bookmark_holds_a_ride_and_where_in_it_one_is(window: Running) -> None:

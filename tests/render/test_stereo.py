@@ -319,5 +319,5 @@ def test_a_key_shows_the_window_to_two_eyes_and_back(display: str, tmp_path: Pat
         window.wait("not window.world.stereo")
         assert window.ask("window.world.stage.size") == whole
         assert not window.ask("window.world._twin.isVisible()")
-        window.key("q")
+        window.last_key("q")
         window.until("closed")

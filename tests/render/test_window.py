@@ -63,6 +63,8 @@ class Guest:
     covers = False
     def __init__(self, page):
         self.page, self.ticks, self.gone, self.pressed = page, 0, False, False
+    def give_up(self):
+        self.gone = True
     def enter(self):
         return self.page
     def leave(self):
@@ -108,6 +110,7 @@ def window(shared: Running) -> Running:
     """The window, as it was when it was opened."""
     shared.ask("answers.update(nodes=SHOP_NODES, edges=SHOP_EDGES, failure=None, causes=None)")
     shared.wait("window.snapshot.nodes.equals(SHOP_NODES)")
+    shared.ask("window.say('')")
     shared.ask("window.choice.set_hops(None)")
     shared.ask("window.box.clear()")
     shared.ask("window.set_page(0)")
@@ -261,7 +264,7 @@ def test_a_bookmark_is_gone_back_to(window: Running) -> None:
 def test_search_finds_what_is_half_remembered_and_enter_flies_there(window: Running) -> None:
     window.key("slash")
     window.wait("window.box.hasFocus()")
-    window.xdotool("type", "chkt")
+    window.write("chkt")
     window.wait("[hit.service for hit in window.box.hits()][:1] == ['checkout']")
     window.key("Return")
     window.wait("window.selected == 'checkout'")
@@ -269,7 +272,7 @@ def test_search_finds_what_is_half_remembered_and_enter_flies_there(window: Runn
     place = window.ask("tuple(window.scene.positions[window.scene.services.index('checkout')].tolist())")
     assert focus == pytest.approx(place, abs=0.01)
     window.key("ctrl+f")
-    window.xdotool("type", "add it")
+    window.write("add it")
     window.wait("[hit.operation for hit in window.box.hits()][:1] == ['add item']")
     window.key("Return")
     window.wait("window.selected == 'cart'")
@@ -473,7 +476,7 @@ def test_q_closes_frees_what_was_drawn_and_ends_without_a_word(lonely: str, tmp_
     with contextlib.closing(Running(script, lonely, tmp_path)) as running:
         running.until("ready")
         running.ask("window.select('cart')")
-        running.key("q")
+        running.last_key("q")
         running.until("closed")
         assert running.until("left") == "left []"
         assert running.process.wait(20) == 0

@@ -31,6 +31,7 @@ class Asked:
         self._names: Asker[Questions, Index] = Asker(lambda asked: asked.index(), "names")
         self._traces: Asker[str, Chart] = Asker(questions.trace, "traces")
         self._details_at = self._index_at = 0.0
+        self._trace: str | None = None
         self.known: Details | None = None
         self.index = Index()
 
@@ -46,7 +47,12 @@ class Asked:
 
     def trace(self, trace_id: str) -> None:
         """Ask for a trace's waterfall."""
+        self._trace = trace_id
         self._traces.want(trace_id)
+
+    def give_up(self) -> None:
+        """Nobody waits for a waterfall any more."""
+        self._traces.forget()
 
     def forget(self) -> None:
         """Nobody is selected."""
@@ -81,8 +87,8 @@ class Asked:
                 self.index = index
 
     def take_traces(self) -> list[tuple[str, Chart | Exception]]:
-        """The traces that came, by id."""
-        return self._traces.take()
+        """The trace that was asked for last, by its id, if it came."""
+        return [came for came in self._traces.take() if came[0] == self._trace]
 
     def stop(self) -> None:
         """Ask no more. What is under way is not waited for long."""

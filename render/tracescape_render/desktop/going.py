@@ -142,6 +142,7 @@ class Going:
     def return_to(self, place: Place) -> None:
         """Be at a place again: its moments, its focus, its selection, its page, its view."""
         window = self._window
+        window.visiting.forget()
         window.showing.expect(halves=place.halves)
         window.time.compare(place.against_ns, split=place.split)
         if place.at_ns is None:
@@ -167,7 +168,7 @@ class Going:
         if place.guest is not None:
             place.guest.return_to(place.within)
         if place.trace is not None and place.trace != window.pages.trace_id:
-            window.asked.trace(place.trace)  # its page comes with it
+            window.ask_for_trace(place.trace)  # its page comes with it
         elif place.guest is window.visiting.guest and place.page != window.pages.currentIndex():
             window.set_page(place.page)
 

@@ -64,6 +64,11 @@ class Inside:
 
     # As a guest.
 
+    def give_up(self) -> None:
+        """The trace that was asked for is not shown when it comes."""
+        if self.page is not None:
+            self.page.give_up()
+
     def tick(self) -> None:
         """`follow` does it all, also before the stage is taken."""
 
@@ -136,7 +141,9 @@ class Inside:
                 window.questions.inside,
                 say=window.say,
                 on_out=window.back,
+                on_asked=lambda: window.visiting.expect(self),
                 on_there=self._take_stage,
+                on_trouble=lambda: window.visiting.answered(self),
                 typical=self._typical,
             )
             window.pages.addWidget(self.page)
@@ -144,6 +151,7 @@ class Inside:
 
     def _take_stage(self) -> None:
         page, visiting = self._made(), self._window.visiting
+        visiting.answered(self)
         page.use(self._window.theme)
         if page.wish is not None:
             self._window.opened_trace = page.wish.trace_id

@@ -127,6 +127,11 @@ class Desktop(QWidget):
         """Show a trace's waterfall, and put its id on the clipboard."""
         QGuiApplication.clipboard().setText(trace_id)
         self.say(f"opening trace {trace_id}; its id is on the clipboard")
+        self.ask_for_trace(trace_id)
+
+    def ask_for_trace(self, trace_id: str) -> None:
+        """Show a trace's waterfall once it is there."""
+        self.visiting.expect(self.asked)
         self.asked.trace(trace_id)
 
     def use(self, theme: Theme) -> None:
@@ -347,6 +352,8 @@ class Desktop(QWidget):
             self.tell_panel(_sentence(details) if isinstance(details, Exception) else "")
         self.asked.take_names()
         for trace_id, chart in self.asked.take_traces():
+            if not self.visiting.answered(self.asked):
+                continue
             if isinstance(chart, Exception):
                 self.say(f"trace {trace_id}: {_sentence(chart)}")
             else:

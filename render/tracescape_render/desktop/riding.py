@@ -105,6 +105,7 @@ class RidingGuest:
         wish = RideWish(trace_id, None if trace_id else window.selected)
         self._wanted, self._share, self._view, self._place = wish, share, view, None
         self._growing = False
+        window.visiting.expect(self)
         self._asker.want((wish, window.snapshot.questions or window.questions))
         what = f"trace {display_name(wish.trace_id, 40)}" if wish.trace_id else "the worst request"
         whose = f" of {display_name(wish.service)}" if wish.service else ""
@@ -140,6 +141,10 @@ class RidingGuest:
         self._window.say("the camera follows the request" if self.follows else "the camera stands still")
 
     # What a guest does; see `Guest`.
+
+    def give_up(self) -> None:
+        """The request that was asked for is not ridden when it comes."""
+        self._asker.forget()
 
     def enter(self) -> int:
         """Draw the request instead of the world's lights, and its strip instead of the timeline."""
@@ -181,7 +186,8 @@ class RidingGuest:
         if self._window.pages.currentIndex() == WORLD:
             player.advance(min(seconds, 0.2))
             self._draw(player, now)
-        if self._may_arrive(route) and now - self._asked_at > pause(len(route.replay.spans)):
+        waits = self._window.visiting.awaits(self)  # for another one, whose answer this would replace
+        if not waits and self._may_arrive(route) and now - self._asked_at > pause(len(route.replay.spans)):
             self._asked_at = now
             self._growing = True
             wish = RideWish(route.replay.trace_id, None)
@@ -250,6 +256,8 @@ class RidingGuest:
         for (wish, _), answer in self._asker.take():
             if wish != self._wanted:
                 continue  # somebody wants another one by now
+            if not self._growing and not self._window.visiting.answered(self):
+                continue  # or something else
             there = self.route is not None and self._window.visiting.has(self)
             if isinstance(answer, Exception):
                 if not self._growing:

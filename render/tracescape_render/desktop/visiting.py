@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from tracescape_render.desktop.main import Desktop
 
 
-class Guest(Protocol):
+class Asks(Protocol):
+    """Who asks for something on another thread, and shows it instead of what is seen once it is there."""
+
+    def give_up(self) -> None:
+        """What was asked for is not wanted any more, and is not shown when it comes."""
+
+
+class Guest(Asks, Protocol):
     """Something else to see: a request on its way through the world, the inside of a trace.
 
     It is seen on a page of its own (`Pages.addWidget`), or draws into the world's, and says which in `enter`.
@@ -51,11 +58,16 @@ class Guest(Protocol):
 
 
 class Visiting:
-    """The last guest has the stage, those below wait; Escape, Backspace and who calls `leave` lead back."""
+    """The last guest has the stage, those below wait; Escape, Backspace and who calls `leave` lead back.
+
+    At most one is awaited, who has asked for what will be seen next: whoever asks after that, comes sooner,
+    or leaves has other wishes, and an answer that is late must not take them elsewhere.
+    """
 
     def __init__(self, window: Desktop) -> None:
         self._window = window
         self._guests: list[tuple[Guest, Place]] = []  # each with where one was before it
+        self._awaited: Asks | None = None
 
     @property
     def guest(self) -> Guest | None:
@@ -66,6 +78,30 @@ class Visiting:
         """Whether it has the stage, or waits below who has."""
         return any(each is guest for each, _ in self._guests)
 
+    def awaits(self, who: Asks) -> bool:
+        """Whether what ``who`` has asked for is awaited."""
+        return self._awaited is who
+
+    def expect(self, who: Asks) -> None:
+        """``who`` has asked for what is to be seen next, and nobody else has any more."""
+        if self._awaited is not None and self._awaited is not who:
+            self._awaited.give_up()
+        self._awaited = who
+
+    def answered(self, who: Asks) -> bool:
+        """What ``who`` had asked for is there, or cannot be had; whether it was awaited still."""
+        awaited = self.awaits(who)
+        if awaited:
+            self._awaited = None
+        return awaited
+
+    def forget(self) -> bool:
+        """Nobody is awaited any more; whether somebody was."""
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None:
+            awaited.give_up()
+        return awaited is not None
+
     def enter(self, guest: Guest) -> None:
         """``guest`` takes the stage.
 
@@ -73,6 +109,7 @@ class Visiting:
         """
         if guest is self.guest:
             return
+        self.forget()
         if self.has(guest):
             while self.guest is not guest:
                 self._pop()
@@ -86,9 +123,12 @@ class Visiting:
         self._window.set_page(guest.enter())
 
     def leave(self) -> bool:
-        """The guest goes, and one is where one came from; whether there was one."""
+        """The guest goes, and one is where one came from; else who is awaited. Whether there was anybody."""
+        forgot = self.forget()
         if not self._guests:
-            return False
+            if forgot:
+                self._window.say("what was asked for is not waited for any more")
+            return forgot
         place = self._guests[-1][1]
         self._pop()
         self._window.going.return_to(place)
@@ -100,7 +140,8 @@ class Visiting:
             self._pop()
 
     def dismiss(self) -> None:
-        """All guests go, if there are any; where to is not said."""
+        """All guests go, and who is awaited; where to is not said."""
+        self.forget()
         while self._guests:
             self._pop()
 
@@ -128,4 +169,6 @@ class Visiting:
 
     def _pop(self) -> None:
         guest, _ = self._guests.pop()
+        if self.awaits(guest):
+            self.forget()
         guest.leave()

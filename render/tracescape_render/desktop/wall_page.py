@@ -66,8 +66,8 @@ Opened = tuple[InsideAnswer, Standing]
 class WallPage(QWidget):
     """``ask`` answers on another thread, ``say`` tells what passes, ``on_out`` leads out again.
 
-    ``on_there`` hears that the trace that was asked for is there, ``on_trouble`` that it is not. ``typical``
-    names what to put beside a trace of that id: another id, or `TYPICAL`.
+    ``on_asked`` hears that a trace was asked for, ``on_there`` that it is there, ``on_trouble`` that it is
+    not. ``typical`` names what to put beside a trace of that id: another id, or `TYPICAL`.
     """
 
     def __init__(
@@ -77,12 +77,14 @@ class WallPage(QWidget):
         *,
         say: Callable[[str], object],
         on_out: Callable[[], object],
+        on_asked: Callable[[], object] = lambda: None,
         on_there: Callable[[], object] = lambda: None,
         on_trouble: Callable[[], object] = lambda: None,
         typical: Callable[[str], str] = lambda _: TYPICAL,
     ) -> None:
         super().__init__()
-        self._say, self._on_there, self._on_trouble = say, on_there, on_trouble
+        self._say = say
+        self._on_asked, self._on_there, self._on_trouble = on_asked, on_there, on_trouble
         self._typical = typical
         self._walls: Asker[InsideWish, Opened] = Asker(lambda wish: _opened(ask(wish)), "walls")
         self._finder: Asker[tuple[InsideAnswer, Standing, str], Spans] = Asker(_found, "finding")
@@ -140,7 +142,14 @@ class WallPage(QWidget):
         """Ask for a trace, or two, and show them once they are there, or what is to be ``seen`` of them."""
         self._asked_for, self._growing = wish, False
         self._then = seen
+        self._on_asked()
         self._walls.want(wish)
+
+    def give_up(self) -> None:
+        """What was asked for is not shown when it comes; more of what is there still is."""
+        if not self._growing:
+            self._asked_for = None
+            self._walls.forget()
 
     def ask_for_more(self) -> None:
         """What has arrived since is shown once it is there; where there is nothing, nothing happens."""
