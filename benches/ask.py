@@ -1,8 +1,7 @@
-"""Asking a store of many spans, through the notebook's own methods, beside ClickHouse on the same spans.
+"""Asking a store of many spans, through the notebook's own methods; ClickHouse: ``clickhouse.py``.
 
 ``python benches/ask.py`` makes 10 M spans (a few minutes), then asks: right after they were stored, with the
-file opened anew, and while 50,000 spans a second arrive. ClickHouse is chdb, in a virtual environment that
-TRACESCAPE_BENCH_PEERS names; without it we are alone.
+file opened anew, and while 50,000 spans a second arrive.
 
 Tried for the p95 beside the stream and not kept, as no gain showed: 2 M spans, the collector in a process
 of its own, two cores that others used too, so that a p95 of one variant alone ranged from 61 to 122 ms. A
@@ -15,18 +14,13 @@ quiet machine.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from load import Load, Running
 from many_spans import BEGIN_NS, HOURS, OPERATIONS, SERVICES, USERS, batches
 
@@ -49,14 +43,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "many.db"
-        peer = _peer()
         store = DuckDBStore(path)
         begin, ids = time.perf_counter(), []
-        for number, tables in enumerate(batches(options.spans)):
+        for tables in batches(options.spans):
             store.append(tables)
             ids += tables["spans"]["trace_id"][:1].to_pylist()
-            if peer:
-                _keep_for_peer(tables["spans"], Path(folder) / f"spans-{number:04}.parquet")
         print(f"{options.spans:,} spans stored in {time.perf_counter() - begin:.0f} s", flush=True)
         asked = _asked(ids)
         _print("right after they were stored", _ask(Store(store.reader()), asked))
@@ -67,8 +58,6 @@ def main() -> None:
             _print("the file opened anew", alone)
             _print_rows(opened)
         _while_writing(path, asked, options.rate, alone)
-        if peer:
-            _beside(peer, Path(folder), asked, alone)
 
 
 Asked = dict[str, list[Callable[[Store], object]]]
@@ -77,7 +66,7 @@ Taken = dict[str, list[float]]
 
 
 class Questions:
-    """What is asked, drawn once, for us as calls and for ClickHouse as SQL."""
+    """What is asked, drawn once."""
 
     def __init__(self, ids: list[bytes]) -> None:
         generator = np.random.default_rng(3)
@@ -105,26 +94,6 @@ class Questions:
             "service, operation, duration in an hour": searches,
             "a rare attribute": [
                 lambda store, u=user: store.search(attributes={"user.id": u}, spans=True, limit=1000)
-                for user in self.users
-            ],
-        }
-
-    def clickhouse(self) -> dict[str, list[str]]:
-        return {
-            "a trace by its id": [
-                f"SELECT * FROM otel_traces WHERE TraceId = '{trace}'" for trace in self.traces
-            ],
-            "service, operation, duration in an hour": [
-                f"SELECT * FROM otel_traces WHERE ServiceName = '{SERVICES[n]}'"
-                f" AND SpanName = '{OPERATIONS[o]}' AND Duration >= 5000000"
-                f" AND Timestamp >= fromUnixTimestamp64Nano({since})"
-                f" AND Timestamp < fromUnixTimestamp64Nano({since + HOUR_NS})"
-                " ORDER BY Timestamp DESC LIMIT 20"
-                for since, n, o in zip(self.since, self.services, self.operations, strict=True)
-            ],
-            "a rare attribute": [
-                f"SELECT * FROM otel_traces WHERE SpanAttributes['user.id'] = '{user}'"
-                " ORDER BY Timestamp DESC LIMIT 1000"
                 for user in self.users
             ],
         }
@@ -186,42 +155,6 @@ def _while_writing(path: Path, asked: Questions, rate: float, file: Taken) -> No
         sent = running.finish()
     arrived = f"{sent.spans / sent.seconds:,.0f} spans/s"
     _print(f"over HTTP while {arrived} arrive", taken, file=file, HTTP=quiet)
-
-
-def _peer() -> Path | None:
-    for folder in filter(None, os.environ.get("TRACESCAPE_BENCH_PEERS", "").split(os.pathsep)):
-        if list(Path(folder).glob("lib/python*/site-packages/chdb")):
-            return Path(folder) / "bin" / "python"
-    print(
-        "ClickHouse: python -m venv peers && peers/bin/pip install chdb pyarrow; TRACESCAPE_BENCH_PEERS=peers"
-    )
-    return None
-
-
-def _keep_for_peer(spans: pa.Table, path: Path) -> None:
-    core = ["start_ns", "trace_id", "span_id", "parent_span_id", "operation", "kind", "service"]
-    keys = spans.column_names[spans.column_names.index("http.request.method") :]
-    texts = [spans[key].cast(pa.string()).to_numpy(zero_copy_only=False) for key in keys]
-    values = pa.array(np.stack(texts, axis=1).reshape(-1), pa.string())
-    names = pa.DictionaryArray.from_arrays(np.tile(np.arange(len(keys), dtype=np.int32), len(spans)), keys)
-    offsets = np.arange(0, len(values) + 1, len(keys), dtype=np.int32)
-    maps = pa.MapArray.from_arrays(offsets, names.cast(pa.string()), values)
-    table = spans.select([*core, "duration_ns", "status"]).append_column("attributes", maps)
-    pq.write_table(table, path, compression="zstd")
-
-
-def _beside(peer: Path, folder: Path, asked: Questions, alone: Taken) -> None:
-    (folder / "questions.json").write_text(json.dumps(asked.clickhouse()))
-    script = Path(__file__).with_name("clickhouse.py")
-    done = subprocess.run([peer, script, folder], capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"ClickHouse failed: {done.stderr[-500:]}")
-        return
-    found = json.loads(done.stdout.splitlines()[-1])
-    print(f"\nClickHouse (chdb), the exporter's table: {found['bytes']:.1f} bytes a span")
-    for name, seconds in alone.items():
-        ours, theirs = statistics.median(seconds) * 1e3, statistics.median(found[name]) * 1e3
-        print(f"  {name:<44} p50 {theirs:8.1f} ms   ours {ours:8.1f} ms: {theirs / ours:.1f}× as fast")
 
 
 if __name__ == "__main__":
