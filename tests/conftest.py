@@ -12,6 +12,7 @@ import uvicorn.server
 from hypothesis import settings
 
 from support.display import x_server
+from support.kernels import compile_kernels
 from tracescape_native.memory import INTERPRETED
 
 #: Seconds of a processor that files take, those of ten and more, with kernels to compile.
@@ -82,6 +83,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first: at the end it would keep one worker, and the others nothing to do."""
     items.sort(key=lambda item: -SECONDS.get(item.nodeid.partition("::")[0].removeprefix("tests/"), 0))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Before the workers of a whole run begin."""
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not INTERPRETED:
+        compile_kernels()
 
 
 @pytest.hookimpl(optionalhook=True)
