@@ -12,22 +12,23 @@ import uvicorn.server
 from hypothesis import settings
 
 from support.display import x_server
+from support.kernels import compile_kernels
 from tracescape_native.memory import INTERPRETED
 
-#: Seconds of a processor that files take, those of ten and more, with kernels to compile.
+#: Seconds of a processor that files take, those of ten and more.
 SECONDS = {
     "app/test_xr.py": 95,
     "app/test_page_browser.py": 90,
-    "analytics/test_rollups.py": 65,
-    "native/test_scan_bounds.py": 50,
-    "analytics/test_lately.py": 48,
+    "analytics/test_rollups.py": 55,
+    "native/test_scan_bounds.py": 32,
+    "analytics/test_lately.py": 30,
     "render/test_window.py": 40,
     "app/test_page_questions.py": 40,
-    "storage/test_conformance.py": 37,
-    "test_wheel.py": 33,
+    "storage/test_conformance.py": 33,
+    "test_wheel.py": 19,
     "storage/test_compaction.py": 32,
     "render/test_ride_window.py": 27,
-    "app/test_past.py": 25,
+    "app/test_past.py": 15,
     "app/test_cli.py": 25,
     "app/test_demo.py": 20,
     "app/test_faults.py": 19,
@@ -40,12 +41,11 @@ SECONDS = {
     "analytics/test_timeline.py": 16,
     "ingest/test_fast_spans.py": 16,
     "app/test_view.py": 16,
-    "storage/test_query.py": 15,
+    "storage/test_query.py": 13,
     "storage/test_attribute_columns.py": 15,
-    "app/test_query_endpoint.py": 15,
+    "app/test_query_endpoint.py": 13,
     "app/test_shop_diagnosis.py": 14,
-    "app/test_time_shown.py": 14,
-    "native/test_interpreted.py": 13,
+    "native/test_interpreted.py": 11,
     "app/test_hostile_clients.py": 13,
     "app/test_riding.py": 12,
     "analytics/test_topology.py": 12,
@@ -82,6 +82,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first: at the end it would keep one worker, and the others nothing to do."""
     items.sort(key=lambda item: -SECONDS.get(item.nodeid.partition("::")[0].removeprefix("tests/"), 0))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Before the workers of a whole run begin."""
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not INTERPRETED:
+        compile_kernels()
 
 
 @pytest.hookimpl(optionalhook=True)

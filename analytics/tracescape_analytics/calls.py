@@ -205,7 +205,7 @@ def trace_ids(column: pa.ChunkedArray) -> ByteArray:
     if ids is not None:
         return ids
     padded = [trace.rjust(_ID_BYTES, b"\0")[-_ID_BYTES:] for trace in column.to_pylist()]
-    return np.frombuffer(b"".join(padded), np.uint8).reshape(-1, _ID_BYTES)
+    return np.frombuffer(bytearray().join(padded), np.uint8).reshape(-1, _ID_BYTES)
 
 
 def _links(

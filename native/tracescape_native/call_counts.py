@@ -172,16 +172,9 @@ def _count_some(
         while last < end and offsets[last + 1] - begin <= _CHUNK:
             last += 1
         bounds = offsets[first : last + 1] - begin
-        grow(
-            spans,
-            rows[begin : offsets[last]],
-            bounds,
-            0,
-            last - first,
-            seed,
-            memory.scratch,
-            memory.work.tree,
-        )
+        some, tree = rows[begin : offsets[last]], memory.work.tree
+        # No constant 0: for one the kernel would be compiled apart from `build_forest`'s.
+        grow(spans, some, bounds, np.int64(0), last - first, seed, memory.scratch, tree)
         count = events_of(first, last, offsets, spans, shapes, question, memory.work)
         at[0], at[1], at[2] = last, count, 0
 

@@ -78,6 +78,10 @@ class Question(NamedTuple):
     ids: ByteArray
 
 
+# As int64 and not as constants: for each of those a callee would be compiled apart.
+_NOBODY: Final[Any] = np.int64(-1)
+_ZERO: Final[Any] = np.int64(0)
+
 #: An event is a row of eight words: the two words of its group, what it is (the lowest two bits) and how many
 #: more it stands for, two numbers (of what is counted, a code and how often; else the client's time and the
 #: server's, -1 for none), whether it failed, a row, and the delay.
@@ -346,11 +350,11 @@ def _received(
         while k < len(links) and links[k] == row:
             sender = question.link_producer[k]
             if parent < 0 or not _same_span(spans, ids, sender, parent):
-                n = _delivered(i, sender, -1, question, tree, spans, shapes, here, events, n)
+                n = _delivered(i, sender, _NOBODY, question, tree, spans, shapes, here, events, n)
                 senders += 1
             k += 1
         if not senders and found.relation[i] == NONE:
-            n = _delivered(i, -1, -1, question, tree, spans, shapes, here, events, n)
+            n = _delivered(i, _NOBODY, _NOBODY, question, tree, spans, shapes, here, events, n)
     return n
 
 
@@ -389,7 +393,7 @@ def events_of(
     tree, here, found, events = work.tree, work.here, work.found, work.events
     count = offsets[last] - offsets[first]
     _lay_out(first, last, offsets, question, tree, shapes, here)
-    match(tree.parent, here.service, here.kind, here.names, 0, count, found)
+    match(tree.parent, here.service, here.kind, here.names, _ZERO, count, found)
     n = 0
     for t in range(last - first):
         root = tree.main_root[t]

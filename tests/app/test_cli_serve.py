@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import tracescape as ts
+from support import commands
 from support.certificates import Certificates, make_certificates
 from support.endings import without_bindings_list
 from support.otlp import request, span
@@ -63,7 +64,9 @@ def keys(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_wrong_is_one_sentence(tmp_path: Path, files: Certificates, keys: Path) -> None:
+def test_what_is_wrong_is_one_sentence(
+    tmp_path: Path, files: Certificates, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys.chmod(0o644)
     cases = [
         (("--tls-cert", files.cert), "needs both --tls-cert and --tls-key"),
@@ -74,8 +77,9 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path, files: Certificates, keys
         (("--keep", "soon"), "'soon' is no duration; write"),
         (("--keep", "0s"), "would keep nothing"),
     ]
+    monkeypatch.chdir(tmp_path)
     for arguments, reason in cases:
-        result = run("serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", *arguments, cwd=tmp_path)
+        result = commands.run("serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", *arguments)
         assert result.returncode == 1
         assert result.stderr.startswith("tracescape: ")
         assert len(result.stderr.splitlines()) == 1

@@ -1,8 +1,6 @@
 """Comparing as people do it: on a file, against a collector, in the terminal."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +9,11 @@ import polars as pl
 import pytest
 
 import tracescape as ts
+from support.commands import run
 from support.otlp import request, span
 from tracescape.collector import Collector
 from tracescape_ingest.grpc_server import SERVICE
 
-COMMAND = [str(Path(sys.executable).with_name("tracescape"))]
 SECOND = 1_000_000_000
 BEGIN = 1_790_000_000 * SECOND
 HALF_A_SECOND = 500_000_000
@@ -123,19 +121,14 @@ def test_two_selections(store: ts.Store) -> None:
     assert (found.selected, found.compared) == (12, 220)
 
 
-def ask(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "compare", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
-    )
-
-
 def test_in_the_terminal(file: Path) -> None:
-    asked = ask("duration > 100ms", "--store", file)
+    asked = run("compare", "duration > 100ms", "--store", file)
     assert asked.returncode == 0, asked.stderr
     assert asked.stdout.splitlines()[0] == "20 spans against 220 others."
     assert "span.tenant = acme" in asked.stdout
     rows = [
-        json.loads(line) for line in ask("--slowest", "0.05", "--store", file, "--json").stdout.splitlines()
+        json.loads(line)
+        for line in run("compare", "--slowest", "0.05", "--store", file, "--json").stdout.splitlines()
     ]
     assert {row["attribute"] for row in rows} >= {"span.tenant", "span.rows"}
 
@@ -148,7 +141,7 @@ def test_what_is_wrong_is_one_sentence(file: Path) -> None:
         (['service = "shp"'], "shop"),
         (["--slowest", "7"], "slowest hundredth"),
     ):
-        asked = ask(*arguments, "--store", file)
+        asked = run("compare", *arguments, "--store", file)
         assert asked.returncode == 1
         assert asked.stderr.startswith("tracescape: ")
         assert len(asked.stderr.strip().splitlines()) == 1

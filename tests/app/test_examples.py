@@ -1,5 +1,6 @@
 """The example notebooks run, top to bottom, on what the demo leaves behind."""
 
+import functools
 from pathlib import Path
 
 import nbformat
@@ -14,13 +15,20 @@ def folder(path: Path) -> Path:
     return path.parent
 
 
+@functools.cache
+def executed(notebook: Path, folder: Path) -> nbformat.NotebookNode:
+    """The notebook with its outputs, after it ran in that folder."""
+    document = nbformat.read(notebook, as_version=4)
+    NotebookClient(document, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    return document
+
+
 @pytest.mark.filterwarnings("default")  # Jupyter's own libraries warn about each other
 @pytest.mark.parametrize("notebook", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_the_notebook_runs_and_shows_pictures_and_tables(notebook: Path, folder: Path) -> None:
-    document = nbformat.read(notebook, as_version=4)
-    assert not any(cell.get("outputs") for cell in document.cells), "committed notebooks carry no outputs"
-    client = NotebookClient(document, timeout=180, resources={"metadata": {"path": str(folder)}})
-    client.execute()
+    committed = nbformat.read(notebook, as_version=4)
+    assert not any(cell.get("outputs") for cell in committed.cells), "committed notebooks carry no outputs"
+    document = executed(notebook, folder)
     shown = [output.get("data", {}) for cell in document.cells for output in cell.get("outputs", [])]
     assert any("<table" in data.get("text/html", "") for data in shown)
     pages = "".join(data.get("text/html", "") for data in shown)
@@ -29,8 +37,7 @@ def test_the_notebook_runs_and_shows_pictures_and_tables(notebook: Path, folder:
 
 @pytest.mark.filterwarnings("default")  # as above
 def test_the_incident_ends_at_what_the_demo_broke(folder: Path) -> None:
-    document = nbformat.read(EXAMPLES / "incident.ipynb", as_version=4)
-    NotebookClient(document, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    document = executed(EXAMPLES / "incident.ipynb", folder)
     pages = [
         output.data["text/html"]
         for cell in document.cells

@@ -230,7 +230,7 @@ def test_heavy_questions_keep_nothing_from_being_stored(
 
     def ask(sql: str) -> None:
         while not done.is_set():
-            httpx.post(f"{collector.http_url}/query", json={"sql": sql, "time_limit_s": 2}, timeout=20)
+            httpx.post(f"{collector.http_url}/query", json={"sql": sql, "time_limit_s": 1}, timeout=20)
 
     heavy = [
         "select list(range) from range(1000000000)",
@@ -241,7 +241,7 @@ def test_heavy_questions_keep_nothing_from_being_stored(
     for asker in askers:
         asker.start()
     intake, sent = next(iter(collector.lanes.values())).intake, 0
-    end = time.monotonic() + 5
+    end = time.monotonic() + 2.5
     while time.monotonic() < end:
         data = request(*(span(attributes={"text": "x" * 100}) for _ in range(500))).SerializeToString()
         sent += intake.submit(Signal.TRACES, data).result(timeout=20).accepted

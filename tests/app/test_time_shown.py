@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from hypothesis import strategies as st
 
 import tracescape as ts
 from memory_reader import span, stored_span_table, trace_bytes
+from support.commands import run
 from tracescape.time_shown import TimeShown, moment_words, written_moment
 from tracescape.times import format_time, parse_when
 from tracescape_storage.duckdb_file import DuckDBStore
@@ -134,13 +132,6 @@ def test_links_are_parsed_safely(
 ) -> None:
     with pytest.raises(error, match=words):
         TimeShown(**options).moment(store)
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    # The code of this checkout, installed or not.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "tracescape", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
 def test_a_picture_of_a_moment(path: Path, tmp_path: Path) -> None:

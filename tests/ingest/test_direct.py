@@ -381,6 +381,7 @@ def test_nothing_acknowledged_is_missing_and_nothing_is_stored_twice(
     direct.start()
     acknowledged: list[str] = []
     refused: list[str] = []
+    closed = threading.Event()
 
     def client(number: int) -> None:
         for turn in range(6):
@@ -394,6 +395,8 @@ def test_nothing_acknowledged_is_missing_and_nothing_is_stored_twice(
                 except UnstorableError:
                     refused.extend(names)
                 except (StoreError, OverloadError):
+                    if closed.is_set():
+                        return
                     time.sleep(0.001)
                     continue
                 else:
@@ -406,6 +409,7 @@ def test_nothing_acknowledged_is_missing_and_nothing_is_stored_twice(
     if closes_early:
         time.sleep(0.01)
         direct.close(0.02)
+        closed.set()
     for each in clients:
         each.join()
     sink.trouble = 0.0
