@@ -17,8 +17,8 @@ from tracescape_native.memory import INTERPRETED
 
 #: Seconds of a processor that files take, those of ten and more.
 SECONDS = {
-    "app/test_xr.py": 95,
-    "app/test_page_browser.py": 90,
+    "app/test_page_browser.py": 105,
+    "app/test_xr.py": 80,
     "analytics/test_rollups.py": 55,
     "native/test_scan_bounds.py": 32,
     "analytics/test_lately.py": 30,
