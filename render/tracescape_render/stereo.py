@@ -64,7 +64,8 @@ def eyes_for(scene: Scene, projection: Matrix, distance: float) -> Eyes:
 
     What is ``distance`` away, where the camera looks, is in the plane of the screen.
     """
-    points = extent(scene)
+    # Of who is very near only the middle may be in the picture, neither the foot nor the label.
+    points = np.vstack([extent(scene), scene.positions])
     clip = points @ projection[[0, 1, 3], :3].T + projection[[0, 1, 3], 3]
     ahead = clip[:, 2] > 1e-6
     w = clip[ahead, 2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -109,13 +109,17 @@ def test_both_pictures_have_the_shape_of_the_world() -> None:
 
 
 @given(st.floats(-180, 180), st.floats(-30, 50), st.floats(0.1, 3.0))
+@example(3.0, 11.0, 0.1875)  # so near that only the middle of a body is in the picture
+@example(10.0, -14.0, 0.11)  # one of them is behind who looks
 def test_nothing_is_ever_farther_apart_than_eyes_bear(turn: float, tilt: float, near: float) -> None:
     scene = SHOP
     view = nearer(tilted(turned(STAGE.overview(), turn), tilt), near)
     STAGE.look(view)
     STAGE.relabel()
     width = STAGE.size[0]
-    for body in range(len(scene.positions)):
+    ahead = STAGE.projection()[3, :3] @ scene.positions.T + STAGE.projection()[3, 3] > 0
+    assert ahead.any()
+    for body in np.flatnonzero(ahead):
         left, right = STAGE.on_screen(body, LEFT), STAGE.on_screen(body, RIGHT)
         assert left[1] == pytest.approx(right[1]), "never higher for one eye"
         inside = 0 < left[0] < width and 0 < left[1] < STAGE.size[1]
