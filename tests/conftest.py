@@ -52,8 +52,10 @@ SECONDS = {
     "app/test_exploring.py": 12,
 }
 
-# The first example of a test may compile a kernel, which takes seconds.
-settings.register_profile("suite", deadline=None)
+# The first example of a test may compile a kernel, which takes seconds. Examples are the same in every run:
+# if one fails, a change is at fault and not dice. `./dev test --hypothesis-profile=explore` looks for others.
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, derandomize=False, print_blob=True)
 settings.load_profile("suite")
 
 

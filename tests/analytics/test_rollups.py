@@ -223,6 +223,11 @@ def linked(rows: list[Row]) -> list[Row]:
     ]
 
 
+def arriving(rows: list[Row], rest: list[Row]) -> st.SearchStrategy[int]:
+    """How many of the rest come next, so that all came in at most six times."""
+    return st.integers(min(-(-len(rows) // 6), len(rest)), len(rest))
+
+
 @given(spans(), st.data())
 @settings(max_examples=25, deadline=None)
 def test_blocks_equal_recomputation(rows: list[Row], data: st.DataObject) -> None:
@@ -232,7 +237,7 @@ def test_blocks_equal_recomputation(rows: list[Row], data: st.DataObject) -> Non
         now, links = NOW, linked(rows)
         rest = data.draw(st.permutations(rows))
         while rest:
-            size = data.draw(st.integers(1, len(rest)))
+            size = data.draw(arriving(rows, rest))
             ids = {row["span_id"] for row in rest[:size]}
             append(store, *rest[:size], links=[one for one in links if one["span_id"] in ids])
             rest = rest[size:]
@@ -447,7 +452,7 @@ def test_blocks_equal_recomputation_whenever_upkeep_rests(rows: list[Row], data:
         store = DuckDBStore(Path(folder) / "t.db")
         upkeep, now, rest = Upkeep(store, rest_ns=5 * MINUTE_NS), NOW, data.draw(st.permutations(rows))
         while rest:
-            size = data.draw(st.integers(1, len(rest)))
+            size = data.draw(arriving(rows, rest))
             append(store, *rest[:size])
             rest = rest[size:]
             for _ in range(data.draw(st.integers(0, 3))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_reader import reader, span
@@ -159,6 +159,7 @@ def test_nothing_against_nothing_and_something() -> None:
     assert "the same traffic" in repr(difference(some, some))
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 3), max_size=8), st.lists(st.integers(0, 3), max_size=8))
 def test_the_other_way_round_is_the_opposite(before: list[int], after: list[int]) -> None:
     def side(far: list[int]) -> Topology:

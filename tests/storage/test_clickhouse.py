@@ -124,7 +124,7 @@ def test_page_by_page_to_the_end_nothing_is_missed_and_nothing_comes_twice(
 def _pages(store: Store, where: str, spans: bool) -> list[pl.DataFrame]:
     pages, after = [], None
     while True:
-        page = store.search(where, limit=90, spans=spans, after=after)
+        page = store.search(where, limit=90 if where else 700, spans=spans, after=after)
         pages.append(pl.DataFrame(page.rows.select(pl.exclude("attributes"))))
         after = page.after
         if after is None:

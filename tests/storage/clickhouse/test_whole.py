@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import clickhouse
@@ -63,6 +63,7 @@ ATTRIBUTES = st.dictionaries(
 _traces = iter(range(1, 1 << 30))
 
 
+@settings(max_examples=40)
 @given(st.lists(ATTRIBUTES, min_size=1, max_size=8))
 def test_attributes_that_are_put_together_here_are_those_that_sql_gives(
     held: Held, wanted: list[dict[str, str]]
