@@ -54,8 +54,8 @@ SECONDS = {
 
 # The first example of a test may compile a kernel, which takes seconds. Examples are the same in every run:
 # if one fails, a change is at fault and not dice. `./dev test --hypothesis-profile=explore` looks for others.
-settings.register_profile("suite", deadline=None, derandomize=True)
-settings.register_profile("explore", deadline=None, derandomize=False, print_blob=True)
+settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("explore", deadline=None, derandomize=False, max_examples=200, print_blob=True)
 settings.load_profile("suite")
 
 

@@ -393,7 +393,7 @@ def links_of(row: Row, others: Sequence[tuple[int, Row]]) -> list[Row]:
 
 
 @given(arrivals(), st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=16, deadline=None)
 def test_what_is_kept_equals_recomputation(rows: list[tuple[int, Row]], data: st.DataObject) -> None:
     linked = data.draw(st.booleans())
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:

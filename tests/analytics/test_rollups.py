@@ -229,7 +229,7 @@ def arriving(rows: list[Row], rest: list[Row]) -> st.SearchStrategy[int]:
 
 
 @given(spans(), st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=16, deadline=None)
 def test_blocks_equal_recomputation(rows: list[Row], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.db"
@@ -446,7 +446,7 @@ def test_a_step_that_fails_is_made_up_for_at_once(
 
 
 @given(spans(), st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_blocks_equal_recomputation_whenever_upkeep_rests(rows: list[Row], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = DuckDBStore(Path(folder) / "t.db")
