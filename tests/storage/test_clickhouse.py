@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from support import clickhouse
-from support.shop_store import MINUTE_NS, broken_shop
+from support.shop_store import MINUTE_NS
 from tracescape.store import Store, Topology, connect
 from tracescape_storage.clickhouse import windows
 from tracescape_storage.clickhouse.connection import Limits
@@ -39,14 +39,11 @@ class Both(NamedTuple):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    folder = tmp_path_factory.mktemp("both")
     with (
-        broken_shop(folder / "shop.db", BEGIN, 5, 2, 1) as file,
-        clickhouse.database(folder / "clickhouse") as (address, client),
+        clickhouse.shop_in_both(tmp_path_factory.mktemp("both"), BEGIN) as (file, address, _),
+        connect(address) as store,
     ):
-        clickhouse.copy(file.reader, client, address)
-        with connect(address) as store:
-            yield Both(file, store)
+        yield Both(file, store)
 
 
 def test_the_extent(both: Both) -> None:

@@ -30,6 +30,11 @@ class Place:
     def address(self, database: str = "default", password: str = PASSWORD) -> str:
         return self.server.address(database, f"default:{password}@")
 
+    def make(self, database: str) -> None:
+        """A database with an empty table of traces."""
+        self.client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+        self.client.command(f"CREATE TABLE IF NOT EXISTS {database}.otel_traces AS default.otel_traces")
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
@@ -116,8 +121,7 @@ def test_tables_that_are_not_there_or_others(place: Place) -> None:
 
 def test_attributes_of_type_json_are_refused(place: Place) -> None:
     """The exporter makes such columns where ``json`` is set."""
-    place.client.command("CREATE DATABASE IF NOT EXISTS typed")
-    place.client.command("CREATE TABLE IF NOT EXISTS typed.otel_traces AS default.otel_traces")
+    place.make("typed")
     for index in ("idx_span_attr_key", "idx_span_attr_value"):
         place.client.command(f"ALTER TABLE typed.otel_traces DROP INDEX IF EXISTS {index}")
     place.client.command("ALTER TABLE typed.otel_traces DROP COLUMN SpanAttributes")
@@ -127,8 +131,7 @@ def test_attributes_of_type_json_are_refused(place: Place) -> None:
 
 
 def test_traces_that_overlap_are_each_on_one_page(place: Place) -> None:
-    place.client.command("CREATE DATABASE IF NOT EXISTS overlapping")
-    place.client.command("CREATE TABLE IF NOT EXISTS overlapping.otel_traces AS default.otel_traces")
+    place.make("overlapping")
     place.client.command(
         "INSERT INTO overlapping.otel_traces (Timestamp, TraceId, SpanId, SpanName, ServiceName) SELECT"
         " fromUnixTimestamp64Nano(toInt64(1000 + number)), lower(leftPad(hex(number % 5 + 1), 32, '0')),"
@@ -146,8 +149,7 @@ def test_traces_that_overlap_are_each_on_one_page(place: Place) -> None:
 
 
 def test_a_span_of_a_clock_that_is_wrong_by_years_hides_no_others(place: Place) -> None:
-    place.client.command("CREATE DATABASE IF NOT EXISTS clocks")
-    place.client.command("CREATE TABLE IF NOT EXISTS clocks.otel_traces AS default.otel_traces")
+    place.make("clocks")
     place.client.command("INSERT INTO clocks.otel_traces SELECT * FROM default.otel_traces")
     place.client.command(
         "INSERT INTO clocks.otel_traces (Timestamp, TraceId, SpanId, SpanName, ServiceName) VALUES"
@@ -277,8 +279,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_tables_of_an_older_exporter(place: Place) -> None:
     """It had no columns for scopes, other words for kinds, and perhaps no table of traces and no logs."""
-    place.client.command("CREATE DATABASE IF NOT EXISTS older")
-    place.client.command("CREATE TABLE IF NOT EXISTS older.otel_traces AS default.otel_traces")
+    place.make("older")
     for column in ("ScopeName", "ScopeVersion"):
         place.client.command(f"ALTER TABLE older.otel_traces DROP COLUMN IF EXISTS {column}")
     place.client.command(

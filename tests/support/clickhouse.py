@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from support.shop_store import broken_shop
+from tracescape.store import Store
 from tracescape_storage.clickhouse import rows, tables
 from tracescape_storage.clickhouse.address import parse_address
 from tracescape_storage.reader import Reader
@@ -62,3 +64,14 @@ def copy(reader: Reader, client: Any, address: str) -> None:
 
 
 _TABLES = ("spans", "events", "links", "logs", "resources", "scopes")
+
+
+@contextmanager
+def shop_in_both(folder: Path, begin_ns: int) -> Iterator[tuple[Store, str, Any]]:
+    """A shop that breaks after five minutes, in a file and in ClickHouse: the file, address and client."""
+    with (
+        broken_shop(folder / "shop.db", begin_ns, 5, 2, 1) as file,
+        database(folder / "clickhouse") as (address, client),
+    ):
+        copy(file.reader, client, address)
+        yield file, address, client

@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from support import clickhouse
-from support.shop_store import MINUTE_NS, broken_shop
+from support.shop_store import MINUTE_NS
 from tracescape.store import Store, connect
 from tracescape_storage.clickhouse.address import parse_address
 from tracescape_storage.clickhouse.reader import ClickHouseReader
@@ -34,12 +34,7 @@ class Growing(NamedTuple):
 
 @pytest.fixture(scope="module")
 def growing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Growing]:
-    folder = tmp_path_factory.mktemp("growing")
-    with (
-        broken_shop(folder / "shop.db", BEGIN, 5, 2, 1) as file,
-        clickhouse.database(folder / "clickhouse") as (address, client),
-    ):
-        clickhouse.copy(file.reader, client, address)
+    with clickhouse.shop_in_both(tmp_path_factory.mktemp("growing"), BEGIN) as (_, address, client):
         table = f"`{parse_address(address).database}`.otel_traces"
         client.command(f"CREATE TABLE {table}_all AS {table}")
         client.command(f"INSERT INTO {table}_all SELECT * FROM {table}")
