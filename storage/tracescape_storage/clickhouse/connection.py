@@ -246,7 +246,7 @@ def _holder(status: Path) -> str:
                 held = re.search(r"PID: *(\d+)", file.read())
                 number = int(held[1]) if held else 0
                 return "" if number == os.getpid() else f"process {number}"
-    except (ImportError, OSError):
+    except (ImportError, OSError):  # nobody has opened it yet, or chdb has to tell
         pass
     return ""
 
